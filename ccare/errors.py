@@ -1,0 +1,48 @@
+"""Errors for the person who reads them at night: what happened, what to do, and one exit code each."""
+
+
+class CcareError(Exception):
+    """A failure stated in one sentence, with a remedy in another.
+
+    ``exit_code`` is what the command line returns. Messages never hold personal data.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class UsageError(CcareError):
+    """The command was called with something it cannot mean."""
+
+    exit_code = 2
+
+
+class LeaseHeld(CcareError):
+    """Another run holds the lake's lease."""
+
+    exit_code = 3
+
+
+class GateRefused(CcareError):
+    """A block expectation failed; the published state is as it was."""
+
+    exit_code = 10
+
+
+class InputMissing(CcareError):
+    """Something the command needs has not been delivered or set up."""
+
+    exit_code = 20
+
+
+class IntegrityBroken(CcareError):
+    """Stored bytes, rows or ledger laws differ from what was published."""
+
+    exit_code = 30

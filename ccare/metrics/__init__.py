@@ -1,0 +1,1 @@
+"""Metrics of merchants: definitions without an engine, and the Spark expressions that compute them."""

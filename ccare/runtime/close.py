@@ -1,0 +1,29 @@
+"""What a job is told about the close it works for, besides its input tables."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ccare.events.slots import SlotMap
+    from ccare.ledger.policy import LedgerPolicy
+    from ccare.scoring.policy import ScoringPolicy
+
+
+@dataclass(frozen=True)
+class Close:
+    """One business day being closed: everything a pure ``build`` may depend on besides its inputs.
+
+    ``first_day`` is the first business day ever closed in the lake; ``posted_at`` is the wall clock that the
+    harness read once for the run (UTC). ``posts`` is False when a closed day is only published again.
+    """
+
+    day: date
+    first_day: date
+    run_id: str
+    posted_at: datetime
+    timezone: str
+    scoring: "ScoringPolicy"
+    ledger: "LedgerPolicy"
+    slots: "SlotMap"
+    posts: bool = True

@@ -1,0 +1,91 @@
+"""Typed, deduplicated, pseudonymised rows of every stream, and the rows refused."""
+
+from ccare.tables import columns as c
+from ccare.tables.model import Column, Table, WriteStyle
+from ccare.tables.streams import EVENT_STREAMS, PARTYLESS, STREAMS, Field, Stream
+
+_TYPES = {"id": "string", "text": "string", "fen": "bigint", "count": "bigint", "ms": "bigint"}
+_TYPES |= {"flag": "boolean", "date": "date", "instant": "timestamp"}
+_UNITS = {"fen": "fen", "ms": "ms"}
+
+
+def field_column(field: Field) -> Column:
+    """The stored column of a landing field; a field required only for some event types stays nullable."""
+    nullable = not field.required or bool(field.only_for)
+    return Column(
+        field.name, _TYPES[field.kind], field.description, unit=_UNITS.get(field.kind, ""), nullable=nullable
+    )
+
+
+def _event_table(stream: Stream) -> Table:
+    own = [field_column(field) for field in stream.fields]
+    if not any(column.name == "slot" for column in own):
+        own.insert(0, c.SLOT)
+    users = (c.USER_KEY,) if stream.has_user else ()
+    return Table(
+        stream.table,
+        stream.description,
+        "one row for each event",
+        stream.key,
+        (
+            c.EVENT_ID,
+            c.EVENT_TYPE,
+            c.MERCHANT_ID,
+            *users,
+            c.OCCURRED_AT,
+            c.BUSINESS_DATE,
+            c.DELIVERY_DATE,
+            c.TAKEN_ON,
+            *own,
+            c.ORIGIN,
+            c.CONTENT_HASH,
+            c.FILE_SHA256,
+        ),
+        inputs=("raw_files", "core_merchants"),
+        partition_by=("taken_on",),
+        caveats="An event id is unique within the late window; older reuse is found by verify.",
+    )
+
+
+def _entity_table(stream: Stream) -> Table:
+    lead: tuple[Column, ...] = () if stream.name in PARTYLESS else (c.MERCHANT_ID,)
+    if stream.has_user:
+        lead += (c.USER_KEY.required(),)
+    tail: tuple[Column, ...] = (c.DELIVERY_DATE, c.TAKEN_ON, c.ORIGIN, c.CONTENT_HASH, c.FILE_SHA256)
+    if stream.name == "merchants":
+        tail = (c.day("valid_to", "Last day that this row holds; null while it still does."), *tail)
+    return Table(
+        stream.table,
+        stream.description,
+        "one row for each " + ", ".join(stream.key),
+        stream.key,
+        (*lead, *(field_column(field) for field in stream.fields), *tail),
+        inputs=("raw_files",),
+        write=WriteStyle.MERGE_STATE,
+    )
+
+
+CORE_REJECTED_EVENTS = Table(
+    "core_rejected_events",
+    "Rows refused at ingest, with every reason.",
+    "one row for each refused line of a delivered file",
+    ("file_sha256", "position", "row_digest"),
+    (
+        Column("stream", "string", "Landing stream.", nullable=False),
+        Column("file_sha256", "string", "Digest of the delivered file's bytes.", nullable=False),
+        Column("row_digest", "string", "SHA-256 of the line as delivered.", nullable=False),
+        Column("position", "bigint", "Line number in the file, from 1; null where it is not known.", "line"),
+        Column("reasons", "array<string>", "Every rule that the row broke.", nullable=False),
+        c.text("payload", "The line with personal fields masked."),
+        c.text("merchant_id", "Merchant as written, where it could be read and is well formed."),
+        c.fen("amount_fen", "Amount as written, where it could be read."),
+        c.DELIVERY_DATE,
+        c.TAKEN_ON,
+    ),
+    inputs=("raw_files",),
+    partition_by=("taken_on",),
+    producer="core_rejected_events",
+)
+
+TABLES = (*(_event_table(s) if s in EVENT_STREAMS else _entity_table(s) for s in STREAMS.values()),)
+TABLES = (*TABLES, CORE_REJECTED_EVENTS)

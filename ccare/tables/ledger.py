@@ -1,0 +1,144 @@
+"""The point ledger: transfers that only grow, and caches that can be rebuilt from them."""
+
+from ccare.tables import columns as c
+from ccare.tables.model import Column, Table, WriteStyle
+
+ASSETS = ("POINT", "IMPRESSION", "FEN")
+CODES = ("fund", "earn", "activate", "expire", "fall", "debt", "repay")
+
+_PARTY = Column("merchant_id", "string", "Merchant whose points move; null for fundings.")
+_LOT_ID = Column("lot_id", "string", "Lot that the amount belongs to: transfer_id of the earning.")
+_ASSET = Column("asset", "string", "POINT, IMPRESSION or FEN.", nullable=False)
+_PROGRAMME = Column("programme", "string", "Programme.", nullable=False)
+_BUSINESS_KEY = Column("business_key", "string", "programme|rule|party|effective date.", nullable=False)
+_BOOKED = Column("booked_date", "date", "Business day whose close booked it.", nullable=False)
+_POOL = Column("pool", "string", "Pool that granted it.")
+
+LEDGER_TRANSFERS = Table(
+    "ledger_transfers",
+    "Every movement of points: one row moves one amount between two accounts.",
+    "one row for each transfer between two accounts",
+    ("transfer_id",),
+    (
+        Column("transfer_id", "string", "SHA-256 of programme, code, business key, leg, revision.", nullable=False),
+        Column("content_hash", "string", "SHA-256 of everything that must never differ.", nullable=False),
+        Column("debit_account", "string", "Account that gives.", nullable=False),
+        Column("credit_account", "string", "Account that receives.", nullable=False),
+        Column("amount", "bigint", "Units of the asset, above 0.", nullable=False),
+        _ASSET,
+        _PROGRAMME,
+        Column("code", "string", "Kind of movement: " + ", ".join(CODES) + ".", nullable=False),
+        Column("reason", "string", "Why, in a sentence's worth of words."),
+        _PARTY,
+        Column("service_provider_id", "string", "Provider whose points move."),
+        _LOT_ID,
+        Column("effective_date", "date", "Business date that it is about.", nullable=False),
+        Column("matures_on", "date", "Day that the lot becomes active."),
+        Column("expires_on", "date", "Last day that the lot can be used."),
+        _BOOKED,
+        Column("posted_at", "timestamp", "Wall clock of the posting (UTC).", volatile=True),
+        c.RUN_ID,
+        c.POLICY_VERSION,
+        Column("source_digest", "string", "Digest of the inputs that it was computed from.", volatile=True),
+        _BUSINESS_KEY,
+        Column("leg", "int", "Place in debit order.", nullable=False),
+        Column("revision", "int", "Times that the key's entitlement had been booked before, plus 1.", nullable=False),
+        Column("asked", "bigint", "Entitlement behind it, before the pool."),
+        Column("multiplier_milli", "int", "500 + tenths of the total score."),
+    ),
+    inputs=("state_user_days", "state_refund_days", "core_staff", "core_merchants", "score_merchants"),
+    previous=("ledger_lots", "ledger_positions", "ledger_balances"),
+    partition_by=("booked_date",),
+    write=WriteStyle.MERGE_NEW,
+    append_only=True,
+    checks={
+        "amount_positive": "amount > 0",
+        "two_accounts": "debit_account <> credit_account",
+        "id_is_sha256": "length(transfer_id) = 64",
+        "known_asset": "asset in ('" + "', '".join(ASSETS) + "')",
+        "known_code": "code in ('" + "', '".join(CODES) + "')",
+    },
+    owner="ledger",
+)
+
+LEDGER_POSITIONS = Table(
+    "ledger_positions",
+    "What each business key was last entitled to, and what it keeps.",
+    "one row for each business key",
+    ("business_key",),
+    (
+        _BUSINESS_KEY,
+        _PROGRAMME,
+        Column("rule", "string", "Earning rule.", nullable=False),
+        _PARTY,
+        Column("effective_date", "date", "Business date that it is about.", nullable=False),
+        _ASSET,
+        _POOL,
+        Column("revision", "int", "Latest revision; 0 before anything was booked.", nullable=False),
+        Column("asked", "bigint", "Entitlement last booked, before the pool.", nullable=False),
+        Column("granted", "bigint", "Units ever granted to it.", nullable=False),
+        Column("net", "bigint", "granted - given back (lapsed, taken or owed).", nullable=False),
+        Column("lapsed", "bigint", "Given back by lots that had expired unused: no transfer.", nullable=False),
+        Column("cut_by_pool", "bigint", "Asked and not granted because the pool was short.", nullable=False),
+        Column("debt", "bigint", "Fallen, already spent and not yet repaid.", nullable=False),
+        Column("multiplier_milli", "int", "Fixed by the first close that booked the key.", nullable=False),
+        Column("matures_on", "date", "Day that its lots become active."),
+        Column("expires_on", "date", "Last day that its lots can be used."),
+        Column("updated_on", "date", "Business day that last changed it."),
+        c.POLICY_VERSION,
+    ),
+    inputs=("ledger_transfers",),
+    write=WriteStyle.MERGE_STATE,
+    producer="ledger_transfers",
+    owner="ledger",
+)
+
+LEDGER_LOTS = Table(
+    "ledger_lots",
+    "What is left of every lot: amount = pending + active + reserved + redeemed + expired + taken.",
+    "one row for each lot",
+    ("lot_id",),
+    (
+        _LOT_ID.required(),
+        _BUSINESS_KEY,
+        _PROGRAMME,
+        _PARTY,
+        _ASSET,
+        _POOL,
+        Column("effective_date", "date", "Business date that it was earned for.", nullable=False),
+        Column("booked_date", "date", "Business day that granted it.", nullable=False),
+        Column("matures_on", "date", "Day that it becomes active.", nullable=False),
+        Column("expires_on", "date", "Last day that it can be used.", nullable=False),
+        Column("amount", "bigint", "Units granted.", nullable=False),
+        *(
+            Column(name, "bigint", f"Units {name}.", nullable=False)
+            for name in ("pending", "active", "reserved", "redeemed", "expired", "taken")
+        ),
+    ),
+    inputs=("ledger_transfers",),
+    write=WriteStyle.MERGE_STATE,
+    producer="ledger_transfers",
+    owner="ledger",
+)
+
+LEDGER_BALANCES = Table(
+    "ledger_balances",
+    "Balance of every account and asset at the end of the last closed day.",
+    "one row for each account and asset",
+    ("account", "asset"),
+    (
+        Column("account", "string", "Account.", nullable=False),
+        _ASSET,
+        Column("balance", "bigint", "Credits - debits.", nullable=False),
+        Column("credits", "bigint", "Units received ever.", nullable=False),
+        Column("debits", "bigint", "Units given ever.", nullable=False),
+        Column("transfers", "bigint", "Transfers that touch it.", nullable=False),
+        Column("folded_to", "date", "Booked date of the last transfer folded in.", nullable=False),
+    ),
+    inputs=("ledger_transfers",),
+    write=WriteStyle.MERGE_STATE,
+    producer="ledger_transfers",
+    owner="ledger",
+)
+
+TABLES = (LEDGER_TRANSFERS, LEDGER_POSITIONS, LEDGER_LOTS, LEDGER_BALANCES)

@@ -1,0 +1,98 @@
+"""Benchmarks, drivers and scores."""
+
+from ccare.metrics.definitions import DIMENSIONS
+from ccare.tables import columns as c
+from ccare.tables.model import Column, Table
+
+_METRIC_ID = Column("metric_id", "string", "Metric.", nullable=False)
+
+
+def _score(name: str, what: str) -> tuple[Column, ...]:
+    return (
+        Column(f"{name}_score", "double", f"{what}, 0 to 100, one decimal; null where it is not known.", "points"),
+        Column(f"{name}_score_low", "double", f"10 % bound of {name}_score.", "points"),
+        Column(f"{name}_score_high", "double", f"90 % bound of {name}_score.", "points"),
+    )
+
+
+SCORE_BENCHMARKS = Table(
+    "score_benchmarks",
+    "Frozen month by month: what a merchant's metric is compared with.",
+    "one row for each month, peer group and metric",
+    ("month", "peer_group", "metric_id"),
+    (
+        Column("month", "string", "Month that it serves, YYYY-MM.", nullable=False),
+        c.PEER_GROUP.required(),
+        _METRIC_ID,
+        Column("quantiles", "array<double>", "101 quantiles of the shrunk, transformed metric."),
+        Column("prior_mean", "double", "Peers' sum of numerators / sum of denominators."),
+        Column("prior_strength", "double", "k of the shrinkage, in units of n."),
+        c.count("peers", "Peers with n > 0.", "merchants"),
+        Column("compared_with", "string", "Group that the quantiles come from: group, industry or all."),
+        Column("tier_low", "double", "mau28 at the first tercile cut of the industry."),
+        Column("tier_high", "double", "mau28 at the second tercile cut of the industry."),
+        Column("frozen_on", "date", "As-of day of the metrics that were frozen.", nullable=False),
+        Column("status", "string", "monthly or bootstrap.", nullable=False),
+        c.POLICY_VERSION,
+    ),
+    inputs=("metric_merchants", "core_merchants"),
+    partition_by=("month",),
+)
+
+SCORE_DRIVERS = Table(
+    "score_drivers",
+    "Why a score is what it is, metric by metric, in account-health form.",
+    "one row for each merchant, as-of date and metric",
+    ("merchant_id", "as_of_date", "metric_id"),
+    (
+        c.MERCHANT_ID,
+        c.AS_OF_DATE,
+        _METRIC_ID,
+        Column("dimension", "string", "Dimension that it weighs in.", nullable=False),
+        Column("value", "double", "The metric as measured."),
+        c.count("numerator", "Numerator; the count itself where the metric is one.", ""),
+        c.count("denominator", "Denominator; null where the metric is a count.", ""),
+        c.count("n", "People or orders behind the value.", ""),
+        Column("shrunk_value", "double", "Value pulled towards the peers by how little is known."),
+        Column("percentile", "double", "Place among peers, 0 to 100, higher is better."),
+        Column("percentile_low", "double", "Percentile at the 10 % point of the value."),
+        Column("percentile_high", "double", "Percentile at the 90 % point of the value."),
+        Column("weight", "double", "Share in its dimension.", nullable=False),
+        Column("contribution", "double", "weight x percentile: points of the dimension's score.", "points"),
+        Column("target", "double", "Least value that reaches percentile 80."),
+        Column("target_condition", "string", "at_least or at_most."),
+        Column("target_status", "string", "reachable, or ceiling where ties leave none."),
+        Column("driver_status", "string", "good, watch, bad, or none without data.", nullable=False),
+        Column("window_days", "int", "Days that the metric looks back.", "days"),
+        c.PEER_GROUP,
+        c.POLICY_VERSION,
+        c.RUN_ID,
+    ),
+    inputs=("metric_merchants", "score_benchmarks"),
+    previous=("score_merchants",),
+    partition_by=("as_of_date",),
+)
+
+SCORE_MERCHANTS = Table(
+    "score_merchants",
+    "C-CARE scores of a merchant.",
+    "one row for each merchant and as-of date",
+    ("merchant_id", "as_of_date"),
+    (
+        c.MERCHANT_ID,
+        c.AS_OF_DATE,
+        *(column for d in DIMENSIONS for column in _score(d, f"Score of {d}")),
+        *_score("total", "Weighted geometric mean of the four"),
+        *(Column(f"{d}_coverage", "double", f"Weight of {d} with data, 0 to 1.") for d in DIMENSIONS),
+        Column("score_status", "string", "full, partial, insufficient or inactive.", nullable=False),
+        c.PEER_GROUP,
+        c.count("peers", "Active merchants in the peer group when it was frozen.", "merchants"),
+        Column("benchmark_status", "string", "monthly or bootstrap."),
+        c.POLICY_VERSION,
+        c.RUN_ID,
+    ),
+    inputs=("score_drivers", "score_benchmarks", "metric_merchants"),
+    partition_by=("as_of_date",),
+)
+
+TABLES = (SCORE_BENCHMARKS, SCORE_DRIVERS, SCORE_MERCHANTS)

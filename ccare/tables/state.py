@@ -1,0 +1,138 @@
+"""Compact state folded from core rows: user days, users, merchant days. Each fold is commutative."""
+
+from ccare.tables import columns as c
+from ccare.tables.model import Column, Table, WriteStyle
+
+RELATIONS = {
+    "follow": ("follow", "unfollow"),
+    "collect": ("collect", "uncollect"),
+    "member": ("member_join", "member_leave"),
+    "subscription": ("subscribe", "refuse"),
+}
+"""Relation -> (event that turns it on, event that turns it off)."""
+
+SUMS = (
+    c.count("events", "Events of every kind, qualifying or not.", "events"),
+    c.count("active_events", "Events that make a day active.", "events"),
+    c.count("orders", "Paid trades.", "trades"),
+    c.fen("gmv_fen", "Paid amount."),
+    c.count("refunds", "Refunds, by refund day.", "refunds"),
+    c.fen("refund_fen", "Refunded amount, by refund day."),
+    c.fen("merchant_discount_fen", "Discount borne by the merchant on paid trades."),
+    c.fen("platform_discount_fen", "Discount borne by the platform on paid trades."),
+    c.fen("fee_fen", "Fee of paid trades."),
+    c.count("launches", "Mini-program launches.", "events"),
+    c.count("content_views", "Life-account views.", "events"),
+    c.count("vouchers_received", "Vouchers received.", "vouchers"),
+    c.count("vouchers_used", "Vouchers used.", "vouchers"),
+    c.count("impressions", "Public impressions delivered (rows without a user).", "impressions"),
+    c.count("clicks", "Clicks on them.", "clicks"),
+    c.count("simulated_events", "Of events, those with origin simulated.", "events"),
+)
+"""Additive partials, named alike in state_user_days and state_merchant_days."""
+
+
+def _relation_columns() -> tuple[Column, ...]:
+    columns: list[Column] = []
+    for name in RELATIONS:
+        columns += [
+            Column(f"{name}_at", "timestamp", f"Last {name} change (UTC)."),
+            Column(f"{name}_event_id", "string", f"Event of the last {name} change; breaks ties."),
+            Column(f"{name}_on", "boolean", f"Whether that change turned {name} on."),
+        ]
+    return tuple(columns)
+
+
+RELATION_COLUMNS = _relation_columns()
+
+_PAIR_DAY = (c.MERCHANT_ID, c.USER_KEY, c.BUSINESS_DATE)
+_CHANGES = (*_PAIR_DAY, *SUMS, *RELATION_COLUMNS)
+
+STATE_CHANGES = Table(
+    "state_changes",
+    "What the day being closed adds to each merchant, user and business date.",
+    "one row for each merchant, user (or none) and business date touched",
+    ("merchant_id", "user_key", "business_date"),
+    _CHANGES,
+    inputs=(
+        "core_payments",
+        "core_mini_program_events",
+        "core_life_account_events",
+        "core_voucher_events",
+        "core_traffic_hours",
+    ),
+    write=WriteStyle.TRANSIENT,
+)
+
+STATE_USER_DAYS = Table(
+    "state_user_days",
+    "Counts and amounts of one user at one merchant on one day.",
+    "one row for each merchant, user and business date; a null user holds what nobody is known for",
+    ("merchant_id", "user_key", "business_date"),
+    _CHANGES,
+    inputs=("state_changes",),
+    partition_by=("business_date",),
+    caveats="Staff are kept here and left out where users are counted.",
+)
+
+STATE_REFUND_DAYS = Table(
+    "state_refund_days",
+    "Refunds by the day their trade was paid.",
+    "one row for each merchant, payer (or none), paid date and refund date",
+    ("merchant_id", "user_key", "paid_date", "refund_date"),
+    (
+        c.MERCHANT_ID,
+        c.USER_KEY,
+        Column("paid_date", "date", "Business date of the refunded trade's payment.", nullable=False),
+        Column("refund_date", "date", "Business date of the refund.", nullable=False),
+        c.fen("refund_fen", "Refunded amount."),
+        c.count("refunds", "Refunds.", "refunds"),
+    ),
+    inputs=("core_payments",),
+    write=WriteStyle.MERGE_STATE,
+    caveats="A refund whose trade is not known yet joins when the trade arrives.",
+)
+
+STATE_MERCHANT_DAYS = Table(
+    "state_merchant_days",
+    "Additive partials of one merchant's day.",
+    "one row for each merchant and business date",
+    ("merchant_id", "business_date"),
+    (
+        c.MERCHANT_ID,
+        c.BUSINESS_DATE,
+        c.count("dau", "Distinct users with an active day, staff left out.", "users"),
+        c.count("payers", "Distinct users with a paid trade, staff left out.", "users"),
+        *SUMS,
+    ),
+    inputs=("state_user_days", "core_staff"),
+    partition_by=("business_date",),
+)
+
+STATE_USERS = Table(
+    "state_users",
+    "Lifetime of one user at one merchant: first and last dates, activity bits, relations.",
+    "one row for each merchant and user",
+    ("merchant_id", "user_key"),
+    (
+        c.MERCHANT_ID,
+        c.USER_KEY.required(),
+        c.day("first_seen_date", "First active day ever."),
+        c.day("last_seen_date", "Last active day; anchor of active_bits."),
+        c.day("first_paid_date", "First paid day ever."),
+        c.day("last_paid_date", "Last paid day; anchor of both paid words."),
+        c.count("active_bits", "Bit i: active i days before last_seen_date, i in 0..63.", "bits"),
+        c.count("paid_bits", "Bit i: paid i days before last_paid_date, i in 0..63.", "bits"),
+        c.count("paid_bits_older", "Bit i: paid 64 + i days before last_paid_date.", "bits"),
+        c.count("orders", "Paid trades ever.", "trades"),
+        c.fen("gmv_fen", "Paid amount ever."),
+        c.fen("refund_fen", "Refunded amount ever."),
+        *RELATION_COLUMNS,
+        Column("stage", "string", "reached, visited, paid or repeat: the furthest the user has come."),
+    ),
+    inputs=("state_changes",),
+    write=WriteStyle.MERGE_STATE,
+    caveats="Stages that depend on the day (loyal, at risk, dormant) are read from the dates.",
+)
+
+TABLES = (STATE_CHANGES, STATE_USER_DAYS, STATE_REFUND_DAYS, STATE_MERCHANT_DAYS, STATE_USERS)

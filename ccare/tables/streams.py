@@ -1,0 +1,242 @@
+"""The streams that land, field by field: parsing, core tables and reject reasons all derive from here."""
+
+from dataclasses import dataclass
+
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+EVENT_ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a landing line. ``kind`` is id, text, fen, count, ms, flag, date or instant."""
+
+    name: str
+    kind: str
+    description: str
+    required: bool = False
+    only_for: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A landing folder and the core table it feeds.
+
+    ``clock`` is the field that dates an event; entity streams (merchants, staff) have none.
+    """
+
+    name: str
+    table: str
+    description: str
+    fields: tuple[Field, ...]
+    event_types: tuple[str, ...] = ()
+    clock: str = ""
+    key: tuple[str, ...] = ("event_id",)
+    has_user: bool = True
+    required_daily: bool = False
+
+    @property
+    def is_event(self) -> bool:
+        """Whether its rows are dated events rather than entities."""
+        return bool(self.clock)
+
+
+def _scene_fields() -> tuple[Field, ...]:
+    return (
+        Field("scene", "text", "Launch scene code."),
+        Field("promo_position", "text", "Position that a public slot reported."),
+    )
+
+
+PAYMENTS = Stream(
+    "payments",
+    "core_payments",
+    "A trade paid, or a part of one returned.",
+    (
+        Field("trade_no", "text", "Trade number; one paid event for each merchant and trade.", required=True),
+        Field("refund_no", "text", "Refund number.", required=True, only_for=("refunded",)),
+        Field("amount_fen", "fen", "What the trade is worth, or the part returned.", required=True),
+        Field("merchant_discount_fen", "fen", "Discount that the merchant bears."),
+        Field("platform_discount_fen", "fen", "Discount that the platform bears."),
+        Field("fee_fen", "fen", "Service fee."),
+        Field("store_id", "text", "Store."),
+        Field("terminal_id", "text", "Terminal."),
+        Field("operator_id", "text", "Operator at the till."),
+        *_scene_fields(),
+        Field("voucher_code", "text", "Voucher used in the trade."),
+    ),
+    event_types=("paid", "refunded"),
+    clock="occurred_at",
+    required_daily=True,
+)
+MINI_PROGRAM = Stream(
+    "mini_program",
+    "core_mini_program_events",
+    "What a user did in the merchant's mini-program.",
+    (
+        Field("session_id", "text", "Visit."),
+        *_scene_fields(),
+        Field("page", "text", "Page."),
+        Field("stay_ms", "ms", "Time on the page."),
+        Field("message_kind", "text", "Kind of message.", allowed=("order", "payment", "subscription")),
+        Field("terminal_id", "text", "Terminal that was scanned."),
+    ),
+    event_types=(
+        "launch",
+        "page_view",
+        "item_view",
+        "collect",
+        "uncollect",
+        "subscribe",
+        "refuse",
+        "message_delivered",
+        "message_click",
+        "share",
+        "order_submit",
+        "member_join",
+        "member_leave",
+    ),
+    clock="occurred_at",
+    required_daily=True,
+)
+LIFE_ACCOUNT = Stream(
+    "life_account",
+    "core_life_account_events",
+    "What a user did in the merchant's life account.",
+    (
+        Field("content_id", "text", "Content."),
+        Field("content_type", "text", "Kind of content.", allowed=("image_text", "short_video", "live")),
+        Field("stay_ms", "ms", "Time with the content."),
+        Field("scene", "text", "Launch scene code."),
+    ),
+    event_types=(
+        "follow",
+        "unfollow",
+        "expose",
+        "view",
+        "like",
+        "comment",
+        "share",
+        "live_enter",
+        "voucher_click",
+        "mini_program_click",
+    ),
+    clock="occurred_at",
+    required_daily=True,
+)
+VOUCHERS = Stream(
+    "vouchers",
+    "core_voucher_events",
+    "A merchant voucher received, used, given back or expired.",
+    (
+        Field("voucher_code", "text", "Voucher.", required=True),
+        Field("activity_id", "text", "Campaign activity.", required=True),
+        Field("trade_no", "text", "Trade it was used in."),
+        Field("merchant_contribute_fen", "fen", "Part that the merchant bears."),
+        Field("platform_contribute_fen", "fen", "Part that the platform bears."),
+        Field("scene", "text", "Launch scene code."),
+        Field("audience", "text", "Who may receive it.", allowed=("all", "followers", "members")),
+    ),
+    event_types=("received", "used", "unused", "expired"),
+    clock="occurred_at",
+)
+TRAFFIC = Stream(
+    "traffic",
+    "core_traffic_hours",
+    "Public traffic delivered to a merchant in one slot and hour.",
+    (
+        Field("slot", "text", "Traffic slot.", required=True),
+        Field("impressions", "count", "Impressions (opportunities in a holdout hour).", required=True),
+        Field("clicks", "count", "Clicks.", required=True),
+        Field("source", "text", "What pays for it.", required=True, allowed=("free", "points", "paid")),
+        Field("arm", "text", "Experiment arm.", required=True, allowed=("treated", "holdout")),
+        Field("grant_id", "text", "Grant that it delivers."),
+    ),
+    event_types=("delivered",),
+    clock="hour_start",
+    has_user=False,
+)
+MERCHANTS = Stream(
+    "merchants",
+    "core_merchants",
+    "A merchant as it is from valid_from on.",
+    (
+        Field("name", "text", "Name shown to people.", required=True),
+        Field("industry", "text", "Industry code.", required=True),
+        Field("city_tier", "text", "City tier."),
+        Field("service_provider_id", "text", "Provider that serves it."),
+        Field("own_brand", "flag", "Whether it sells its own brand.", required=True),
+        Field("mini_program_id", "text", "Its mini-program."),
+        Field("joined_on", "date", "Day it joined.", required=True),
+        Field("valid_from", "date", "First day that this row holds.", required=True),
+        Field("alipay_account", "text", "Alipay account whose bill is its own."),
+        Field("wechat_mch_id", "text", "WeChat Pay merchant number."),
+    ),
+    key=("merchant_id", "valid_from"),
+    has_user=False,
+)
+STAFF = Stream(
+    "staff",
+    "core_staff",
+    "Operators, owners and test users: left out of every user metric and every earning.",
+    (
+        Field("valid_from", "date", "First day."),
+        Field("valid_to", "date", "Last day."),
+    ),
+    key=("merchant_id", "user_key"),
+)
+SERVICE_PROVIDERS = Stream(
+    "service_providers",
+    "core_service_providers",
+    "A service provider.",
+    (
+        Field("service_provider_id", "id", "Provider.", required=True),
+        Field("name", "text", "Name shown to people.", required=True),
+        Field("joined_on", "date", "Day it joined.", required=True),
+    ),
+    key=("service_provider_id",),
+    has_user=False,
+)
+SOLUTIONS = Stream(
+    "solutions",
+    "core_solutions",
+    "A solution that a provider registered.",
+    (
+        Field("solution_id", "id", "Solution.", required=True),
+        Field("service_provider_id", "id", "Provider.", required=True),
+        Field("name", "text", "Name shown to people.", required=True),
+    ),
+    key=("solution_id",),
+    has_user=False,
+)
+SOLUTION_ADOPTIONS = Stream(
+    "solution_adoptions",
+    "core_solution_adoptions",
+    "A merchant's adoption of a solution.",
+    (
+        Field("solution_id", "id", "Solution.", required=True),
+        Field("adopted_on", "date", "Day of adoption.", required=True),
+    ),
+    key=("solution_id", "merchant_id"),
+    has_user=False,
+)
+ENROLMENTS = Stream(
+    "enrolments",
+    "core_enrolments",
+    "A party's enrolment in a programme.",
+    (
+        Field("programme", "id", "Programme.", required=True),
+        Field("party", "id", "Merchant or service provider.", required=True),
+        Field("from", "date", "First day.", required=True),
+        Field("to", "date", "Last day."),
+    ),
+    key=("programme", "party", "from"),
+    has_user=False,
+)
+
+EVENT_STREAMS = (PAYMENTS, MINI_PROGRAM, LIFE_ACCOUNT, VOUCHERS, TRAFFIC)
+ENTITY_STREAMS = (MERCHANTS, STAFF, SERVICE_PROVIDERS, SOLUTIONS, SOLUTION_ADOPTIONS, ENROLMENTS)
+STREAMS = {stream.name: stream for stream in (*ENTITY_STREAMS, *EVENT_STREAMS)}
+
+PARTYLESS = ("service_providers", "solutions", "enrolments")
+"""Streams whose lines name no merchant of their own."""
