@@ -1,0 +1,77 @@
+"""A Delta table's own log, read as files: latest version, commit digests, data files. No JVM."""
+
+import hashlib
+import json
+from pathlib import Path
+from urllib.parse import unquote
+
+from deltalake import DeltaTable
+
+from ccare.errors import IntegrityBroken
+
+
+def log_dir(lake: Path, table: str) -> Path:
+    """The folder of a table's commits."""
+    return lake / table / "_delta_log"
+
+
+def commit_file(lake: Path, table: str, version: int) -> Path:
+    """The commit file of one version."""
+    return log_dir(lake, table) / f"{version:020d}.json"
+
+
+def latest_version(lake: Path, table: str) -> int | None:
+    """The newest version by the log listing; None where the table does not exist."""
+    folder = log_dir(lake, table)
+    if not folder.is_dir():
+        return None
+    versions = [int(p.stem) for p in folder.glob("*.json") if p.stem.isdigit()]
+    return max(versions, default=None)
+
+
+def commit_sha256(lake: Path, table: str, version: int) -> str:
+    """SHA-256 of a commit file's bytes; IntegrityBroken where it is gone."""
+    path = commit_file(lake, table, version)
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise IntegrityBroken(
+            f"Table {table} has lost its published commit {version}.",
+            remedy="Restore the file from a backup, or see docs/how-to/recover.md.",
+        ) from None
+
+
+def data_files(lake: Path, table: str, version: int) -> list[str]:
+    """Absolute paths of the data files at ``version``, in name order."""
+    opened = open_table(lake, table, version)
+    return sorted(unquote(uri.removeprefix("file://")) for uri in opened.file_uris())
+
+
+def open_table(lake: Path, table: str, version: int | None = None) -> DeltaTable:
+    """The table at a version; IntegrityBroken names it where its log cannot be read."""
+    try:
+        return DeltaTable(str(lake / table), version=version)
+    except Exception as error:
+        raise IntegrityBroken(
+            f"Table {table} cannot be read at version {version}: {str(error)[:200]}",
+            remedy="Restore its log from a backup, or see docs/how-to/recover.md.",
+        ) from None
+
+
+def row_count(lake: Path, table: str, version: int) -> int:
+    """Rows at ``version`` by the log's own statistics."""
+    actions = open_table(lake, table, version).get_add_actions(flatten=True)
+    names = actions.schema.names
+    if "num_records" not in names:
+        return 0
+    return sum(value or 0 for value in actions.column(names.index("num_records")).to_pylist())
+
+
+def commit_metrics(lake: Path, table: str, version: int) -> dict[str, int]:
+    """What one commit says it wrote: numOutputRows, numOutputBytes, numFiles and the like."""
+    for line in commit_file(lake, table, version).read_text().splitlines():
+        action = json.loads(line)
+        if "commitInfo" in action:
+            metrics = action["commitInfo"].get("operationMetrics") or {}
+            return {name: int(value) for name, value in metrics.items() if str(value).lstrip("-").isdigit()}
+    return {}

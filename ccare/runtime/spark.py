@@ -1,0 +1,121 @@
+"""The only place that builds a SparkSession, and the Spark face of a Table."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from ccare.runtime.settings import Settings
+from ccare.setup.java import find_java
+from ccare.setup.jars import delta_jars
+from ccare.tables import Table
+
+_SIMPLE: dict[str, T.DataType] = {
+    "string": T.StringType(),
+    "bigint": T.LongType(),
+    "int": T.IntegerType(),
+    "double": T.DoubleType(),
+    "boolean": T.BooleanType(),
+    "date": T.DateType(),
+    "timestamp": T.TimestampType(),
+    "array<string>": T.ArrayType(T.StringType()),
+    "array<double>": T.ArrayType(T.DoubleType()),
+    "map<string,bigint>": T.MapType(T.StringType(), T.LongType()),
+    "map<string,string>": T.MapType(T.StringType(), T.StringType()),
+}
+LINE_MAX_BYTES = 1 << 20
+"""A landing line longer than this is cut, hence malformed, hence rejected: the bound on memory."""
+
+
+def session(settings: Settings) -> SparkSession:
+    """The process's session: loopback, no UI, UTC, ANSI on, offline Delta jars.
+
+    Raises InputMissing where Java or the jars are not set up.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    os.environ["JAVA_HOME"] = str(find_java().home)
+    os.environ.setdefault("PYSPARK_PYTHON", os.environ.get("PYSPARK_DRIVER_PYTHON", "python3"))
+    builder = SparkSession.builder.master(settings.spark_master).appName("ccare")
+    for name, value in {**_conf(settings), **dict(settings.spark_conf)}.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[union-attr]
+    hadoop.set("mapreduce.input.linerecordreader.line.maxlength", str(LINE_MAX_BYTES))
+    return spark
+
+
+def _conf(settings: Settings) -> dict[str, str]:
+    jars = delta_jars()
+    cores = os.cpu_count() or 2
+    local = settings.spark_master.startswith("local")
+    conf = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": os.environ.get("CCARE_DRIVER_MEMORY", "3g"),
+        "spark.driver.extraJavaOptions": " ".join(_java_options(local)),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.shuffle.partitions": str(2 * cores) if local else "200",
+        "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / f"ccare-warehouse-{os.getpid()}"),
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(cores),
+        "spark.databricks.delta.snapshotPartitions": "2" if local else "50",
+        "spark.databricks.delta.retentionDurationCheck.enabled": "true",
+        "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.sources.useV1SourceList": "avro,csv,json,kafka,orc,parquet,text",
+        "spark.log.level": "ERROR",
+    }
+    if local:
+        # Small days are made of small plans: re-planning at every stage costs more than it saves.
+        conf["spark.sql.adaptive.enabled"] = "false"
+        conf["spark.default.parallelism"] = str(cores)
+        conf["spark.driver.extraClassPath"] = ":".join(map(str, jars))
+    else:
+        conf["spark.jars"] = ",".join(map(str, jars))
+    return conf
+
+
+def _java_options(local: bool) -> list[str]:
+    options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", "-Dlog4j2.level=ERROR"]
+    if local:
+        from ccare.setup.java import appcds_options
+
+        options += appcds_options()
+    return options
+
+
+def schema(table: Table) -> T.StructType:
+    """The declared columns as a Spark schema, descriptions as comments."""
+    return T.StructType(
+        [
+            T.StructField(c.name, _SIMPLE[c.type], c.nullable, {"comment": c.description})
+            for c in table.columns
+        ]
+    )
+
+
+def frame(spark: SparkSession, table: Table, rows: Iterable[Mapping[str, Any]] = ()) -> DataFrame:
+    """A typed frame of ``rows`` (missing columns are null)."""
+    loose = T.StructType([T.StructField(c.name, _SIMPLE[c.type], True) for c in table.columns])
+    data = [tuple(row.get(name) for name in table.column_names) for row in rows]
+    return spark.createDataFrame(data, loose)
+
+
+def conform(df: DataFrame, table: Table) -> DataFrame:
+    """``df`` with the declared columns, in order and type; KeyError lists what is missing."""
+    missing = [name for name in table.column_names if name not in df.columns]
+    if missing:
+        raise KeyError(f"{table.name}: build gave no column {', '.join(missing)}")
+    return df.select([F.col(c.name).cast(_SIMPLE[c.type]).alias(c.name) for c in table.columns])
