@@ -1,1 +1,1 @@
-"""."""
+"""One file per table: the only place that makes it."""

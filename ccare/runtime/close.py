@@ -15,7 +15,8 @@ class Close:
     """One business day being closed: everything a pure ``build`` may depend on besides its inputs.
 
     ``first_day`` is the first business day ever closed in the lake; ``posted_at`` is the wall clock that the
-    harness read once for the run (UTC). ``posts`` is False when a closed day is only published again.
+    harness read once for the run (UTC). ``posts`` is False when a closed day is only published again;
+    ``touched`` are the business dates that the run's state_changes hold.
     """
 
     day: date
@@ -27,3 +28,4 @@ class Close:
     ledger: "LedgerPolicy"
     slots: "SlotMap"
     posts: bool = True
+    touched: tuple[date, ...] = ()

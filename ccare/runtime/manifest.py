@@ -10,7 +10,7 @@ from typing import Any
 
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog
-from ccare.runtime.storage import write_rows
+from ccare.runtime.rowstore import write_rows
 from ccare.tables import REGISTRY, table
 
 MANIFEST = "run_manifest"

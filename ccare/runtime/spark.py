@@ -1,6 +1,7 @@
 """The only place that builds a SparkSession, and the Spark face of a Table."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ccare.runtime.settings import Settings
-from ccare.setup.java import find_java
+from ccare.setup.appcds import appcds_options
 from ccare.setup.jars import delta_jars
+from ccare.setup.java import find_java
 from ccare.tables import Table
 
 _SIMPLE: dict[str, T.DataType] = {
@@ -41,7 +43,7 @@ def session(settings: Settings) -> SparkSession:
     if active is not None:
         return active
     os.environ["JAVA_HOME"] = str(find_java().home)
-    os.environ.setdefault("PYSPARK_PYTHON", os.environ.get("PYSPARK_DRIVER_PYTHON", "python3"))
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(settings.spark_master).appName("ccare")
     for name, value in {**_conf(settings), **dict(settings.spark_conf)}.items():
         builder = builder.config(name, value)
@@ -90,8 +92,6 @@ def _conf(settings: Settings) -> dict[str, str]:
 def _java_options(local: bool) -> list[str]:
     options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", "-Dlog4j2.level=ERROR"]
     if local:
-        from ccare.setup.java import appcds_options
-
         options += appcds_options()
     return options
 

@@ -1,0 +1,75 @@
+"""What every jobs/core_*.py does: landing lines of one stream to rows with a fate."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from ccare.events.fate import ACCEPTED, REJECTED, judge
+from ccare.events.masking import masked
+from ccare.events.parse import parse
+from ccare.runtime.close import Close
+from ccare.tables import table
+from ccare.tables.streams import Stream
+
+LOOKUP_DAYS = 31
+"""An event id is looked for among rows of this many days: the late window and a day."""
+
+
+def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> DataFrame:
+    """Every line of ``inputs['landing']`` as a typed row with ``fate`` and ``reasons``.
+
+    Reads ``inputs[stream.table]`` (rows taken before, where there are any) for ids and trades known already.
+    """
+    parsed = parse(inputs["landing"], stream, close.slots, close.timezone)
+    existing = inputs.get(stream.table) if stream.is_event else None
+    if existing is not None:
+        since = close.day - timedelta(days=LOOKUP_DAYS)
+        names = ["event_id", "content_hash"]
+        if stream.name == "payments":
+            names += ["event_type", "merchant_id", "trade_no"]
+        existing = existing.where(F.col("business_date") >= F.lit(since)).select(*names)
+    return judge(parsed, stream, inputs.get("core_merchants"), existing)
+
+
+def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
+    """The accepted rows in the core table's columns."""
+    return rows.where(F.col("fate") == ACCEPTED).select(
+        *(F.col(f"`{name}`") for name in table(stream.table).column_names if name != "valid_to")
+    )
+
+
+def rejected(rows: DataFrame, stream: Stream) -> DataFrame:
+    """The refused rows as core_rejected_events keeps them."""
+    names = rows.columns
+    merchant = F.col("merchant_id") if "merchant_id" in names else F.lit(None).cast("string")
+    amount = F.col("amount_fen") if "amount_fen" in names else F.lit(None).cast("bigint")
+    return rows.where(F.col("fate") == REJECTED).select(
+        F.lit(stream.name).alias("stream"),
+        "file_sha256",
+        F.sha2("value", 256).alias("row_digest"),
+        "position",
+        "reasons",
+        masked(F.col("value")).alias("payload"),
+        F.when(~F.array_contains("reasons", "bad_merchant_id"), merchant).alias("merchant_id"),
+        amount.alias("amount_fen"),
+        "delivery_date",
+        "taken_on",
+    )
+
+
+def entity_state(before: DataFrame, new: DataFrame, stream: Stream) -> DataFrame:
+    """Known entities and newly delivered ones: for each key the latest delivery stands.
+
+    Merchants get valid_to, the day before their next valid_from.
+    """
+    columns = [name for name in table(stream.table).column_names if name != "valid_to"]
+    names = [F.col(f"`{name}`") for name in columns]
+    rows = before.select(*names).unionByName(new.select(*names))
+    latest = Window.partitionBy(*stream.key).orderBy(F.desc("delivery_date"), F.desc("content_hash"))
+    rows = rows.withColumn("_rank", F.row_number().over(latest)).where("_rank = 1").drop("_rank")
+    if stream.name != "merchants":
+        return rows
+    following = F.lead("valid_from").over(Window.partitionBy("merchant_id").orderBy("valid_from"))
+    return rows.withColumn("valid_to", F.date_sub(following, 1))

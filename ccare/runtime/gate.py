@@ -1,0 +1,160 @@
+"""Quality gate: a suite derived from a table's declaration and its business rules, run before the write.
+
+Every expectation is first asked for a yes or no, so that Great Expectations fuses them into few Spark jobs;
+only those that fail run again, alone, with counts and samples.
+"""
+
+import logging
+import os
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from ccare.errors import GateRefused, UsageError
+from ccare.tables import Table
+
+_KINDS: dict[str, tuple[str, dict[str, str]]] = {
+    "not_null": ("ExpectColumnValuesToNotBeNull", {"column": "column"}),
+    "between": ("ExpectColumnValuesToBeBetween", {"column": "column", "min": "min_value", "max": "max_value"}),
+    "in_set": ("ExpectColumnValuesToBeInSet", {"column": "column", "values": "value_set"}),
+    "matches": ("ExpectColumnValuesToMatchRegex", {"column": "column", "pattern": "regex"}),
+    "at_least": (
+        "ExpectColumnPairValuesAToBeGreaterThanB",
+        {"column": "column_A", "other": "column_B", "or_equal": "or_equal"},
+    ),
+    "unique": ("ExpectCompoundColumnsToBeUnique", {"columns": "column_list"}),
+    "row_count": ("ExpectTableRowCountToBeBetween", {"min": "min_value", "max": "max_value"}),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation with the reason it exists. ``severity`` is block or warn."""
+
+    id: str
+    expect: str
+    arguments: tuple[tuple[str, Any], ...]
+    severity: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A rule that did not hold: how many rows, and one sample that is never personal."""
+
+    table: str
+    rule: Rule
+    unexpected: int
+    sample: str
+
+    def sentence(self) -> str:
+        """The failure in words."""
+        rows = f"{self.unexpected} rows" if self.unexpected else "the table"
+        shown = f", such as {self.sample}" if self.sample else ""
+        return f"{self.table}.{self.rule.id}: {rows} break it{shown} ({self.rule.why})"
+
+
+def expectations_dir() -> Path:
+    """The folder of business rules: expectations/ in a checkout, ccare/_expectations in a wheel."""
+    package = Path(__file__).resolve().parent.parent
+    packaged = package / "_expectations"
+    return packaged if packaged.is_dir() else package.parent / "expectations"
+
+
+@cache
+def rules(table: Table) -> tuple[Rule, ...]:
+    """The table's suite: declared columns and key first, business rules after."""
+    required = [c for c in table.columns if not c.nullable]
+    baseline = [
+        Rule(f"{c.name}_present", "not_null", (("column", c.name),), "block", "the column is declared required")
+        for c in required
+    ]
+    if len(table.key) > 1:
+        arguments: tuple[tuple[str, Any], ...] = (("columns", list(table.key)),)
+        baseline.append(Rule("key_unique", "unique", arguments, "block", f"the grain is {table.grain}"))
+    return (*baseline, *_business_rules(table))
+
+
+def _business_rules(table: Table) -> list[Rule]:
+    path = expectations_dir() / f"{table.name}.toml"
+    if not path.is_file():
+        return []
+    result, mistakes = [], []
+    for entry in tomllib.loads(path.read_text()).get("rule", []):
+        fixed = {name: entry.pop(name, "") for name in ("id", "expect", "severity", "why")}
+        if fixed["expect"] not in _KINDS or fixed["severity"] not in ("block", "warn") or not fixed["why"]:
+            mistakes.append(fixed["id"] or "a rule without id")
+        result.append(Rule(**fixed, arguments=tuple(sorted(entry.items()))))
+    if mistakes:
+        raise UsageError(
+            f"expectations/{path.name}: {', '.join(mistakes)} lack a known expect, a severity or a why.",
+            remedy="Mend the file and run again.",
+        )
+    return result
+
+
+def check(df: DataFrame, table: Table, day: date) -> list[Failure]:
+    """Failures of warn rules; GateRefused names every block rule that failed.
+
+    ``df`` should be persisted: a failing expectation reads it again.
+    """
+    suite = rules(table)
+    if not suite:
+        return []
+    broken = _broken(df, suite)
+    failures = [_examine(df, table, rule) for rule in broken]
+    blocking = [f for f in failures if f.rule.severity == "block"]
+    if blocking:
+        raise GateRefused(
+            f"{table.name} of {day} is refused: {'; '.join(f.sentence() for f in blocking)}.",
+            remedy="Nothing was published. Mend the delivery or the rule, then run the day again.",
+        )
+    return failures
+
+
+def _broken(df: DataFrame, suite: tuple[Rule, ...]) -> list[Rule]:
+    result = _batch(df).validate(_suite(suite), result_format="BOOLEAN_ONLY")
+    by_id = {rule.id: rule for rule in suite}
+    return [by_id[r.expectation_config.meta["id"]] for r in result.results if not r.success]
+
+
+def _examine(df: DataFrame, table: Table, rule: Rule) -> Failure:
+    result = _batch(df).validate(_suite((rule,)), result_format="SUMMARY").results[0].result
+    column = dict(rule.arguments).get("column")
+    personal = column in table.column_names and table.column(str(column)).personal
+    sample = "" if personal else ", ".join(str(v) for v in (result.get("partial_unexpected_list") or [])[:1])
+    return Failure(table.name, rule, int(result.get("unexpected_count") or 0), sample[:120])
+
+
+@cache
+def _gx() -> Any:
+    """Great Expectations, imported only where a gate runs: it takes seconds."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
+    source = context.data_sources.add_spark("ccare", persist=False)
+    definition = source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
+    return gx, definition
+
+
+def _batch(df: DataFrame) -> Any:
+    _, definition = _gx()
+    return definition.get_batch(batch_parameters={"dataframe": df})
+
+
+def _suite(suite: tuple[Rule, ...]) -> Any:
+    gx, _ = _gx()
+    expectations = []
+    for rule in suite:
+        name, parameters = _KINDS[rule.expect]
+        arguments = {parameters[key]: value for key, value in rule.arguments}
+        expectations.append(getattr(gx.expectations, name)(**arguments, meta={"id": rule.id, "why": rule.why}))
+    return gx.ExpectationSuite(name="gate", expectations=expectations)

@@ -1,0 +1,177 @@
+"""A run in one process: pinned inputs, the jobs of a step, one summary line a table."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from importlib import import_module
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from ccare.runtime import deltalog, gate, storage
+from ccare.runtime.close import Close
+from ccare.runtime.lease import RunRecord, save_record
+from ccare.runtime.manifest import Published
+from ccare.runtime.settings import Settings
+from ccare.runtime.spark import conform
+from ccare.tables import REGISTRY, Table, WriteStyle
+
+GATED_LAYERS = ("core", "metric", "score", "ledger")
+"""Layers whose rows people act on; state is proved by verify and by the metrics' own gate."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One summary line: what a job put into a table and what it cost."""
+
+    step: str
+    table: str
+    rows: int
+    bytes: int
+    files: int
+    version: int
+    seconds: float
+    spark_jobs: int
+    warnings: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """The line that a log shows."""
+        return (
+            f"{self.step:<8} {self.table:<26} {self.rows:>9,} rows  {self.files:>3} files  {self.bytes:>12,} B"
+            f"  v{self.version:<4} {self.seconds:6.1f} s  {self.spark_jobs:>3} jobs"
+        )
+
+
+@dataclass
+class Run:
+    """The open run as one process sees it. ``said`` receives every summary line."""
+
+    settings: Settings
+    spark: SparkSession
+    record: RunRecord
+    close: Close
+    published: Published | None
+    said: Callable[[str], None]
+    as_published: Mapping[str, int] = field(default_factory=dict)
+    written: list[Written] = field(default_factory=list)
+    shared: dict[str, DataFrame] = field(default_factory=dict)
+
+    def version(self, name: str) -> int | None:
+        """The version of a table that this run reads: what it wrote itself, else what is pinned."""
+        return self.record.versions.get(name, self.as_published.get(name))
+
+    def read(self, name: str) -> DataFrame:
+        """A table as pinned for this run, or a frame that lives in the run only."""
+        if name in self.shared:
+            return self.shared[name]
+        return storage.read(self.spark, self.settings.lake, REGISTRY[name], self.version(name))
+
+    def before(self, name: str) -> DataFrame:
+        """A table as it was published before this run."""
+        version = self.as_published.get(name)
+        return storage.read(self.spark, self.settings.lake, REGISTRY[name], version)
+
+    def inputs(self, declared: Table) -> dict[str, DataFrame]:
+        """Every input that the declaration names, and the table itself where its fold needs it."""
+        frames = {name: self.read(name) for name in declared.inputs}
+        frames |= {name: self.before(name) for name in declared.previous}
+        if declared.layer in ("state", "score"):
+            frames[declared.name] = self.before(declared.name)
+        return frames
+
+    def build(self, name: str) -> dict[str, DataFrame]:
+        """The frames of one job, conformed to their declarations, not yet computed."""
+        declared = REGISTRY[name]
+        built = import_module(f"jobs.{name}").build(self.inputs(declared), self.close)
+        frames = built if isinstance(built, dict) else {name: built}
+        return {key: conform(df, REGISTRY[key]) for key, df in frames.items()}
+
+    def make(self, step: str, name: str, replaced: Sequence[date | str] = ()) -> None:
+        """Run one job and store its table; a transient table stays in the session."""
+        started, job_mark = time.monotonic(), self._jobs()
+        for key, df in self.build(name).items():
+            declared = REGISTRY[key]
+            if declared.write is WriteStyle.TRANSIENT:
+                self.shared[key] = df.persist()
+                continue
+            self.store(step, declared, df, replaced, started, job_mark)
+            started, job_mark = time.monotonic(), self._jobs()
+
+    def store(
+        self,
+        step: str,
+        declared: Table,
+        df: DataFrame,
+        replaced: Sequence[date | str] = (),
+        started: float | None = None,
+        job_mark: int | None = None,
+    ) -> None:
+        """Gate, write and record one table."""
+        started = time.monotonic() if started is None else started
+        job_mark = self._jobs() if job_mark is None else job_mark
+        warnings: tuple[str, ...] = ()
+        gated = declared.layer in GATED_LAYERS
+        if gated:
+            df = df.persist()
+            warnings = tuple(f.sentence() for f in gate.check(df, declared, self.close.day))
+        lake = self.settings.lake
+        before = deltalog.latest_version(lake, declared.name)
+        version = storage.write(self.spark, lake, declared, df, self.record.run_id, replaced)
+        if gated:
+            df.unpersist()
+        metrics = deltalog.commit_metrics(lake, declared.name, version) if version != before else {}
+        self.wrote(step, declared.name, version, metrics, started, job_mark, warnings)
+
+    def wrote(
+        self,
+        step: str,
+        name: str,
+        version: int,
+        metrics: Mapping[str, int],
+        started: float,
+        job_mark: int,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        """Record a table's new version and say its summary line."""
+        self.record.versions[name] = version
+        save_record(self.settings.lake, self.record)
+        rows = metrics.get("numTargetRowsInserted", metrics.get("numOutputRows", metrics.get("num_added_rows", 0)))
+        line = Written(
+            step,
+            name,
+            rows,
+            metrics.get("numOutputBytes", metrics.get("numTargetBytesAdded", 0)),
+            metrics.get("numFiles", metrics.get("numTargetFilesAdded", metrics.get("num_added_files", 0))),
+            version,
+            time.monotonic() - started,
+            self._jobs() - job_mark,
+            warnings,
+        )
+        self.written.append(line)
+        self.said(line.line())
+        for warning in warnings:
+            self.said(f"  warning: {warning}")
+
+    def touch(self) -> None:
+        """Tell the close which business dates state_changes holds."""
+        rows = self.shared["state_changes"].select("business_date").distinct().collect()
+        self.close = replace(self.close, touched=tuple(sorted(row[0] for row in rows)))
+
+    def done(self, step: str) -> None:
+        """A step is whole: a later process goes on after it."""
+        self.record.steps_done.append(step)
+        save_record(self.settings.lake, self.record)
+        for df in self.shared.values():
+            df.unpersist()
+        self.shared.clear()
+
+    def _jobs(self) -> int:
+        tracker = self.spark.sparkContext.statusTracker()
+        return len(tracker.getJobIdsForGroup(None))
+
+
+def refunds_in(changes: DataFrame) -> int:
+    """How many refunds a run's changes hold."""
+    row = changes.agg(F.sum("refunds")).first()
+    return int(row[0] or 0) if row else 0
