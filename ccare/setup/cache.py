@@ -1,4 +1,4 @@
-"""The cache folder of this user: jars, the Java wrapper, class archives. Everything in it can be made again."""
+"""The cache folder of this user: jars, the Java wrapper, class archives. All of it can be made again."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from ccare.errors import CcareError
 
 
 def cache_folder() -> Path:
-    """``$CCARE_CACHE``, else ``$XDG_CACHE_HOME/ccare``, else ``~/.cache/ccare``; always absolute, maybe absent."""
+    """``$CCARE_CACHE``, else ``$XDG_CACHE_HOME/ccare``, else ``~/.cache/ccare``: absolute, maybe absent."""
     if own := os.environ.get("CCARE_CACHE"):
         return Path(own).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

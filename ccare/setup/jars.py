@@ -1,6 +1,6 @@
-"""The five Delta jars: resolved once by Spark's own resolver, checked against pinned sha256, then used offline.
+"""The five Delta jars: resolved once by Spark's resolver, checked against pinned sha256, used offline.
 
-Delta's other dependencies are left out on purpose: they are older than the ones Spark ships and would shadow them.
+Delta's other dependencies are left out on purpose: they are older than Spark's own and would shadow them.
 """
 
 import hashlib
@@ -96,7 +96,7 @@ def delta_jars() -> list[Path]:
 
 
 def fetch_delta_jars() -> list[Path]:
-    """Bring the jars into the cache folder unless they are there and right; returns what ``delta_jars`` returns.
+    """Bring the jars into the cache folder unless they are there and right; returns as ``delta_jars``.
 
     Resolves into a temporary folder, checks each sha256, then moves each jar in under its final name.
     Raises InputMissing when they cannot be fetched, CcareError when the fetched bytes differ from the pins.
@@ -122,7 +122,7 @@ def fetch_delta_jars() -> list[Path]:
 
 
 def resolve(pins: JarPins, scratch: Path) -> dict[str, Path]:
-    """Artifact -> jar resolved below ``scratch`` by spark-submit. Raises InputMissing when one does not arrive."""
+    """Artifact -> jar resolved below ``scratch`` by spark-submit; InputMissing when one does not arrive."""
     import pyspark
 
     home = Path(pyspark.__file__).parent
@@ -160,7 +160,7 @@ def resolve(pins: JarPins, scratch: Path) -> dict[str, Path]:
     if missing:
         raise InputMissing(
             f"The Delta jars could not be downloaded ({_cause(log)}).",
-            remedy="Connect to the network, or point DEFAULT_ARTIFACT_REPOSITORY at a Maven mirror you can reach, "
+            remedy="Connect to the network, or point DEFAULT_ARTIFACT_REPOSITORY at a Maven mirror in reach, "
             "and run `make setup` again; what is already installed is kept.",
         )
     return found
@@ -174,7 +174,7 @@ def sha256_of(path: Path) -> str:
 
 def _cause(log: str) -> str:
     """The most telling line of the resolver's log, without addresses."""
-    if "UnknownHost" in log or "Host " in log and " not found" in log:
+    if "UnknownHost" in log or ("Host " in log and " not found" in log):
         return "the Maven repository's name is not found: no network"
     telling = ("unresolved dependency", "Connection refused", "timed out", "no answer", "PKIX", "Exception")
     lines = [line.strip(": \t") for line in log.splitlines() if any(word in line for word in telling)]

