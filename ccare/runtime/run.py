@@ -89,14 +89,14 @@ class Run:
 
     def make(self, step: str, name: str, replaced: Sequence[date | str] = ()) -> None:
         """Run one job and store its table; a transient table stays in the session."""
-        started, job_mark = time.monotonic(), self._jobs()
+        started, job_mark = time.monotonic(), self.jobs()
         for key, df in self.build(name).items():
             declared = REGISTRY[key]
             if declared.write is WriteStyle.TRANSIENT:
                 self.shared[key] = df.persist()
                 continue
             self.store(step, declared, df, replaced, started, job_mark)
-            started, job_mark = time.monotonic(), self._jobs()
+            started, job_mark = time.monotonic(), self.jobs()
 
     def store(
         self,
@@ -109,7 +109,7 @@ class Run:
     ) -> None:
         """Gate, write and record one table."""
         started = time.monotonic() if started is None else started
-        job_mark = self._jobs() if job_mark is None else job_mark
+        job_mark = self.jobs() if job_mark is None else job_mark
         warnings: tuple[str, ...] = ()
         gated = declared.layer in GATED_LAYERS
         if gated:
@@ -145,7 +145,7 @@ class Run:
             metrics.get("numFiles", metrics.get("numTargetFilesAdded", metrics.get("num_added_files", 0))),
             version,
             time.monotonic() - started,
-            self._jobs() - job_mark,
+            self.jobs() - job_mark,
             warnings,
         )
         self.written.append(line)
@@ -166,7 +166,8 @@ class Run:
             df.unpersist()
         self.shared.clear()
 
-    def _jobs(self) -> int:
+    def jobs(self) -> int:
+        """Spark jobs started so far in this session."""
         tracker = self.spark.sparkContext.statusTracker()
         return len(tracker.getJobIdsForGroup(None))
 

@@ -1,0 +1,200 @@
+"""The ingest step: deliveries of a day into core tables, every line with one fate."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from importlib import import_module
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ccare.errors import IntegrityBroken
+from ccare.events import job as events
+from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
+from ccare.events.pseudonym import pads
+from ccare.runtime import deltalog
+from ccare.runtime.intake import Delivery, deliveries, require_complete
+from ccare.runtime.rowstore import write_rows
+from ccare.runtime.run import Run
+from ccare.runtime.spark import conform
+from ccare.tables import REGISTRY, table
+from ccare.tables.streams import ENTITY_STREAMS, EVENT_STREAMS, Stream
+
+SMALL_ROWS = 200_000
+"""Up to this many rows a day's partition is one file."""
+Fates = dict[str, dict[str, int]]
+"""file path -> fate -> lines"""
+
+
+@dataclass
+class _Taken:
+    """What a stream's pass left to be stored: its accepted rows and its refused ones."""
+
+    stream: Stream
+    rows: DataFrame
+    fates: Fates
+
+    def total(self, fate: str) -> int:
+        return sum(counts.get(fate, 0) for counts in self.fates.values())
+
+
+def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) -> None:
+    """Take every delivery due for the close; InputMissing where a required stream has no folder."""
+    settings = run.settings
+    if require:
+        for name in require_complete(settings.landing, run.close.day, allow_missing):
+            run.record.notes.append(f"missing allowed: {name}")
+            run.said(f"  warning: {name} of {run.close.day} is missing and was let go")
+    found = deliveries(settings.landing, run.close.day, run.close.first_day, known_deliveries(run))
+    usable = [d for d in found if d.status == "taken" and d.lines]
+    if usable:
+        settings.require_key()
+    passes, fates = [], {}
+    for stream in (*ENTITY_STREAMS, *EVENT_STREAMS):
+        files = [d for d in usable if d.stream == stream.name]
+        if files:
+            taken = _take(run, stream, files)
+            passes.append(taken)
+            fates.update(taken.fates)
+    _store_rejected(run, passes)
+    for taken in passes:
+        taken.rows.unpersist()
+    _store_files(run, found, fates)
+    late = _late_lines(found, run)
+    if late:
+        run.said(late)
+
+
+def known_deliveries(run: Run) -> dict[tuple[str, str], tuple[str, int, datetime]]:
+    """Published deliveries by stream and path."""
+    version = run.as_published.get("raw_files")
+    if version is None:
+        return {}
+    opened = deltalog.open_table(run.settings.lake, "raw_files", version)
+    rows = opened.to_pyarrow_table(columns=["stream", "path", "file_sha256", "bytes", "modified_at"]).to_pylist()
+    return {(r["stream"], r["path"]): (r["file_sha256"], r["bytes"], r["modified_at"]) for r in rows}
+
+
+def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
+    """One pass over a stream's files: parse, judge, count, store what is accepted."""
+    started, job_mark = time.monotonic(), run.jobs()
+    inputs: dict[str, DataFrame] = {"landing": _lines(run, files)}
+    if run.version("core_merchants") is not None or stream.is_event:
+        inputs["core_merchants"] = run.read("core_merchants")
+    if run.as_published.get(stream.table) is not None:
+        inputs[stream.table] = run.before(stream.table)
+    rows = import_module(f"jobs.{stream.table}").build(inputs, run.close).persist()
+    taken = _Taken(stream, rows, _count(rows))
+    _check_lines(files, taken)
+    declared = table(stream.table)
+    accepted = events.accepted(rows, stream)
+    if taken.total(ACCEPTED):
+        if stream.is_event:
+            df = conform(accepted, declared)
+            few = taken.total(ACCEPTED) <= SMALL_ROWS
+            df = df.coalesce(1) if few else df.repartitionByRange(8, "business_date")
+            run.store("ingest", declared, df, [run.close.day], started, job_mark)
+        else:
+            whole = events.entity_state(run.before(stream.table), accepted, stream)
+            run.store("ingest", declared, conform(whole, declared).coalesce(1), (), started, job_mark)
+    return taken
+
+
+def _lines(run: Run, files: list[Delivery]) -> DataFrame:
+    """Lines of the files with where they came from; position is known where a file is one split."""
+    spark, landing = run.spark, run.settings.landing
+    paths = [str(d.file(landing)) for d in files]
+    text = spark.read.option("lineSep", "\n").text(paths)
+    uri, block = F.col("_metadata.file_path"), F.col("_metadata.file_block_start")
+    row_in_split = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1))
+    lines = text.select(
+        "value", uri.alias("_uri"), F.when(block == 0, row_in_split + 1).alias("position")
+    )
+    known = spark.createDataFrame(
+        [(d.file(landing).as_uri(), d.path, d.sha256, d.delivery_date, d.taken_on) for d in files],
+        "_uri string, path string, file_sha256 string, delivery_date date, taken_on date",
+    )
+    joined = lines.join(F.broadcast(known), "_uri", "left").drop("_uri")
+    return joined.crossJoin(F.broadcast(pads(spark, run.settings.require_key())))
+
+
+def _count(rows: DataFrame) -> Fates:
+    fates: Fates = {}
+    for path, fate, count in rows.groupBy("path", "fate").count().collect():
+        fates.setdefault(path, {})[fate] = count
+    return fates
+
+
+def _check_lines(files: list[Delivery], taken: _Taken) -> None:
+    """Spark's rows must equal the lines counted beforehand, file by file."""
+    for d in files:
+        seen = sum(taken.fates.get(d.path, {}).values())
+        if seen != d.lines:
+            raise IntegrityBroken(
+                f"{d.path} has {d.lines} lines and {seen} were read: accepted + duplicate + rejected must equal them.",
+                remedy="The file changed while it was read; deliver it again under a new name.",
+            )
+
+
+def _store_rejected(run: Run, passes: list[_Taken]) -> None:
+    refused = [events.rejected(t.rows, t.stream) for t in passes if t.total(REJECTED)]
+    if not refused:
+        return
+    df = refused[0]
+    for more in refused[1:]:
+        df = df.unionByName(more)
+    declared = REGISTRY["core_rejected_events"]
+    run.store("ingest", declared, conform(df, declared).coalesce(1), [run.close.day])
+
+
+def _store_files(run: Run, found: list[Delivery], fates: Mapping[str, Mapping[str, int]]) -> None:
+    started, job_mark = time.monotonic(), run.jobs()
+    rows = [_file_row(run, d, fates.get(d.path, {})) for d in found]
+    run.record.inputs_digest = inputs_digest(found)
+    if not rows:
+        return
+    lake = run.settings.lake
+    version = write_rows(lake, table("raw_files"), rows, run.record.run_id, replaced=[run.close.day])
+    run.wrote("ingest", "raw_files", version, {"numOutputRows": len(rows)}, started, job_mark)
+
+
+def inputs_digest(found: list[Delivery]) -> str:
+    """SHA-256 over stream, delivery date and content of the deliveries a run took, in order."""
+    told = sorted(f"{d.stream}|{d.delivery_date}|{d.sha256}|{d.status}" for d in found)
+    return sha256("\n".join(told).encode()).hexdigest()
+
+
+def _file_row(run: Run, d: Delivery, fates: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "file_sha256": d.sha256,
+        "stream": d.stream,
+        "path": d.path,
+        "bytes": d.bytes,
+        "rows_read": d.lines if d.status == "taken" else 0,
+        "rows_accepted": fates.get(ACCEPTED, 0),
+        "rows_duplicate": fates.get(DUPLICATE, 0),
+        "rows_rejected": fates.get(REJECTED, 0),
+        "delivery_date": d.delivery_date,
+        "taken_on": d.taken_on,
+        "file_status": d.status,
+        "file_note": d.note or None,
+        "received_at": run.record.posted_at,
+        "modified_at": d.modified_at,
+        "run_id": run.record.run_id,
+    }
+
+
+def _late_lines(found: list[Delivery], run: Run) -> str:
+    """One line about files that turned up after their folder's day had closed."""
+    if run.close.day == run.close.first_day:
+        return ""
+    late = [d for d in found if (run.close.day - d.delivery_date).days >= 0 and d.status == "taken"]
+    if not late:
+        return ""
+    shown = ", ".join(f"{d.stream} of {d.delivery_date} ({d.lines} lines)" for d in late[:5])
+    return f"  late: {len(late)} files for days already closed: {shown}"
+
+

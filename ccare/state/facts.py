@@ -1,0 +1,130 @@
+"""Core rows of five streams as one shape: what each event adds to its merchant, user and business date."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ccare.tables.state import RELATIONS, SUMS
+
+PAGE_VIEW_MS = 1000
+_ALWAYS_ACTIVE = {
+    "core_payments": ("paid",),
+    "core_mini_program_events": (
+        "launch",
+        "item_view",
+        "order_submit",
+        "message_click",
+        "share",
+        "collect",
+        "subscribe",
+        "member_join",
+    ),
+    "core_life_account_events": (
+        "follow",
+        "view",
+        "like",
+        "comment",
+        "share",
+        "live_enter",
+        "voucher_click",
+        "mini_program_click",
+    ),
+    "core_voucher_events": ("received", "used"),
+    "core_traffic_hours": (),
+}
+"""Events that make a day active, but page_view, which must have lasted a second where its length is known."""
+_RELATION_TABLES = {
+    "follow": "core_life_account_events",
+    "collect": "core_mini_program_events",
+    "member": "core_mini_program_events",
+    "subscription": "core_mini_program_events",
+}
+FUTURE_DAYS = 2
+"""A row can be dated this many days after the close that took it (deliveries run a day ahead of the close)."""
+
+
+def new_on(core: DataFrame, day: date, first_day: date) -> DataFrame:
+    """Rows that count from ``day`` on: taken and dated by then, and not both before.
+
+    At the first close everything taken by then is new.
+    """
+    counts_from = F.greatest(F.col("taken_on"), F.col("business_date"))
+    since = first_day if day == first_day else day - timedelta(days=FUTURE_DAYS + 1)
+    return core.where((F.col("taken_on") >= F.lit(since)) & (F.col("taken_on") <= F.lit(day))).where(
+        counts_from == F.lit(day) if day != first_day else counts_from <= F.lit(day)
+    )
+
+
+def facts(cores: Mapping[str, DataFrame], day: date, first_day: date) -> DataFrame:
+    """One row for each new event: merchant_id, user_key, business_date, the additive columns, relation changes."""
+    parts = [
+        _shape(new_on(cores[name], day, first_day), name) for name in sorted(_ALWAYS_ACTIVE) if name in cores
+    ]
+    return reduce(DataFrame.unionByName, parts)
+
+
+def _shape(core: DataFrame, name: str) -> DataFrame:
+    kind = F.col("event_type")
+    paid, refunded = (kind == "paid"), (kind == "refunded")
+    payments = name == "core_payments"
+    values: dict[str, Column] = {
+        "events": F.lit(1),
+        "active_events": _one(_qualifies(name)),
+        "simulated_events": _one(F.col("origin") == "simulated"),
+    }
+    if payments:
+        values |= {
+            "orders": _one(paid),
+            "gmv_fen": _if(paid, "amount_fen"),
+            "refunds": _one(refunded),
+            "refund_fen": _if(refunded, "amount_fen"),
+        }
+        for amount in ("merchant_discount_fen", "platform_discount_fen", "fee_fen"):
+            values[amount] = _if(paid, amount)
+    if name == "core_mini_program_events":
+        values["launches"] = _one(kind == "launch")
+    if name == "core_life_account_events":
+        values["content_views"] = _one(kind == "view")
+    if name == "core_voucher_events":
+        values |= {"vouchers_received": _one(kind == "received"), "vouchers_used": _one(kind == "used")}
+    if name == "core_traffic_hours":
+        values |= {"impressions": F.col("impressions"), "clicks": F.col("clicks")}
+    sums = [F.coalesce(values.get(c.name, F.lit(0)).cast("bigint"), F.lit(0)).alias(c.name) for c in SUMS]
+    user = F.lit(None).cast("string") if name == "core_traffic_hours" else F.col("user_key")
+    return core.select("merchant_id", user.alias("user_key"), "business_date", *sums, *_changes(name))
+
+
+def _qualifies(name: str) -> Column:
+    kind = F.col("event_type")
+    active = kind.isin(*_ALWAYS_ACTIVE[name]) if _ALWAYS_ACTIVE[name] else F.lit(False)
+    if name == "core_mini_program_events":
+        long_enough = F.col("stay_ms").isNull() | (F.col("stay_ms") >= PAGE_VIEW_MS)
+        active = active | ((kind == "page_view") & long_enough)
+    return active
+
+
+def _changes(name: str) -> list[Column]:
+    """For each relation a struct (at, event_id, on) where the event changes it: the greatest one is the last."""
+    columns = []
+    for relation, (on, off) in RELATIONS.items():
+        change = F.lit(None).cast("struct<at:timestamp,event_id:string,on:boolean>")
+        if _RELATION_TABLES[relation] == name:
+            told = F.struct(
+                F.col("occurred_at").alias("at"),
+                F.col("event_id").alias("event_id"),
+                (F.col("event_type") == on).alias("on"),
+            )
+            change = F.when(F.col("event_type").isin(on, off), told)
+        columns.append(change.alias(f"_{relation}"))
+    return columns
+
+
+def _one(condition: Column) -> Column:
+    return F.when(condition, 1).otherwise(0)
+
+
+def _if(condition: Column, name: str) -> Column:
+    return F.when(condition, F.col(name)).otherwise(0)

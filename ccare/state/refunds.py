@@ -1,0 +1,54 @@
+"""Refunds by the day their trade was paid: what refund rates and entitlements look back at."""
+
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ccare.state.facts import new_on
+
+KEY = ("merchant_id", "user_key", "paid_date", "refund_date")
+
+
+def matched_refunds(payments: DataFrame, day: date, first_day: date) -> DataFrame:
+    """Pairs of a refund and its trade that became whole on ``day``, summed by payer, paid date, refund date.
+
+    A refund may arrive before its trade: whichever comes second makes the pair.
+    """
+    known = payments.where(F.greatest("taken_on", "business_date") <= F.lit(day))
+    refunds = _refunds(known)
+    refunds_now = _refunds(new_on(payments, day, first_day))
+    if day == first_day:
+        return _summed(_paid(known).join(refunds_now, ["merchant_id", "trade_no"]))
+    now_and_known = _paid(known).join(F.broadcast(refunds_now), ["merchant_id", "trade_no"])
+    paid_now = _paid(new_on(payments, day, first_day))
+    earlier = refunds.join(refunds_now.select("event_id"), "event_id", "left_anti")
+    late_trades = paid_now.join(F.broadcast(earlier), ["merchant_id", "trade_no"])
+    return _summed(now_and_known.unionByName(late_trades))
+
+
+def merged_refunds(before: DataFrame, pairs: DataFrame) -> DataFrame:
+    """Refund days as they were and the new pairs -> as they are now."""
+    names = [*KEY, "refund_fen", "refunds"]
+    both = before.select(*names).unionByName(pairs.select(*names))
+    return both.groupBy(*KEY).agg(F.sum("refund_fen").alias("refund_fen"), F.sum("refunds").alias("refunds"))
+
+
+def _paid(rows: DataFrame) -> DataFrame:
+    paid = rows.where(F.col("event_type") == "paid")
+    return paid.select("merchant_id", "trade_no", "user_key", F.col("business_date").alias("paid_date"))
+
+
+def _refunds(rows: DataFrame) -> DataFrame:
+    refunded = rows.where(F.col("event_type") == "refunded")
+    return refunded.select(
+        "event_id",
+        "merchant_id",
+        "trade_no",
+        F.col("business_date").alias("refund_date"),
+        F.col("amount_fen").alias("refund_fen"),
+    )
+
+
+def _summed(pairs: DataFrame) -> DataFrame:
+    return pairs.groupBy(*KEY).agg(F.sum("refund_fen").alias("refund_fen"), F.count("*").alias("refunds"))
