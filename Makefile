@@ -1,0 +1,38 @@
+# Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
+PY := .venv/bin/python
+
+.PHONY: help setup demo test check bench doctor hooks lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## .venv, the locked packages, Java, the Delta jars
+	@sh scripts/bootstrap
+
+demo: setup ## a year of real purchases: scores, points, exports, catalogue
+	@.venv/bin/ccare demo $(ARGS)
+
+test: check ## style, types, and every test
+	@$(PY) -m pytest $(ARGS)
+
+check: setup ## style and types only
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+bench: setup ## seconds, jobs, commits, rows and bytes of each step of a day
+	@$(PY) -m bench $(ARGS)
+
+doctor: setup ## what this machine has, and the command that mends each problem
+	@.venv/bin/ccare doctor
+
+hooks: setup ## run the style and type checks at each commit
+	@.venv/bin/pre-commit install
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
+		--no-emit-index-url --upgrade pyproject.toml -o requirements.lock
+
+clean: ## remove what tools and builds left; never a lake, an export or .venv
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
