@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ SUM_TOLERANCE = 1e-4
 class ScoringPolicy:
     """One version in force from ``from_day`` on.
 
-    ``dimensions``: share of each dimension in the total; ``weights``: metric id -> share in its dimension. Both
-    are normalised, so each sum is 1 to the last digit that doubles allow. Percentiles count 0 to 100.
+    ``dimensions``: share of each dimension in the total; ``weights``: metric id -> share in its dimension.
+    Both are normalised, so each sum is 1 to the last digit that doubles allow. Percentiles count 0 to 100.
     """
 
     version: str
@@ -79,7 +80,7 @@ _KEYS = {"id", "from", "dimensions", "weights", *_NUMBERS}
 
 
 def load_scoring(conf: Path) -> ScoringPolicies:
-    """Every version of ``conf/scoring.toml``, or of the one that comes with the product where ``conf`` has none.
+    """Every version of ``conf/scoring.toml``, or of the product's own file where ``conf`` has none.
 
     Raises UsageError that lists every mistake at once, InputMissing where the file cannot be read.
     """
@@ -108,8 +109,8 @@ def parse_scoring(content: Mapping[str, Any]) -> tuple[ScoringPolicies, list[str
     """The versions of a parsed file and every mistake in it; the versions count only without mistakes."""
     mistakes = [f"unknown key {key}" for key in content if key != "version"]
     raw = content.get("version")
-    if not isinstance(raw, list) or not raw:
-        return ScoringPolicies(()), [*mistakes, "there is no [[version]]"]
+    if not isinstance(raw, list) or not raw or not all(isinstance(entry, Mapping) for entry in raw):
+        return ScoringPolicies(()), [*mistakes, "there is no [[version]] section"]
     versions = []
     for index, entry in enumerate(raw, start=1):
         found: list[str] = []
@@ -121,7 +122,8 @@ def parse_scoring(content: Mapping[str, Any]) -> tuple[ScoringPolicies, list[str
 
 def _order_mistakes(versions: list[ScoringPolicy]) -> list[str]:
     mistakes = []
-    for before, after in zip(versions, versions[1:], strict=False):
+    dated = [version for version in versions if version.from_day != date.max]
+    for before, after in pairwise(dated):
         if after.from_day == before.from_day:
             mistakes.append(f"versions {before.version} and {after.version} both start on {after.from_day}")
         elif after.from_day < before.from_day:
