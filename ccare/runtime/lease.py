@@ -17,7 +17,8 @@ from ccare.errors import IntegrityBroken, LeaseHeld
 from ccare.runtime.manifest import write_atomically
 
 
-def _lock_file(lake: Path) -> Path:
+def lock_file(lake: Path) -> Path:
+    """The file whose lock is the lease."""
     return lake / "_lease.lock"
 
 
@@ -25,7 +26,7 @@ def _lock_file(lake: Path) -> Path:
 def lease(lake: Path) -> Iterator[None]:
     """Hold the lake for writing; LeaseHeld at once where another process does."""
     lake.mkdir(parents=True, exist_ok=True)
-    with _lock_file(lake).open("a+") as handle:
+    with lock_file(lake).open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
