@@ -1,0 +1,27 @@
+"""Names of accounts, as text and as Spark columns. A balance is never stored in one: it is derived."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+FUNDING = "world:funding"
+EXPIRED = "sink:expired"
+
+
+def pool_account(pool: str, part: str) -> str:
+    """``pool:<pool>:<part>``; part is available or receivable."""
+    return f"pool:{pool}:{part}"
+
+
+def merchant_account(merchant_id: str, part: str) -> str:
+    """``merchant:<id>:<part>``; part is pending, active or debt."""
+    return f"merchant:{merchant_id}:{part}"
+
+
+def pool_column(pool: Column, part: str) -> Column:
+    """``pool_account`` of a column of pool names."""
+    return F.concat(F.lit("pool:"), pool, F.lit(f":{part}"))
+
+
+def merchant_column(merchant_id: Column, part: str) -> Column:
+    """``merchant_account`` of a column of merchant ids."""
+    return F.concat(F.lit("merchant:"), merchant_id, F.lit(f":{part}"))

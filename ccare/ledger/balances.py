@@ -1,0 +1,132 @@
+"""The caches that a close leaves: positions of keys and balances of accounts, folded from the day's bookings.
+
+Both are one union and one aggregation over (what was published, what this close adds): no join, any scale.
+"""
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ccare.ledger.decisions import SAME
+from ccare.ledger.falls import Fallen
+from ccare.ledger.transfers import together
+
+if TYPE_CHECKING:
+    from ccare.runtime.close import Close
+
+_ABOUT = {
+    "programme": "string",
+    "rule": "string",
+    "merchant_id": "string",
+    "effective_date": "date",
+    "asset": "string",
+    "pool": "string",
+    "multiplier_milli": "int",
+    "matures_on": "date",
+    "expires_on": "date",
+}
+"""Constant for a key, so the greatest non-null value of any of its rows is the value."""
+_SUMS = {
+    **dict.fromkeys(("granted", "net", "lapsed", "forgiven", "cut_by_pool", "debt"), "bigint"),
+    "repayments": "int",
+}
+_LATEST = {"revision": "int", "asked": "bigint", "policy_version": "string", "updated_on": "date"}
+
+
+def fold_positions(
+    positions: DataFrame,
+    decisions: DataFrame,
+    fallen: Fallen,
+    paid: DataFrame,
+    grants: DataFrame,
+    funded: DataFrame,
+    close: "Close",
+) -> DataFrame:
+    """ledger_positions after this close: the new revision of every key looked at, and what moved since."""
+    version, today = F.lit(close.ledger.version), F.lit(close.day)
+    changed = F.when(F.col("change") != SAME, today)
+    cut = F.col("extra") - F.col("granted")
+    amount = F.col("funded")
+    parts = [
+        _rows(positions, looked=F.lit(0)),
+        _rows(decisions, looked=F.lit(1), net=-F.col("take"), policy_version=version, updated_on=changed),
+        _delta(fallen.needs, lapsed=F.col("lapse"), forgiven=F.col("forgiven")),
+        _delta(fallen.debts, debt=F.col("debt")),
+        _delta(paid, debt=-F.col("served"), repayments=F.lit(2), updated_on=today),
+        _delta(grants, granted=F.col("granted"), net=F.col("granted"), cut_by_pool=cut),
+        _rows(
+            funded,
+            **{
+                "looked": F.lit(1),
+                "rule": F.lit("funding"),
+                "revision": F.lit(1),
+                "multiplier_milli": F.lit(0),
+            },
+            **{
+                "asked": amount,
+                "granted": amount,
+                "net": amount,
+                "policy_version": version,
+                "updated_on": today,
+            },
+        ),
+    ]
+    latest = {
+        "revision": F.max("revision"),
+        "asked": F.max_by("asked", "revision"),
+        "policy_version": F.max_by("policy_version", "looked"),
+        "updated_on": F.max("updated_on"),
+    }
+    aggregates = {**{n: F.max(n) for n in _ABOUT}, **{n: F.sum(n) for n in _SUMS}, **latest}
+    return together(parts).groupBy("business_key").agg(*(column.alias(n) for n, column in aggregates.items()))
+
+
+def _rows(frame: DataFrame, **values: Column) -> DataFrame:
+    """Rows of a key: ``values`` first, then the frame's own columns, else null (0 for what is summed)."""
+    types = {"business_key": "string", **_ABOUT, **_SUMS, **_LATEST, "looked": "int"}
+    default = {name: F.lit(0) for name in _SUMS}
+    return frame.select(
+        [
+            (values[n] if n in values else F.col(n) if n in frame.columns else default.get(n, F.lit(None)))
+            .cast(t)
+            .alias(n)
+            for n, t in types.items()
+        ]
+    )
+
+
+def _delta(frame: DataFrame, **values: Column) -> DataFrame:
+    """Sums to add to a key; everything else about it stands in its other rows."""
+    return _rows(frame.select("business_key", *(column.alias(name) for name, column in values.items())))
+
+
+def fold_balances(balances: DataFrame, transfers: DataFrame) -> DataFrame:
+    """ledger_balances after ``transfers``."""
+    zero = F.lit(0).cast("bigint")
+    sides = F.inline(
+        F.array(
+            F.struct(
+                F.col("credit_account").alias("account"),
+                F.col("amount").alias("credits"),
+                zero.alias("debits"),
+            ),
+            F.struct(
+                F.col("debit_account").alias("account"),
+                zero.alias("credits"),
+                F.col("amount").alias("debits"),
+            ),
+        )
+    )
+    one = F.lit(1).cast("bigint").alias("transfers")
+    day = F.col("booked_date").alias("folded_to")
+    touched = transfers.select("asset", one, day, sides)
+    before = balances.select(*touched.columns[:3], "account", "credits", "debits")
+    folded = before.unionByName(touched).groupBy("account", "asset")
+    return folded.agg(
+        (F.sum("credits") - F.sum("debits")).alias("balance"),
+        F.sum("credits").alias("credits"),
+        F.sum("debits").alias("debits"),
+        F.sum("transfers").alias("transfers"),
+        F.max("folded_to").alias("folded_to"),
+    )

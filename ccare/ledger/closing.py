@@ -1,0 +1,53 @@
+"""A close of the ledger, in its fixed order: fund, falls, activate and pay debt, expire, earn.
+
+Each step is set-based over all parties; what an earlier step gives back to a pool, a later one can grant.
+"""
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ccare.ledger.balances import fold_balances, fold_positions
+from ccare.ledger.decisions import decide
+from ccare.ledger.entitlements import Inputs
+from ccare.ledger.falls import fall
+from ccare.ledger.lots import age
+from ccare.ledger.pools import available, earning_moves, funding_moves, fundings, grant, new_lots
+from ccare.ledger.transfers import finish, together
+from ccare.tables import table
+
+if TYPE_CHECKING:
+    from ccare.runtime.close import Close
+
+_CACHES = ("ledger_lots", "ledger_positions", "ledger_balances")
+
+
+def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
+    """Books the close of ``close.day`` on top of what was published before it.
+
+    Returns the new rows of ledger_transfers alone, and ledger_lots, ledger_positions and ledger_balances whole.
+    A day that is only published again, or that lies before go-live, books nothing.
+    """
+    lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
+    if not close.posts or close.day < close.ledger.go_live:
+        return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
+    decisions = decide(inputs, close).persist()
+    funded = fundings(positions, close)
+    fallen = fall(lots, decisions)
+    aged = age(fallen, positions, close)
+    before_earning = together([funding_moves(funded), fallen.moves, *aged.moves]).persist()
+    grants = grant(decisions, available(balances, before_earning, close.ledger)).persist()
+    moves = together([before_earning, earning_moves(grants)])
+    transfers = finish(moves, close).select(*table("ledger_transfers").column_names).persist()
+    return {
+        "ledger_transfers": transfers,
+        "ledger_lots": aged.lots.unionByName(new_lots(grants, close).select(*lots.columns)),
+        "ledger_positions": fold_positions(positions, decisions, fallen, aged.paid, grants, funded, close),
+        "ledger_balances": fold_balances(balances, transfers),
+    }
+
+
+def _no_transfers(any_frame: DataFrame) -> DataFrame:
+    columns = table("ledger_transfers").columns
+    return any_frame.limit(0).select([F.lit(None).cast(c.type).alias(c.name) for c in columns])

@@ -1,0 +1,124 @@
+"""What time does to lots in a close: activation, repayment of debt from it, expiry."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from ccare.ledger import codes
+from ccare.ledger.accounts import EXPIRED, merchant_column, pool_column
+from ccare.ledger.falls import DEBIT_ORDER, OLDEST_FIRST, PARTY, Fallen, lot_rooms
+from ccare.ledger.frames import overlap
+from ccare.ledger.transfers import move
+from ccare.tables import table
+
+if TYPE_CHECKING:
+    from ccare.runtime.close import Close
+
+_OWING = ("business_key", "programme", "pool", *PARTY, "effective_date")
+
+
+@dataclass(frozen=True)
+class Aged:
+    """``lots``: all old lots as they stand after expiry, declared columns. ``paid``: one row for each debt and
+    lot that met, with units ``served``. ``moves``: the transfers."""
+
+    lots: DataFrame
+    paid: DataFrame
+    moves: tuple[DataFrame, ...]
+
+
+def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
+    """Activates what matured, pays debt out of it, oldest first, then expires what is past its last day."""
+    today = F.lit(close.day)
+    left = F.col("pending") - F.col("from_pending")
+    ripe = F.when(F.col("matures_on") <= today, left).otherwise(F.lit(0))
+    lots = fallen.lots.withColumn("ripe", ripe)
+    paid = _pay(_debts(positions, fallen.debts), lots).persist()
+    by_lot = paid.groupBy("lot_id").agg(F.sum("served").alias("repaid"))
+    lots = lots.join(by_lot, "lot_id", "left").fillna(0, ["repaid"])
+    taken_active = F.col("from_active") + F.col("from_others") + F.col("repaid")
+    usable = F.col("active") + F.col("ripe") - taken_active
+    lots = lots.withColumn("usable", usable)
+    lots = lots.withColumn(
+        "lapsing", F.when(F.col("expires_on") < today, F.col("usable")).otherwise(F.lit(0))
+    )
+    lots = lots.persist()
+    after = lots.withColumns(
+        {
+            "pending": F.col("pending") - F.col("from_pending") - F.col("ripe"),
+            "active": F.col("usable") - F.col("lapsing"),
+            "expired": F.col("expired") + F.col("lapsing"),
+            "taken": F.col("taken") + F.col("from_pending") + taken_active,
+        }
+    )
+    moves = (_activations(lots), _repayments(paid), _expiries(lots))
+    return Aged(after.select(*table("ledger_lots").column_names), paid, moves)
+
+
+def _debts(positions: DataFrame, new: DataFrame) -> DataFrame:
+    """Grain: key in debt, old debt and this close's together; ``legs`` = repayments booked so far."""
+    old = positions.filter(F.col("debt") > 0).select(*_OWING, "revision", "debt", "repayments")
+    since = new.join(positions.select("business_key", "repayments"), "business_key", "left")
+    both = old.unionByName(since.select(*old.columns))
+    return both.groupBy(*_OWING).agg(
+        F.sum("debt").alias("need"), F.max("revision").alias("revision"), F.max("repayments").alias("legs")
+    )
+
+
+def _pay(debts: DataFrame, lots: DataFrame) -> DataFrame:
+    """Each meeting of a debt and a lot that became active; ``place`` counts a debt's lots from 1."""
+    met = overlap(debts, lot_rooms(lots, F.col("ripe")), PARTY, OLDEST_FIRST, DEBIT_ORDER)
+    return met.withColumn(
+        "place", F.row_number().over(Window.partitionBy("business_key").orderBy(*DEBIT_ORDER))
+    )
+
+
+def _activations(lots: DataFrame) -> DataFrame:
+    party = F.col("merchant_id")
+    return move(
+        lots.filter(F.col("ripe") > 0),
+        F.lit(codes.ACTIVATE),
+        debit_account=merchant_column(party, "pending"),
+        credit_account=merchant_column(party, "active"),
+        amount=F.col("ripe"),
+        reason=F.lit("matured"),
+        leg=F.lit(1),
+    )
+
+
+def _expiries(lots: DataFrame) -> DataFrame:
+    return move(
+        lots.filter(F.col("lapsing") > 0),
+        F.lit(codes.EXPIRE),
+        debit_account=merchant_column(F.col("merchant_id"), "active"),
+        credit_account=F.lit(EXPIRED),
+        amount=F.col("lapsing"),
+        reason=F.lit("expired unused"),
+        leg=F.lit(1),
+    )
+
+
+def _repayments(paid: DataFrame) -> DataFrame:
+    """Two moves for each meeting: the points go back to the pool, and the claim on the merchant goes down."""
+    sides = F.explode(F.array(F.lit(0), F.lit(1))).alias("side")
+    rows = paid.select("*", sides)
+    gives = F.col("side") == 0
+    party, pool = F.col("merchant_id"), F.col("pool")
+    return move(
+        rows,
+        F.lit(codes.REPAY),
+        debit_account=F.when(gives, merchant_column(party, "active")).otherwise(
+            pool_column(pool, "receivable")
+        ),
+        credit_account=F.when(gives, pool_column(pool, "available")).otherwise(
+            merchant_column(party, "debt")
+        ),
+        amount=F.col("served"),
+        reason=F.when(gives, F.lit("repays debt")).otherwise(F.lit("debt goes down")),
+        lot_id=F.when(gives, F.col("lot_id")),
+        matures_on=F.when(gives, F.col("lot_matures_on")),
+        expires_on=F.when(gives, F.col("lot_expires_on")),
+        leg=F.col("legs") + 2 * F.col("place") - 1 + F.col("side"),
+    )

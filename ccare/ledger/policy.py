@@ -1,0 +1,158 @@
+"""Loads the ledger's dated policy and refuses a wrong one with every mistake named at once."""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ccare.errors import UsageError
+from ccare.ledger.programmes import Funding, FundingFile, Pool, Programme, ProgrammesFile
+from ccare.runtime.settings import default_conf
+
+_File = TypeVar("_File", bound=BaseModel)
+PROGRAMMES = "programmes.toml"
+FUNDING = "funding.toml"
+
+
+@dataclass(frozen=True)
+class LedgerPolicy:
+    """What one close goes by. ``programmes`` holds every version in force on or before ``day``, because old
+    effective dates are rated by the version of their own date; ``fundings`` those dated on or before it."""
+
+    day: date
+    version: str
+    go_live: date
+    late_window_days: int
+    programmes: tuple[Programme, ...]
+    pools: tuple[Pool, ...]
+    fundings: tuple[Funding, ...]
+    note: str
+
+    def pool(self, name: str) -> Pool:
+        """The pool called ``name``; KeyError when there is none."""
+        return {pool.name: pool for pool in self.pools}[name]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a page that shows points must say about this policy."""
+        return tuple(filter(None, (self.note, *(p.note for p in self.programmes))))
+
+
+@dataclass(frozen=True)
+class LedgerPolicies:
+    """A conf folder's whole ledger policy."""
+
+    programmes_file: ProgrammesFile
+    funding_file: FundingFile
+
+    @property
+    def version(self) -> str:
+        """The file's own version and a digest of what it says: fundings are records, so they do not count."""
+        text = self.programmes_file.model_dump_json()
+        return f"{self.programmes_file.version}-{sha256(text.encode()).hexdigest()[:8]}"
+
+    @property
+    def go_live(self) -> date:
+        """First effective date that may earn."""
+        return self.programmes_file.go_live
+
+    def for_day(self, day: date) -> LedgerPolicy:
+        """The policy that the close of ``day`` goes by."""
+        file = self.programmes_file
+        return LedgerPolicy(
+            day=day,
+            version=self.version,
+            go_live=file.go_live,
+            late_window_days=file.late_window_days,
+            programmes=tuple(p for p in file.programmes if p.from_day <= day),
+            pools=file.pools,
+            fundings=tuple(f for f in self.funding_file.fundings if f.on <= day),
+            note=file.note,
+        )
+
+
+def load_ledger(conf: Path) -> LedgerPolicies:
+    """The policy of ``conf``; a file that it lacks is read from the product's own conf folder.
+
+    Raises UsageError naming every mistake of both files.
+    """
+    mistakes: list[str] = []
+    programmes = _read(conf, PROGRAMMES, ProgrammesFile, mistakes)
+    funding = _read(conf, FUNDING, FundingFile, mistakes)
+    if programmes is not None:
+        mistakes += _programme_mistakes(programmes)
+    if programmes is not None and funding is not None:
+        mistakes += _funding_mistakes(programmes, funding)
+    if mistakes or programmes is None or funding is None:
+        raise UsageError(
+            f"The ledger policy has {len(mistakes)} mistake(s): " + "; ".join(mistakes) + ".",
+            remedy=f"Mend {PROGRAMMES} and {FUNDING} in {conf}.",
+        )
+    return LedgerPolicies(programmes, funding)
+
+
+def _read(conf: Path, name: str, kind: type[_File], mistakes: list[str]) -> _File | None:
+    path = conf / name if (conf / name).is_file() else default_conf() / name
+    try:
+        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        found = error.errors()
+        mistakes += [
+            f"{name}: {'.'.join(map(str, e['loc']))}: {e['msg'].lower()} (it says {e['input']!r:.60})"
+            for e in found
+            # A list is also called too short when its only entry is wrong: that entry is named already.
+            if not any(o is not e and o["loc"][: len(e["loc"])] == e["loc"] for o in found)
+        ]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        mistakes.append(f"{name} is not TOML: {error}")
+    except OSError as error:
+        mistakes.append(f"{name} cannot be read: {error.strerror}")
+    return None
+
+
+def _programme_mistakes(file: ProgrammesFile) -> list[str]:
+    found: list[str] = []
+    pools = {pool.name: pool for pool in file.pools}
+    if len(pools) < len(file.pools):
+        found.append(f"{PROGRAMMES}: two pools have one name")
+    for p in file.programmes:
+        where = f"{PROGRAMMES}: {p.name} from {p.from_day}"
+        pool = pools.get(p.pool)
+        if pool is None:
+            found.append(f"{where}: pool {p.pool} is not declared")
+        elif (pool.programme, pool.asset) != (p.name, p.asset):
+            found.append(f"{where}: pool {p.pool} grants {pool.asset} to {pool.programme}")
+        if p.to_day is not None and p.to_day < p.from_day:
+            found.append(f"{where}: ends on {p.to_day}, before it starts")
+        if p.eligibility_waived and not p.note:
+            found.append(f"{where}: eligibility is waived, so a note has to say so")
+        names = [rule.name for rule in p.rules]
+        if len(set(names)) < len(names):
+            found.append(f"{where}: a rule stands twice")
+    for name in sorted({p.name for p in file.programmes}):
+        versions = sorted((p for p in file.programmes if p.name == name), key=lambda p: p.from_day)
+        found += [
+            f"{PROGRAMMES}: versions of {name} from {one.from_day} and from {other.from_day} overlap"
+            for one, other in pairwise(versions)
+            if one.to_day is None or other.from_day <= one.to_day
+        ]
+    return found
+
+
+def _funding_mistakes(programmes: ProgrammesFile, funding: FundingFile) -> list[str]:
+    pools = {pool.name for pool in programmes.pools}
+    found = [
+        f"{FUNDING}: {f.approval} funds {f.pool}, which {PROGRAMMES} does not declare"
+        for f in funding.fundings
+        if f.pool not in pools
+    ]
+    keys = [f.business_key for f in funding.fundings]
+    return found + [
+        f"{FUNDING}: approval {key.rsplit('|', 1)[1]} is used twice"
+        for key in sorted({k for k in keys if keys.count(k) > 1})
+    ]
