@@ -9,7 +9,6 @@ never meets half a file. The marker ``<landing>/_<source>.json`` says *writing* 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from datetime import date
@@ -67,8 +66,14 @@ class LandingWriter:
         """A delivery folder, which says "delivered" even when it stays empty."""
         (self._aside / stream / delivery_date.isoformat()).mkdir(parents=True, exist_ok=True)
 
+    @property
+    def scratch(self) -> Path:
+        """A folder for the writer's spill files; it goes when the files are published."""
+        return self._aside / "scratch"
+
     def publish(self) -> dict[str, int]:
         """Rename all files into place, oldest delivery first; returns relative path -> bytes."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
         files: dict[str, int] = {}
         for folder in sorted(self._aside.glob("*/*"), key=lambda path: (path.name, path.parent.name)):
             relative = folder.relative_to(self._aside)
@@ -78,7 +83,7 @@ class LandingWriter:
                 file.chmod(FILE_MODE)
                 target = relative / file.name
                 files[target.as_posix()] = file.stat().st_size
-                os.replace(file, self.landing / target)
+                file.replace(self.landing / target)
         shutil.rmtree(self._aside)
         return files
 
@@ -113,7 +118,7 @@ class LandingWriter:
         aside = self._marker.with_suffix(".json.new")
         aside.write_text(json.dumps(body, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         aside.chmod(FILE_MODE)
-        os.replace(aside, self._marker)
+        aside.replace(self._marker)
 
 
 def _make_folder(path: Path) -> None:
