@@ -43,16 +43,30 @@ METRICS = (
     Metric("c_wau", "scale", "Distinct users active in the last 7 days.", "users", 7),
     Metric("c_mau28", "scale", "Distinct users active in the last 28 days.", "users", 28, scoring="log1p"),
     Metric(
-        "c_new_users", "scale", "Users whose first active day ever is in the window.", "users", 28, scoring="log1p"
+        "c_new_users",
+        "scale",
+        "Users whose first active day ever is in the window.",
+        "users",
+        28,
+        scoring="log1p",
     ),
     Metric(
-        "c_new_payers", "scale", "Users whose first paid day ever is in the window.", "users", 28, scoring="log1p"
+        "c_new_payers",
+        "scale",
+        "Users whose first paid day ever is in the window.",
+        "users",
+        28,
+        scoring="log1p",
     ),
     Metric("c_reachable", "scale", "Users with a relation on at the end of the day.", "users", 1),
     Metric("c_growth_new", "scale", "First active day in W28.", "users", 28),
     Metric("c_growth_retained", "scale", "Active in W28 and in the 28 days before.", "users", 56),
     Metric(
-        "c_growth_resurrected", "scale", "Active in W28, not in the 28 days before, first active earlier.", "users", 56
+        "c_growth_resurrected",
+        "scale",
+        "Active in W28, not in the 28 days before, first active earlier.",
+        "users",
+        56,
     ),
     Metric("c_growth_churned", "scale", "Active in the 28 days before W28, not in W28.", "users", 56),
     Metric("c_quick_ratio", "scale", "(new + resurrected) / churned.", "ratio", 56, is_ratio=True),
@@ -81,7 +95,9 @@ METRICS = (
     Metric("r_gmv", "potential", "Paid amount.", "fen", 28),
     Metric("r_orders", "potential", "Paid trades.", "trades", 28),
     Metric("r_payers", "potential", "Distinct users with a paid day.", "users", 28),
-    Metric("r_net_gmv", "potential", "Paid amount less refunds dated in the window; may be negative.", "fen", 28),
+    Metric(
+        "r_net_gmv", "potential", "Paid amount less refunds dated in the window; may be negative.", "fen", 28
+    ),
     Metric("r_aov", "potential", "Paid amount / paid trades.", "fen", 28, is_ratio=True),
     Metric(
         "r_arpu",
