@@ -1,8 +1,8 @@
 """Bring a checkout up with the standard library alone: .venv, uv, the hashed lock, ccare, Java and jars.
 
 Started by ``scripts/bootstrap`` with the checkout's folder. Every step can be broken off and run again; the
-stamp is written last, so only a finished set-up is skipped. Exit codes: 0 done, 20 something to fetch is out of
-reach, 1 any other failure.
+stamp is written last, so only a finished set-up is skipped. Exit codes: 0 done, 20 something to fetch is out
+of reach, 1 any other failure.
 """
 
 import fcntl
@@ -57,7 +57,9 @@ def main(root: Path) -> int:
         python = make_environment(environment)
         install(root, environment, python)
         proof = environment / "ccare-proof.json"
-        done = subprocess.run([str(python), "-m", "ccare.setup", "--proof", str(proof)], cwd=root)
+        done = subprocess.run(
+            [str(python), "-m", "ccare.setup", "--proof", str(proof)], cwd=root, env=package_environment()
+        )
         if done.returncode != 0:
             return done.returncode
         content = {"key": key_of(root, environment), "proof": json.loads(proof.read_text("utf-8"))}
@@ -146,23 +148,30 @@ def install(root: Path, environment: Path, python: Path) -> None:
     began = time.monotonic()
     uv = environment / "bin" / "uv"
     installer = root / "scripts" / INSTALLER
-    if uv_version(uv) not in installer.read_text("utf-8"):
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        network = ["--retries", "2", "--timeout", "60"]
-        run([*pip, *network, "--require-hashes", "--only-binary", ":all:", "-r", str(installer)])
-    at = ["--python", str(python)]
+    at = ["--quiet", "--python", str(python)]
     installing(environment).touch()
     try:
-        sync = [str(uv), "pip", "sync", "--quiet", *at, "--require-hashes", "--compile-bytecode"]
-        run([*sync, str(root / "requirements.lock")])
+        if uv_version(uv) not in installer.read_text("utf-8"):
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            network = ["--retries", "2", "--timeout", "60"]
+            run([*pip, *network, "--require-hashes", "--only-binary", ":all:", "-r", str(installer)])
+        sync(uv, [*at, "--require-hashes", "--compile-bytecode", str(root / "requirements.lock")])
     except SetUpFailed as error:
-        # uv downloads everything before it changes anything, so without a network nothing is half there.
+        # Both download everything before they change anything: without a network nothing is half there.
         if error.exit_code == 20:
             installing(environment).unlink()
         raise
-    run([str(uv), "pip", "install", "--quiet", *at, "--no-deps", "--no-build-isolation", "-e", str(root)])
+    run([str(uv), "pip", "install", *at, "--no-deps", "--no-build-isolation", "-e", str(root)])
     installing(environment).unlink()
     print(f"  packages of requirements.lock: installed ({time.monotonic() - began:.0f} s)", flush=True)
+
+
+def sync(uv: Path, arguments: list[str]) -> None:
+    """Make the environment what the lock says, from the download cache alone where that is enough."""
+    try:
+        run([str(uv), "pip", "sync", "--offline", *arguments])
+    except SetUpFailed:
+        run([str(uv), "pip", "sync", *arguments])
 
 
 def uv_version(uv: Path) -> str:
