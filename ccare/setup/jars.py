@@ -6,9 +6,9 @@ Delta's other dependencies are left out on purpose: they are older than Spark's 
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from pathlib import Path
 from ccare.errors import CcareError, InputMissing
 from ccare.setup.cache import cache_folder, written_aside
 from ccare.setup.java import find_java
+from ccare.setup.trust import trust_options
 
 EXCLUDED_GROUPS = (
     "com.fasterxml.jackson.core",
@@ -131,7 +132,7 @@ def resolve(pins: JarPins, scratch: Path) -> dict[str, Path]:
         "JAVA_HOME": str(find_java().home),
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_SUBMIT_OPTS": " ".join(trust_options(scratch)),
     }
     command = [
         str(home / "bin" / "spark-submit"),
@@ -173,12 +174,17 @@ def sha256_of(path: Path) -> str:
 
 
 def _cause(log: str) -> str:
-    """The most telling line of the resolver's log, without addresses."""
-    if "UnknownHost" in log or ("Host " in log and " not found" in log):
+    """Why the main repository gave nothing, without addresses; the other one never has Delta."""
+    lines = [line.strip(": \t") for line in log.splitlines() if "spark-packages" not in line]
+    if any("PKIX" in line for line in lines):
+        return (
+            "this Java does not trust the server's certificate; name your authority's bundle in SSL_CERT_FILE"
+        )
+    if any(line.startswith("Host ") and " not found" in line for line in lines):
         return "the Maven repository's name is not found: no network"
-    telling = ("unresolved dependency", "Connection refused", "timed out", "no answer", "PKIX", "Exception")
-    lines = [line.strip(": \t") for line in log.splitlines() if any(word in line for word in telling)]
-    return lines[0][:160] if lines else "the resolver gave no reason"
+    telling = ("Connection refused", "timed out", "no answer", "unresolved dependency", "Exception")
+    found = [line for word in telling for line in lines if word in line]
+    return re.sub(r"\w+://\S+", "…", found[0])[:160] if found else "the resolver gave no reason"
 
 
 def _stamp_file(folder: Path) -> Path:
