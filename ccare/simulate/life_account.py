@@ -66,7 +66,7 @@ SELECT e.h, e.merchant_id, e.user_id, e.at_utc, draw('reaction', CAST(e.h AS VAR
        concat_ws('-', 'post', e.merchant_id, e.week) AS content_id,
        CASE WHEN kind < 128 THEN 'image_text' WHEN kind < 230 THEN 'short_video' ELSE 'live' END
            AS content_type
-FROM (SELECT x.*, date_trunc('week', local_date(x.at_utc)) AS week,
+FROM (SELECT x.*, CAST(date_trunc('week', local_date(x.at_utc)) AS DATE) AS week,
              byte_of(draw('content', x.merchant_id || '|' || week), 0) AS kind FROM exposures x) e
 JOIN merchant_traits m USING (merchant_id)
 WHERE local_date(e.at_utc) BETWEEN m.first_date AND getvariable('last_day')

@@ -84,7 +84,8 @@ LIFE_ACCOUNT = """
 SELECT at_utc, event_id, event_type, 'simulated' AS origin, NULL AS planted,
        event_start(event_id, event_type, 'occurred_at', at_utc, merchant_id, 'simulated')
        || user_field(user_id) || text_field('content_id', content_id)
-       || text_field('content_type', content_type) || number_field('stay_ms', stay_ms) || text_field('scene', scene) || '}' AS line
+       || text_field('content_type', content_type) || number_field('stay_ms', stay_ms)
+       || text_field('scene', scene) || '}' AS line
 FROM sim_life_account
 """
 
@@ -108,7 +109,8 @@ SIMULATED = {
 }
 
 # Planted faults, picked by draw: 24 copies of history lines in the same file and 8 of lines of the go-live
-# days delivered again a day later; as many bad lines, made from good ones under ids of their own, kinds in turn.
+# days delivered again a day later; as many bad lines, made from good ones under ids of their own, kinds in
+# turn.
 PICKS = """
 CREATE OR REPLACE TABLE picks AS
 SELECT *, row_number() OVER (PARTITION BY daily ORDER BY drawn, event_id) AS pick
