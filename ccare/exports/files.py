@@ -1,0 +1,79 @@
+"""Files for people and other systems: written aside, renamed, their manifest last."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from ccare.errors import UsageError
+from ccare.tables.streams import ID_PATTERN
+
+MANIFEST = "manifest.json"
+BOM = b"\xef\xbb\xbf"
+_DANGEROUS = r"^([=+\-@\t\r\n＝＋－＠])"
+"""First characters that make a spreadsheet read a cell as a formula (OWASP, CSV injection)."""
+
+
+def checked_id(merchant_id: str) -> str:
+    """``merchant_id`` where it may stand in a path: it is data, so anything but an id is refused."""
+    if not re.fullmatch(ID_PATTERN.strip("^$"), merchant_id):
+        raise UsageError(
+            f"{merchant_id[:80]!r} is no merchant id.",
+            remedy="An id has 1 to 64 letters, digits, - or _.",
+        )
+    return merchant_id
+
+
+def write_aside(path: Path, content: bytes) -> Path:
+    """Write beside, sync, rename: a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    return path
+
+
+def publish_files(folder: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) -> dict[str, str]:
+    """Put ``files`` (name -> bytes) into ``folder`` and their manifest after them; returns name -> sha256.
+
+    A folder without manifest.json is incomplete: it is taken away before any file changes. The manifest is
+    ``about`` and, under ``files``, name, bytes and sha256 of each.
+    """
+    digests = {name: sha256(content).hexdigest() for name, content in files.items()}
+    listed = [{"name": n, "bytes": len(files[n]), "sha256": digests[n]} for n in sorted(files)]
+    manifest = json.dumps({**about, "files": listed}, ensure_ascii=False, indent=1, default=str) + "\n"
+    with suppress(FileNotFoundError):
+        (folder / MANIFEST).unlink()
+    for name, content in files.items():
+        write_aside(folder / name, content)
+    write_aside(folder / MANIFEST, manifest.encode())
+    return digests
+
+
+def csv_bytes(rows: pa.Table) -> bytes:
+    """UTF-8 with BOM, header first; text that a spreadsheet would run starts with an apostrophe."""
+    columns = [_neutral(column) if pa.types.is_string(column.type) else column for column in rows.columns]
+    buffer = BytesIO(BOM)
+    buffer.seek(len(BOM))
+    pacsv.write_csv(pa.table(columns, names=rows.column_names), buffer)
+    return buffer.getvalue()
+
+
+def _neutral(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(column, pattern=_DANGEROUS, replacement=r"'\1")

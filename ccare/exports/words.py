@@ -1,0 +1,110 @@
+"""The page's words in English and Chinese. A metric that has none yet is shown by its id and declaration."""
+
+from typing import NamedTuple
+
+from ccare.metrics.definitions import METRIC_BY_ID
+
+
+class Words(NamedTuple):
+    """One text in both languages of a page."""
+
+    en: str
+    zh: str
+
+
+def same(text: str) -> Words:
+    """A text that reads alike in both languages: numbers, dates, ids."""
+    return Words(text, text)
+
+
+DIMENSION = {
+    "scale": Words("Scale", "规模"),
+    "activity": Words("Activity", "活跃"),
+    "potential": Words("Potential", "价值"),
+    "efficiency": Words("Efficiency", "效率"),
+    "total": Words("Total", "总分"),
+}
+DIMENSION_ABOUT = {
+    "scale": Words("How many users the merchant reaches and gains.", "商家触达并新增了多少用户。"),
+    "activity": Words("How often users come, and come back.", "用户来得多勤、是否回访。"),
+    "potential": Words("What users are worth, and whether they buy again.", "用户贡献的价值与复购。"),
+    "efficiency": Words("What is given away or given back.", "让利与退款的多少。"),
+}
+SCORE_STATUS = {
+    "full": Words("all four dimensions are scored", "四个维度均已评分"),
+    "partial": Words("some dimensions lack data, so there is no total", "部分维度数据不足，无总分"),
+    "insufficient": Words("too little data to score", "数据不足，暂不评分"),
+    "inactive": Words("no activity in the last 56 days", "近 56 天无活动"),
+}
+DRIVER_STATUS = {
+    "good": Words("good", "良好"),
+    "watch": Words("watch", "关注"),
+    "bad": Words("weak", "偏弱"),
+    "none": Words("no data", "无数据"),
+}
+CONDITION = {"at_least": Words("at least", "不低于"), "at_most": Words("at most", "不高于")}
+CEILING = Words("none: peers tie", "无：同行并列")
+BENCHMARK = {
+    "monthly": Words("frozen for the month", "按月冻结"),
+    "bootstrap": Words("first benchmark of a young lake", "初始基准"),
+}
+CODE = {
+    "earn": Words("earned", "获得"),
+    "activate": Words("became usable", "转为可用"),
+    "expire": Words("expired unused", "过期"),
+    "fall": Words("taken back", "收回"),
+    "debt": Words("owed", "记欠"),
+    "repay": Words("debt repaid", "还欠"),
+    "fund": Words("funded", "注资"),
+}
+_METRIC_NAME = {
+    "c_dau": Words("Daily active users", "日活跃用户"),
+    "c_wau": Words("Weekly active users", "7 天活跃用户"),
+    "c_mau28": Words("Active users, 28 days", "28 天活跃用户"),
+    "c_new_users": Words("New users", "新增用户"),
+    "c_new_payers": Words("New paying users", "首次付款用户"),
+    "c_reachable": Words("Reachable users", "可触达用户"),
+    "c_growth_new": Words("New users", "新增用户"),
+    "c_growth_retained": Words("Retained users", "留存用户"),
+    "c_growth_resurrected": Words("Resurrected users", "回流用户"),
+    "c_growth_churned": Words("Churned users", "流失用户"),
+    "c_quick_ratio": Words("Quick ratio", "速动比"),
+    "a_stickiness": Words("Stickiness (DAU / MAU)", "粘性（日活 / 28 天活跃）"),
+    "a_l28": Words("Active days per user", "人均活跃天数"),
+    "a_return_rate": Words("Return rate", "回访率"),
+    "r_gmv": Words("Paid amount (GMV)", "交易额"),
+    "r_orders": Words("Orders", "订单数"),
+    "r_payers": Words("Paying users", "付款用户"),
+    "r_net_gmv": Words("Net paid amount", "净交易额"),
+    "r_aov": Words("Average order value", "客单价"),
+    "r_arpu": Words("Net amount per active user", "每活跃用户净交易额"),
+    "r_pay_conversion": Words("Paying share of active users", "付款转化率"),
+    "r_repurchase_90": Words("Repurchase rate, 90 days", "90 天复购率"),
+    "e_refund_rate": Words("Refund rate", "退款率"),
+    "e_discount_rate": Words("Discount rate", "商家让利率"),
+    "e_fee_rate": Words("Fee rate", "服务费率"),
+}
+_METRIC_ABOUT_ZH = {
+    "c_mau28": "近 28 天内活跃过的用户数（去重）。",
+    "c_new_users": "首次活跃落在窗口内的用户数。",
+    "c_new_payers": "首次付款落在窗口内的用户数。",
+    "a_stickiness": "28 天日均活跃用户 / 28 天活跃用户。",
+    "a_return_rate": "近 28 天与此前 28 天均活跃的用户 / 此前 28 天活跃用户。",
+    "r_arpu": "净交易额 / 28 天活跃用户。",
+    "r_pay_conversion": "窗口内付款用户 / 活跃用户。",
+    "r_repurchase_90": "90 天内有两个及以上付款日的用户 / 有付款的用户。",
+    "e_refund_rate": "15 至 42 天前付款的订单：至今退款金额 / 付款金额。",
+    "e_discount_rate": "商家承担的优惠 / 交易额。",
+}
+
+
+def metric_name(metric_id: str) -> Words:
+    """What people call the metric."""
+    return _METRIC_NAME.get(metric_id, same(metric_id))
+
+
+def metric_about(metric_id: str) -> Words:
+    """The metric's definition in a sentence."""
+    declared = METRIC_BY_ID.get(metric_id)
+    text = declared.definition if declared else metric_id
+    return Words(text, _METRIC_ABOUT_ZH.get(metric_id, text))
