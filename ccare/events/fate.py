@@ -1,75 +1,97 @@
-"""What becomes of each parsed row: accepted, duplicate, or rejected with every reason."""
+"""What becomes of each parsed row: accepted, duplicate, or rejected with every reason.
+
+Rows that share an id or a trade are few, so only they are ranked: the rest never leave their task.
+"""
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ccare.tables.streams import PARTYLESS, Stream
+from ccare.tables.streams import Stream
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
+_ORDER = ("delivery_date", "content_hash", "path", "position")
 
 
-def judge(parsed: DataFrame, stream: Stream, merchants: DataFrame | None, existing: DataFrame | None) -> DataFrame:
-    """Parsed rows + ``fate``; reasons completed with unknown_merchant, event_id_conflict, duplicate_trade.
+def judge(parsed: DataFrame, stream: Stream, existing: DataFrame | None) -> DataFrame:
+    """Parsed rows + ``fate``; reasons completed with event_id_conflict and duplicate_trade.
 
-    ``merchants``: known merchant ids, one column; None where the stream names none. ``existing``: rows of the
-    core table taken before (event_id, content_hash and, for payments, event_type, merchant_id, trade_no).
-    Of rows with one id the earliest delivery stays, then the smallest content hash; the same content again is a
-    duplicate, other content a conflict.
+    ``existing``: rows of the core table taken before (event_id, content_hash and, for payments, event_type,
+    merchant_id, trade_no). Of rows with one id the earliest delivery stays, then the smallest content hash; the
+    same content again is a duplicate, other content a conflict. ``parsed`` is read several times: persist it.
     """
-    rows = parsed
-    if merchants is not None and stream.name not in PARTYLESS:
-        rows = _known_merchants(rows, merchants)
-    rows = rows.withColumn("_valid", F.size("reasons") == 0)
+    sound = F.size("reasons") == 0
     if not stream.is_event:
-        return rows.withColumn("fate", F.when(F.col("_valid"), ACCEPTED).otherwise(REJECTED)).drop("_valid")
-    rows = _by_event_id(rows, existing)
+        return parsed.withColumn("fate", F.when(sound, ACCEPTED).otherwise(REJECTED))
+    marked = _mark(parsed, "_same_id", F.xxhash64("event_id"), sound, _ids(existing))
     if stream.name == "payments":
-        rows = _by_trade(rows, existing)
+        paid = sound & (F.col("event_type") == "paid")
+        marked = _mark(marked, "_same_trade", F.xxhash64("merchant_id", "trade_no"), paid, _trades(existing))
+        disputed = F.col("_same_id") | F.col("_same_trade")
+    else:
+        disputed = F.col("_same_id")
+    fate = F.when(sound, ACCEPTED).otherwise(REJECTED)
+    plain = marked.where(~disputed).withColumn("fate", fate).select(*parsed.columns, "fate")
+    ranked = _rank_ids(marked.where(disputed), existing)
+    if stream.name == "payments":
+        ranked = _rank_trades(ranked, existing)
     fate = F.when(F.size("reasons") > 0, REJECTED).when(F.col("_repeat"), DUPLICATE).otherwise(ACCEPTED)
-    return rows.withColumn("fate", fate).drop("_valid", "_repeat")
+    return plain.unionByName(ranked.withColumn("fate", fate).select(*parsed.columns, "fate"))
 
 
-def _known_merchants(rows: DataFrame, merchants: DataFrame) -> DataFrame:
-    known = merchants.select("merchant_id").distinct().withColumn("_known", F.lit(True))
-    joined = rows.join(F.broadcast(known), "merchant_id", "left")
-    stranger = (F.size("reasons") == 0) & F.col("_known").isNull()
-    return joined.withColumn("reasons", _with(F.col("reasons"), stranger, "unknown_merchant")).drop("_known")
+def _ids(existing: DataFrame | None) -> DataFrame | None:
+    return None if existing is None else existing.select(F.xxhash64("event_id").alias("_key"))
+
+
+def _trades(existing: DataFrame | None) -> DataFrame | None:
+    if existing is None:
+        return None
+    paid = existing.where(F.col("event_type") == "paid")
+    return paid.select(F.xxhash64("merchant_id", "trade_no").alias("_key"))
+
+
+def _mark(rows: DataFrame, name: str, key: Column, sound: Column, before: DataFrame | None) -> DataFrame:
+    """Mark sound rows whose key another sound row has, now or before. A hash collision only marks too many."""
+    keys = rows.where(sound).select(key.alias("_key"))
+    shared = keys.groupBy("_key").agg(F.count("*").alias("_n")).where("_n > 1").select("_key")
+    if before is not None:
+        known = before.join(F.broadcast(keys), "_key", "left_semi")
+        shared = shared.unionByName(known).distinct()
+    shared = shared.withColumn(name, F.lit(True))
+    keyed = rows.withColumn("_key", F.when(sound, key))
+    joined = keyed.join(F.broadcast(shared), "_key", "left").drop("_key")
+    return joined.withColumn(name, F.coalesce(F.col(name), F.lit(False)))
 
 
 def _with(reasons: Column, broken: Column, name: str) -> Column:
     return F.when(F.coalesce(broken, F.lit(False)), F.concat(reasons, F.array(F.lit(name)))).otherwise(reasons)
 
 
-def _by_event_id(rows: DataFrame, existing: DataFrame | None) -> DataFrame:
-    order = ["delivery_date", "content_hash", "path", "position"]
-    alone = F.concat(F.lit("!"), F.col("path"), F.lit("!"), F.col("position"))
-    rows = rows.withColumn("_id", F.when(F.col("_valid"), F.col("event_id")).otherwise(alone))
+def _rank_ids(rows: DataFrame, existing: DataFrame | None) -> DataFrame:
     if existing is not None:
-        before = existing.select(F.col("event_id").alias("_id"), F.col("content_hash").alias("_before"))
-        rows = rows.join(before, "_id", "left")
+        before = existing.select("event_id", F.col("content_hash").alias("_before"))
+        wanted = F.broadcast(rows.select("event_id").distinct())
+        rows = rows.join(F.broadcast(before.join(wanted, "event_id", "left_semi")), "event_id", "left")
     else:
         rows = rows.withColumn("_before", F.lit(None).cast("string"))
-    same_id = Window.partitionBy("_id").orderBy(*order)
-    rows = rows.withColumn("_rank", F.row_number().over(same_id))
+    same_id = Window.partitionBy("event_id").orderBy(*_ORDER)
+    rows = rows.withColumn("_place", F.row_number().over(same_id))
     rows = rows.withColumn("_kept", F.coalesce("_before", F.first("content_hash").over(same_id)))
-    again = F.col("_valid") & ((F.col("_rank") > 1) | F.col("_before").isNotNull())
+    again = (F.col("_place") > 1) | F.col("_before").isNotNull()
     same = F.col("content_hash") == F.col("_kept")
     rows = rows.withColumn("reasons", _with(F.col("reasons"), again & ~same, "event_id_conflict"))
-    return rows.withColumn("_repeat", again & same).drop("_id", "_rank", "_kept", "_before")
+    return rows.withColumn("_repeat", again & same).drop("_place", "_kept", "_before")
 
 
-def _by_trade(rows: DataFrame, existing: DataFrame | None) -> DataFrame:
+def _rank_trades(rows: DataFrame, existing: DataFrame | None) -> DataFrame:
     stands = (F.size("reasons") == 0) & ~F.col("_repeat") & (F.col("event_type") == "paid")
-    alone = F.concat(F.lit("!"), F.col("path"), F.lit("!"), F.col("position"))
-    trade = F.concat_ws("\u001f", "merchant_id", "trade_no")
-    rows = rows.withColumn("_trade", F.when(stands, trade).otherwise(alone))
-    order = Window.partitionBy("_trade").orderBy("delivery_date", "content_hash", "path", "position")
-    broken = F.row_number().over(order) > 1
+    rows = rows.withColumn("_stands", stands)
+    trade = Window.partitionBy("merchant_id", "trade_no", "_stands").orderBy(*_ORDER)
+    broken = F.row_number().over(trade) > 1
     if existing is not None:
-        paid = existing.where(F.col("event_type") == "paid")
-        before = paid.select(trade.alias("_trade"), F.lit(True).alias("_paid")).distinct()
-        rows = rows.join(before, "_trade", "left")
+        wanted = F.broadcast(rows.select("merchant_id", "trade_no").distinct())
+        paid = existing.where(F.col("event_type") == "paid").select("merchant_id", "trade_no")
+        before = paid.join(wanted, ["merchant_id", "trade_no"], "left_semi").withColumn("_paid", F.lit(True))
+        rows = rows.join(F.broadcast(before), ["merchant_id", "trade_no"], "left")
         broken = broken | F.coalesce(F.col("_paid"), F.lit(False))
-    rows = rows.withColumn("_broken", broken & stands)
-    rows = rows.withColumn("reasons", _with(F.col("reasons"), F.col("_broken"), "duplicate_trade"))
-    return rows.drop("_trade", "_broken", "_paid")
+    rows = rows.withColumn("_broken", broken & F.col("_stands"))
+    return rows.withColumn("reasons", _with(F.col("reasons"), F.col("_broken"), "duplicate_trade"))

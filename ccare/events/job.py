@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.events.fate import ACCEPTED, REJECTED, judge
@@ -22,7 +22,9 @@ def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> Data
 
     Reads ``inputs[stream.table]`` (rows taken before, where there are any) for ids and trades known already.
     """
-    parsed = parse(inputs["landing"], stream, close.slots, close.timezone)
+    merchants = inputs.get("core_merchants") if stream.is_event else None
+    # Judging reads the parsed rows several times; parsing and hashing them once is most of an ingest's cost.
+    parsed = parse(inputs["landing"], stream, close.slots, close.timezone, merchants).persist()
     existing = inputs.get(stream.table) if stream.is_event else None
     if existing is not None:
         since = close.day - timedelta(days=LOOKUP_DAYS)
@@ -30,7 +32,7 @@ def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> Data
         if stream.name == "payments":
             names += ["event_type", "merchant_id", "trade_no"]
         existing = existing.where(F.col("business_date") >= F.lit(since)).select(*names)
-    return judge(parsed, stream, inputs.get("core_merchants"), existing)
+    return judge(parsed, stream, existing)
 
 
 def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
@@ -48,15 +50,22 @@ def rejected(rows: DataFrame, stream: Stream) -> DataFrame:
     return rows.where(F.col("fate") == REJECTED).select(
         F.lit(stream.name).alias("stream"),
         "file_sha256",
-        F.sha2("value", 256).alias("row_digest"),
+        F.coalesce(F.sha2("value", 256), F.col("content_hash")).alias("row_digest"),
         "position",
         "reasons",
-        masked(F.col("value")).alias("payload"),
+        F.coalesce(masked(F.col("value")), _told(rows, stream)).alias("payload"),
         F.when(~F.array_contains("reasons", "bad_merchant_id"), merchant).alias("merchant_id"),
         amount.alias("amount_fen"),
         "delivery_date",
         "taken_on",
     )
+
+
+def _told(rows: DataFrame, stream: Stream) -> Column:
+    """What a row says, for one that was sound alone and clashed with another: its line is not kept."""
+    hidden = {"operator_id", "name"}
+    names = ["event_id", "event_type", "merchant_id", *(f.name for f in stream.fields if f.name not in hidden)]
+    return F.to_json(F.struct(*(F.col(f"`{n}`") for n in names if n in rows.columns)))
 
 
 def entity_state(before: DataFrame, new: DataFrame, stream: Stream) -> DataFrame:

@@ -17,12 +17,15 @@ FUTURE_MINUTES = 10
 _NUMBERS = ("fen", "count", "ms")
 
 
-def parse(lines: DataFrame, stream: Stream, slots: SlotMap, timezone: str) -> DataFrame:
+def parse(
+    lines: DataFrame, stream: Stream, slots: SlotMap, timezone: str, merchants: DataFrame | None
+) -> DataFrame:
     """Lines -> the stream's typed columns + reasons.
 
-    ``lines``: value, file_sha256, path, position, delivery_date, taken_on, _inner, _outer, known_merchant
-    is joined later. Returns every line once; ``reasons`` is empty where nothing is wrong with it alone.
-    A quoted number counts as the number: exporters quote them.
+    ``lines``: value, file_sha256, path, position, delivery_date, taken_on, _inner, _outer; ``merchants``: known
+    merchant ids, None where the stream may name any. Returns every line once; ``reasons`` is empty where nothing
+    is wrong with it alone, and ``value`` is kept only where something is. A quoted number counts as the number:
+    exporters quote them.
     """
     raw = _raw(lines, stream)
     typed = raw.select(
@@ -34,8 +37,19 @@ def parse(lines: DataFrame, stream: Stream, slots: SlotMap, timezone: str) -> Da
     if stream.is_event and not any(f.name == "slot" for f in stream.fields):
         typed = typed.withColumn("slot", _slot(stream, slots))
     typed = typed.withColumn("reasons", F.array_compact(F.array(*_reasons(stream))))
-    kept = [c for c in typed.columns if not c.startswith("_raw_") and c != "_size"]
-    return typed.select(*kept, _content_hash(stream).alias("content_hash"))
+    if merchants is not None:
+        typed = _known_merchants(typed, merchants)
+    kept = [F.col(f"`{c}`") for c in typed.columns if not c.startswith("_raw_") and c not in ("_size", "value")]
+    line = F.when(F.size("reasons") > 0, F.col("value"))
+    return typed.select(*kept, line.alias("value"), _content_hash(stream).alias("content_hash"))
+
+
+def _known_merchants(rows: DataFrame, merchants: DataFrame) -> DataFrame:
+    known = merchants.select("merchant_id").distinct().withColumn("_known", F.lit(True))
+    joined = rows.join(F.broadcast(known), "merchant_id", "left")
+    stranger = (F.size("reasons") == 0) & F.col("_known").isNull()
+    unknown = F.concat(F.col("reasons"), F.array(F.lit("unknown_merchant")))
+    return joined.withColumn("reasons", F.when(stranger, unknown).otherwise(F.col("reasons"))).drop("_known")
 
 
 def _field_names(stream: Stream) -> list[str]:

@@ -1,1 +1,1 @@
-"""."""
+"""What people ask of published tables: snapshots, the catalogue, named queries."""

@@ -60,8 +60,7 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
             passes.append(taken)
             fates.update(taken.fates)
     _store_rejected(run, passes)
-    for taken in passes:
-        taken.rows.unpersist()
+    run.spark.catalog.clearCache()
     _store_files(run, found, fates)
     late = _late_lines(found, run)
     if late:
@@ -86,7 +85,7 @@ def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
         inputs["core_merchants"] = run.read("core_merchants")
     if run.as_published.get(stream.table) is not None:
         inputs[stream.table] = run.before(stream.table)
-    rows = import_module(f"jobs.{stream.table}").build(inputs, run.close).persist()
+    rows = import_module(f"jobs.{stream.table}").build(inputs, run.close)
     taken = _Taken(stream, rows, _count(rows))
     _check_lines(files, taken)
     declared = table(stream.table)
@@ -95,8 +94,8 @@ def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
         if stream.is_event:
             df = conform(accepted, declared)
             few = taken.total(ACCEPTED) <= SMALL_ROWS
-            df = df.coalesce(1) if few else df.repartitionByRange(8, "business_date")
-            run.store("ingest", declared, df, [run.close.day], started, job_mark)
+            df = df.coalesce(1) if few else df
+            run.store("ingest", declared, df, [run.close.day], started, job_mark, cached=True)
         else:
             whole = events.entity_state(run.before(stream.table), accepted, stream)
             run.store("ingest", declared, conform(whole, declared).coalesce(1), (), started, job_mark)
@@ -108,13 +107,15 @@ def _lines(run: Run, files: list[Delivery]) -> DataFrame:
     spark, landing = run.spark, run.settings.landing
     paths = [str(d.file(landing)) for d in files]
     text = spark.read.option("lineSep", "\n").text(paths)
-    uri, block = F.col("_metadata.file_path"), F.col("_metadata.file_block_start")
+    # Hadoop and Python differ in how many slashes follow "file:".
+    uri = F.regexp_replace(F.col("_metadata.file_path"), "^file:/+", "/")
+    block = F.col("_metadata.file_block_start")
     row_in_split = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1))
     lines = text.select(
         "value", uri.alias("_uri"), F.when(block == 0, row_in_split + 1).alias("position")
     )
     known = spark.createDataFrame(
-        [(d.file(landing).as_uri(), d.path, d.sha256, d.delivery_date, d.taken_on) for d in files],
+        [(d.file(landing).as_uri().removeprefix("file://"), d.path, d.sha256, d.delivery_date, d.taken_on) for d in files],
         "_uri string, path string, file_sha256 string, delivery_date date, taken_on date",
     )
     joined = lines.join(F.broadcast(known), "_uri", "left").drop("_uri")

@@ -16,11 +16,16 @@ _PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 35 days",
     "delta.checkpointInterval": "50",
 }
+
+
 def properties(table: Table) -> dict[str, str]:
     """Delta table properties that the declaration asks for."""
     result = dict(_PROPERTIES)
     if table.append_only:
         result["delta.appendOnly"] = "true"
+    if table.layer == "core" and "business_date" in table.column_names:
+        # Only dates are ever used to skip files; statistics on ids cost writing time and log bytes.
+        result["delta.dataSkippingStatsColumns"] = "business_date"
     result |= {f"delta.constraints.{name}": expr for name, expr in table.checks.items()}
     return result
 
@@ -84,9 +89,9 @@ def write_rows(
 
 def roll_back(lake: Path, table: str, version: int | None, run_id: str) -> None:
     """Make an unpublished remainder of a broken run invisible: the table reads again as at ``version``."""
-    latest = deltalog.latest_version(lake, table)
-    if latest is None or latest == version:
+    latest, target = deltalog.latest_version(lake, table), version or 0
+    if latest is None or latest == target:
         return
     DeltaTable(str(lake / table)).restore(
-        version or 0, commit_properties=CommitProperties(custom_metadata={"userMetadata": run_id})
+        target, commit_properties=CommitProperties(custom_metadata={"userMetadata": run_id})
     )

@@ -17,8 +17,8 @@ from ccare.runtime.settings import Settings
 from ccare.runtime.spark import conform
 from ccare.tables import REGISTRY, Table, WriteStyle
 
-GATED_LAYERS = ("core", "metric", "score", "ledger")
-"""Layers whose rows people act on; state is proved by verify and by the metrics' own gate."""
+GATED_LAYERS = ("core", "metric", "score")
+"""Layers gated as they are stored. The ledger is gated before it is staged; state by the metrics made of it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,11 @@ class Written:
 
 @dataclass
 class Run:
-    """The open run as one process sees it. ``said`` receives every summary line."""
+    """The open run as one process sees it.
+
+    ``as_published`` pins every table at the last publication; ``read_at`` overrides it for a day told again.
+    ``said`` receives every summary line.
+    """
 
     settings: Settings
     spark: SparkSession
@@ -54,12 +58,14 @@ class Run:
     published: Published | None
     said: Callable[[str], None]
     as_published: Mapping[str, int] = field(default_factory=dict)
+    read_at: Mapping[str, int] = field(default_factory=dict)
     written: list[Written] = field(default_factory=list)
     shared: dict[str, DataFrame] = field(default_factory=dict)
 
     def version(self, name: str) -> int | None:
         """The version of a table that this run reads: what it wrote itself, else what is pinned."""
-        return self.record.versions.get(name, self.as_published.get(name))
+        pinned = self.read_at.get(name, self.as_published.get(name))
+        return self.record.versions.get(name, pinned)
 
     def read(self, name: str) -> DataFrame:
         """A table as pinned for this run, or a frame that lives in the run only."""
@@ -98,6 +104,16 @@ class Run:
             self.store(step, declared, df, replaced, started, job_mark)
             started, job_mark = time.monotonic(), self.jobs()
 
+    def make_staged(self, name: str, keep: Callable[[dict[str, DataFrame]], None]) -> None:
+        """Build a job with side tables, gate what is gated, and hand every frame to ``keep``."""
+        frames = {key: df.persist() for key, df in self.build(name).items()}
+        for key, df in frames.items():
+            for failure in gate.check(df, REGISTRY[key], self.close.day):
+                self.said(f"  warning: {failure.sentence()}")
+        keep(frames)
+        for df in frames.values():
+            df.unpersist()
+
     def store(
         self,
         step: str,
@@ -106,19 +122,20 @@ class Run:
         replaced: Sequence[date | str] = (),
         started: float | None = None,
         job_mark: int | None = None,
+        cached: bool = False,
     ) -> None:
-        """Gate, write and record one table."""
+        """Gate, write and record one table; ``cached`` where reading ``df`` twice is cheap already."""
         started = time.monotonic() if started is None else started
         job_mark = self.jobs() if job_mark is None else job_mark
         warnings: tuple[str, ...] = ()
         gated = declared.layer in GATED_LAYERS
         if gated:
-            df = df.persist()
+            df = df if cached else df.persist()
             warnings = tuple(f.sentence() for f in gate.check(df, declared, self.close.day))
         lake = self.settings.lake
         before = deltalog.latest_version(lake, declared.name)
         version = storage.write(self.spark, lake, declared, df, self.record.run_id, replaced)
-        if gated:
+        if gated and not cached:
             df.unpersist()
         metrics = deltalog.commit_metrics(lake, declared.name, version) if version != before else {}
         self.wrote(step, declared.name, version, metrics, started, job_mark, warnings)
@@ -158,6 +175,10 @@ class Run:
         rows = self.shared["state_changes"].select("business_date").distinct().collect()
         self.close = replace(self.close, touched=tuple(sorted(row[0] for row in rows)))
 
+    def save(self) -> None:
+        """Keep the run record."""
+        save_record(self.settings.lake, self.record)
+
     def done(self, step: str) -> None:
         """A step is whole: a later process goes on after it."""
         self.record.steps_done.append(step)
@@ -168,8 +189,7 @@ class Run:
 
     def jobs(self) -> int:
         """Spark jobs started so far in this session."""
-        tracker = self.spark.sparkContext.statusTracker()
-        return len(tracker.getJobIdsForGroup(None))
+        return len(self.spark.sparkContext.statusTracker().getJobIdsForGroup(None))
 
 
 def refunds_in(changes: DataFrame) -> int:

@@ -43,13 +43,16 @@ def session(settings: Settings) -> SparkSession:
     if active is not None:
         return active
     os.environ["JAVA_HOME"] = str(find_java().home)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(settings.spark_master).appName("ccare")
     for name, value in {**_conf(settings), **dict(settings.spark_conf)}.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[union-attr]
+    for name in ("event_id", "content_hash", "row_digest"):
+        # Every value differs: a dictionary is built in vain and thrown away.
+        hadoop.set(f"parquet.enable.dictionary#{name}", "false")
     hadoop.set("mapreduce.input.linerecordreader.line.maxlength", str(LINE_MAX_BYTES))
     return spark
 
@@ -77,7 +80,6 @@ def _conf(settings: Settings) -> dict[str, str]:
         "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.sources.useV1SourceList": "avro,csv,json,kafka,orc,parquet,text",
-        "spark.log.level": "ERROR",
     }
     if local:
         # Small days are made of small plans: re-planning at every stage costs more than it saves.
@@ -90,7 +92,8 @@ def _conf(settings: Settings) -> dict[str, str]:
 
 
 def _java_options(local: bool) -> list[str]:
-    options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", "-Dlog4j2.level=ERROR"]
+    log4j = Path(__file__).with_name("log4j2.properties").as_uri()
+    options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", f"-Dlog4j2.configurationFile={log4j}"]
     if local:
         options += appcds_options()
     return options

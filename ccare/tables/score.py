@@ -9,7 +9,9 @@ _METRIC_ID = Column("metric_id", "string", "Metric.", nullable=False)
 
 def _score(name: str, what: str) -> tuple[Column, ...]:
     return (
-        Column(f"{name}_score", "double", f"{what}, 0 to 100, one decimal; null where it is not known.", "points"),
+        Column(
+            f"{name}_score", "double", f"{what}, 0 to 100, one decimal; null where it is not known.", "points"
+        ),
         Column(f"{name}_score_low", "double", f"10 % bound of {name}_score.", "points"),
         Column(f"{name}_score_high", "double", f"90 % bound of {name}_score.", "points"),
     )
@@ -24,10 +26,15 @@ SCORE_BENCHMARKS = Table(
         Column("month", "string", "Month that it serves, YYYY-MM.", nullable=False),
         c.PEER_GROUP.required(),
         _METRIC_ID,
+        Column("industry", "string", "Industry of the group; * compares with everyone.", nullable=False),
+        Column("tier", "string", "Size tier of the group: small, mid or large.", nullable=False),
+        c.count(
+            "members", "Active merchants in the group itself; everyone where the industry is *.", "merchants"
+        ),
         Column("quantiles", "array<double>", "101 quantiles of the shrunk, transformed metric."),
         Column("prior_mean", "double", "Peers' sum of numerators / sum of denominators."),
         Column("prior_strength", "double", "k of the shrinkage, in units of n."),
-        c.count("peers", "Peers with n > 0.", "merchants"),
+        c.count("peers", "Peers with n > 0 that the quantiles come from; for counts all.", "merchants"),
         Column("compared_with", "string", "Group that the quantiles come from: group, industry or all."),
         Column("tier_low", "double", "mau28 at the first tercile cut of the industry."),
         Column("tier_high", "double", "mau28 at the second tercile cut of the industry."),
@@ -35,7 +42,7 @@ SCORE_BENCHMARKS = Table(
         Column("status", "string", "monthly or bootstrap.", nullable=False),
         c.POLICY_VERSION,
     ),
-    inputs=("metric_merchants", "core_merchants"),
+    inputs=("metric_merchants",),
     partition_by=("month",),
 )
 
@@ -52,14 +59,18 @@ SCORE_DRIVERS = Table(
         Column("value", "double", "The metric as measured."),
         c.count("numerator", "Numerator; the count itself where the metric is one.", ""),
         c.count("denominator", "Denominator; null where the metric is a count.", ""),
-        c.count("n", "People or orders behind the value.", ""),
+        c.count("n", "People or orders behind the value; null for a count, which is always known.", ""),
         Column("shrunk_value", "double", "Value pulled towards the peers by how little is known."),
         Column("percentile", "double", "Place among peers, 0 to 100, higher is better."),
         Column("percentile_low", "double", "Percentile at the 10 % point of the value."),
         Column("percentile_high", "double", "Percentile at the 90 % point of the value."),
         Column("weight", "double", "Share in its dimension.", nullable=False),
         Column("contribution", "double", "weight x percentile: points of the dimension's score.", "points"),
-        Column("target", "double", "Least value that reaches percentile 80."),
+        Column(
+            "target",
+            "double",
+            "Least value (most, where lower is better) whose place reaches the policy's target percentile.",
+        ),
         Column("target_condition", "string", "at_least or at_most."),
         Column("target_status", "string", "reachable, or ceiling where ties leave none."),
         Column("driver_status", "string", "good, watch, bad, or none without data.", nullable=False),

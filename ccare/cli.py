@@ -1,0 +1,308 @@
+"""The command line: one Typer app, thin. Every command has --json; errors leave by their exit code."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from ccare import __version__
+from ccare.errors import CcareError, InputMissing, UsageError
+from ccare.runtime.settings import Settings
+
+app = typer.Typer(
+    name="ccare",
+    help="C-CARE merchant analytics: deliveries in, merchant scores and an exact point ledger out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Business day.")]
+AllowMissing = Annotated[list[str] | None, typer.Option("--allow-missing", help="Go on without this stream.")]
+
+
+def main() -> None:
+    """Run the app; a typed error is one sentence on standard error and its own exit code."""
+    try:
+        app()
+    except CcareError as error:
+        _fail(error.message, error.remedy, error.exit_code)
+    except KeyboardInterrupt:
+        _fail("Stopped.", "Nothing half-done is visible; the same command goes on where it stopped.", 1)
+
+
+def _fail(message: str, remedy: str, code: int) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": message, "remedy": remedy, "exit_code": code}, ensure_ascii=False))
+    else:
+        print(f"ccare: {message}" + (f"\n       {remedy}" if remedy else ""), file=sys.stderr)
+    sys.exit(code)
+
+
+def _print_json(value: Any) -> None:
+    def plain(item: Any) -> Any:
+        if is_dataclass(item) and not isinstance(item, type):
+            return asdict(item)
+        return sorted(item) if isinstance(item, set) else str(item)
+
+    print(json.dumps(value, default=plain, ensure_ascii=False))
+
+
+def _said(as_json: bool) -> Callable[[str], None]:
+    """Where summary lines go: standard output, or standard error when that carries JSON."""
+    return (lambda line: print(line, file=sys.stderr)) if as_json else (lambda line: print(line, flush=True))
+
+
+def _day(value: datetime | None) -> date:
+    if value is None:
+        raise UsageError("No day was given.", remedy="Add --day YYYY-MM-DD.")
+    return value.date()
+
+
+def _latest(settings: Settings) -> Any:
+    from ccare.runtime import manifest
+
+    row = manifest.latest(settings.lake)
+    if row is None:
+        raise InputMissing(
+            f"Nothing is published in {settings.lake}.", remedy="Run `ccare demo`, or `ccare run --day D` first."
+        )
+    manifest.check_tables(settings.lake, row)
+    return row
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    """Show the version and nothing else where it is asked for."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    real_only: Annotated[bool, typer.Option("--real-only", help="Leave simulated rows out.")] = False,
+    folder: Annotated[Path, typer.Option("--folder", help="Where the demo lives.")] = Path("demo"),
+    as_json: Json = False,
+) -> None:
+    """A year of real purchases to scores, points, exports and a catalogue; goes on where it was stopped."""
+    from ccare.demo import run_demo
+
+    result = run_demo(folder.resolve(), real_only=real_only, said=_said(as_json))
+    if as_json:
+        _print_json(result)
+
+
+@app.command()
+def run(
+    day: Day = None,
+    from_day: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
+    to_day: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"])] = None,
+    from_step: Annotated[str, typer.Option(help="First step to run.")] = "ingest",
+    to_step: Annotated[str, typer.Option(help="Last step to run.")] = "export",
+    allow_missing: AllowMissing = None,
+    as_json: Json = False,
+) -> None:
+    """Close a day, or every day of a range, in one session; days between are closed too."""
+    from ccare.runtime.close_days import close_days
+
+    if day is not None and (from_day or to_day):
+        raise UsageError("--day and --from/--to exclude each other.", remedy="Give one of them.")
+    first, last = (day, day) if day is not None else (from_day, to_day)
+    days = (_day(first), _day(last))
+    result = close_days(
+        Settings.load(),
+        *days,
+        said=_said(as_json),
+        from_step=from_step,
+        to_step=to_step,
+        allow_missing=tuple(allow_missing or ()),
+    )
+    if as_json:
+        _print_json(result)
+
+
+def _step_command(step: str, text: str) -> None:
+    @app.command(name=step, help=text)
+    def command(day: Day = None, allow_missing: AllowMissing = None, as_json: Json = False) -> None:
+        from ccare.runtime.close_days import close_days
+
+        result = close_days(
+            Settings.load(),
+            _day(day),
+            _day(day),
+            said=_said(as_json),
+            from_step=step,
+            to_step=step,
+            allow_missing=tuple(allow_missing or ()),
+        )
+        if as_json:
+            _print_json(result)
+
+
+for _name, _text in {
+    "ingest": "Take the deliveries of a day.",
+    "state": "Fold the day's new rows into state.",
+    "metrics": "Compute every metric as of the day.",
+    "score": "Score every merchant.",
+    "post": "Close the ledger's day.",
+    "publish": "Append the manifest row that makes the day visible.",
+}.items():
+    _step_command(_name, _text)
+
+
+@app.command()
+def export(
+    merchant: Annotated[list[str] | None, typer.Option("--merchant", help="Write this merchant's card.")] = None,
+    day: Day = None,
+    as_json: Json = False,
+) -> None:
+    """Write scores for all merchants and the catalogue; with --merchant, that merchant's score card."""
+    from ccare.exports.card import export_card
+    from ccare.runtime.close_days import export_all
+
+    settings = Settings.load()
+    row = _latest(settings)
+    if day is not None and _day(day) > row.business_date:
+        raise InputMissing(f"{_day(day)} is not published; the last day is {row.business_date}.")
+    written = [str(export_card(settings, row, m)) for m in merchant or ()]
+    if not merchant:
+        written = export_all(settings, row)
+    if as_json:
+        _print_json(written)
+    else:
+        for path in written:
+            print(path)
+
+
+@app.command()
+def verify(
+    report: Annotated[Path | None, typer.Option("--report", help="Write a machine-readable report here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check every table, the manifest and the ledger's laws from genesis; the first broken one is named."""
+    from ccare.runtime.verify import verify_lake
+
+    result = verify_lake(Settings.load(), said=_said(as_json))
+    if report:
+        report.write_text(json.dumps([asdict(r) for r in result.checks], indent=1, ensure_ascii=False))
+    if as_json:
+        _print_json(result)
+    if not result.ok:
+        first = next(check for check in result.checks if not check.ok)
+        _fail(f"{first.name} is broken: {first.detail}", "See docs/how-to/recover.md.", 30)
+
+
+@app.command()
+def digest(day: Day = None, as_json: Json = False) -> None:
+    """SHA-256 over all published rows but volatile columns: what "the same lake" means."""
+    from ccare.runtime.digest import lake_digest
+
+    result = lake_digest(Settings.load(), day.date() if day else None)
+    if as_json:
+        _print_json(result)
+    else:
+        print(result["digest"])
+
+
+@app.command()
+def status(day: Day = None, as_json: Json = False) -> None:
+    """What is published day by day, and which run is open."""
+    from ccare.runtime.status import lake_status
+
+    result = lake_status(Settings.load(), day.date() if day else None)
+    if as_json:
+        _print_json(result)
+        return
+    names = ["day", "published", "revision", "delivered", "read", "accepted", "duplicate", "rejected", "scored"]
+    _show(names + ["posted", "open"], [[r.get(n, "") for n in [*names, "posted", "open"]] for r in result["days"]])
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What this machine and lake have, and for each problem the command that mends it."""
+    from ccare.setup.doctor import diagnose
+
+    findings = diagnose()
+    if as_json:
+        _print_json(findings)
+    else:
+        _show(
+            ["", "what", "found", "to mend it"],
+            [["ok" if f.ok else "NO", f.name, f.value, f.remedy or ""] for f in findings],
+        )
+    if not all(f.ok for f in findings):
+        sys.exit(1)
+
+
+@app.command()
+def sql(
+    name: Annotated[str | None, typer.Argument(help="A named query.")] = None,
+    query: Annotated[str | None, typer.Option("-c", help="A query.")] = None,
+    file: Annotated[Path | None, typer.Option("-f", help="A file with a query.")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", help="name=value, bound to the query.")] = None,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print as CSV.")] = False,
+) -> None:
+    """Ask the published catalogue in DuckDB: a named query, -c QUERY or -f FILE."""
+    from ccare.growth.queries import run_query
+
+    settings = Settings.load()
+    _latest(settings)
+    columns, rows = run_query(settings, name=name, query=query, file=file, params=_params(param or []))
+    if as_json:
+        _print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif as_csv:
+        import csv
+
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    else:
+        _show(columns, rows)
+
+
+@app.command()
+def catalogue(as_json: Json = False) -> None:
+    """Write the DuckDB catalogue of the published snapshot."""
+    from ccare.growth.catalogue import write_catalogue
+
+    settings = Settings.load()
+    path = write_catalogue(settings, _latest(settings))
+    _print_json({"catalogue": path}) if as_json else print(path)
+
+
+def _params(pairs: Sequence[str]) -> dict[str, str]:
+    result = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise UsageError(f"--param {pair!r} is not name=value.", remedy="Write --param day=2017-12-31.")
+        result[name] = value
+    return result
+
+
+def _show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    if not console.is_terminal:
+        for row in [columns, *rows]:
+            print("\t".join("" if v is None else str(v) for v in row))
+        return
+    shown = RichTable(*map(str, columns), box=None, pad_edge=False)
+    for row in rows:
+        shown.add_row(*("" if v is None else str(v) for v in row))
+    console.print(shown)
+
+
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""One consistent snapshot in DuckDB: every table as one published run left it, by plain read_parquet."""
+
+from pathlib import Path
+
+import duckdb
+
+from ccare.runtime import deltalog
+from ccare.runtime.manifest import Published
+from ccare.tables import Table, stored_tables
+
+_DUCK = {
+    "string": "VARCHAR",
+    "bigint": "BIGINT",
+    "int": "INTEGER",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMPTZ",
+    "array<string>": "VARCHAR[]",
+    "array<double>": "DOUBLE[]",
+    "map<string,bigint>": "MAP(VARCHAR, BIGINT)",
+    "map<string,string>": "MAP(VARCHAR, VARCHAR)",
+}
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def name_of(identifier: str) -> str:
+    """A quoted SQL identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def view_sql(lake: Path, table: Table, version: int | None) -> str:
+    """``select …`` over the files of one version, declared columns in order; typed and empty without files.
+
+    A glob would miscount: files of older and unpublished versions stand in the same folder.
+    """
+    files = deltalog.data_files(lake, table.name, version) if version is not None else []
+    if not files:
+        columns = [f"null::{_DUCK[c.type]} as {name_of(c.name)}" for c in table.columns]
+        return f"select {', '.join(columns)} where false"
+    listed = ", ".join(quoted(path) for path in files)
+    columns = [f"{name_of(c.name)}::{_DUCK[c.type]} as {name_of(c.name)}" for c in table.columns]
+    options = ""
+    if table.partition_by:
+        types = ", ".join(f"{quoted(n)}: {_DUCK[table.column(n).type]}" for n in table.partition_by)
+        options = f", hive_partitioning = true, hive_types = {{{types}}}"
+    return f"select {', '.join(columns)} from read_parquet([{listed}]{options})"
+
+
+def connect(lake: Path, row: Published | None, *, database: str = ":memory:") -> duckdb.DuckDBPyConnection:
+    """A connection with one view for each stored table, pinned to ``row`` (all empty without one)."""
+    con = duckdb.connect(database)
+    con.execute("set TimeZone = 'UTC'")
+    add_views(con, lake, row)
+    return con
+
+
+def add_views(con: duckdb.DuckDBPyConnection, lake: Path, row: Published | None) -> None:
+    """Create the views in ``con``."""
+    versions = dict(row.table_versions) if row else {}
+    if row and deltalog.latest_version(lake, "run_manifest") is not None:
+        versions["run_manifest"] = deltalog.latest_version(lake, "run_manifest") or 0
+    for table in stored_tables():
+        sql = view_sql(lake, table, versions.get(table.name))
+        con.execute(f"create or replace view {name_of(table.name)} as {sql}")

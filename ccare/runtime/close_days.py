@@ -1,0 +1,91 @@
+"""Closing a day or a range in one process: which days are due, which steps, and the exports after each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ccare.errors import UsageError
+from ccare.runtime import manifest
+from ccare.runtime.day import LakeState, next_days, run_steps
+from ccare.runtime.lease import read_record
+from ccare.runtime.manifest import Published
+from ccare.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from ccare.runtime.run import Written
+
+ROAD = ("ingest", "state", "metrics", "score", "post", "publish", "export")
+
+
+@dataclass
+class Closed:
+    """What a command did: days it worked on, the summary lines, and the run that is published now."""
+
+    days: list[date] = field(default_factory=list)
+    written: "list[Written]" = field(default_factory=list)
+    exported: list[str] = field(default_factory=list)
+    published: dict[str, Any] | None = None
+
+
+def close_days(
+    settings: Settings,
+    first: date,
+    last: date,
+    *,
+    said: Callable[[str], None],
+    from_step: str = "ingest",
+    to_step: str = "export",
+    allow_missing: tuple[str, ...] = (),
+) -> Closed:
+    """Close ``first`` to ``last`` in order; a gap after the last closed day is closed too, a run cut off first."""
+    wanted = _wanted(from_step, to_step)
+    if last < first:
+        raise UsageError(f"{last} is before {first}.", remedy="Give --from the earlier day.")
+    result = Closed()
+    for day in _due(settings, first, last, whole=wanted == ROAD):
+        said(f"— {day} —")
+        steps = tuple(step for step in wanted if step != "export")
+        if steps:
+            result.written += run_steps(settings, day, steps, said, allow_missing=allow_missing)
+        result.days.append(day)
+    row = manifest.latest(settings.lake)
+    if row is not None:
+        result.published = {"seq": row.seq, "business_date": row.business_date, "run_id": row.run_id}
+        if "export" in wanted:
+            result.exported = export_all(settings, row)
+    return result
+
+
+def _wanted(from_step: str, to_step: str) -> tuple[str, ...]:
+    for step in (from_step, to_step):
+        if step not in ROAD:
+            raise UsageError(f"{step} is no step.", remedy=f"Steps are {', '.join(ROAD)}.")
+    wanted = ROAD[ROAD.index(from_step) : ROAD.index(to_step) + 1]
+    if not wanted:
+        raise UsageError(f"{to_step} comes before {from_step}.", remedy=f"Steps are {', '.join(ROAD)}.")
+    return wanted
+
+
+def _due(settings: Settings, first: date, last: date, *, whole: bool) -> list[date]:
+    """Days to work on. A whole run finishes what was cut off and fills gaps; a single step keeps to its day."""
+    if not whole:
+        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    lake = LakeState(manifest.published(settings.lake))
+    record = read_record(settings.lake)
+    open_day = record.day if record and all(r.run_id != record.run_id for r in lake.rows) else None
+    asked = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    closed = [d for d in asked if lake.last_closed and d <= lake.last_closed]
+    due = next_days(lake, last) if lake.last_closed else asked
+    if open_day is not None and open_day not in (*closed, *due):
+        closed.insert(0, open_day)
+    return sorted({*closed, *due})
+
+
+def export_all(settings: Settings, row: Published) -> list[str]:
+    """Scores for all merchants and the catalogue, from one published run; returns the paths."""
+    from ccare.exports.scores import export_scores
+    from ccare.growth.catalogue import write_catalogue
+
+    summary = export_scores(settings, row)
+    return [*map(str, summary.files), str(write_catalogue(settings, row))]

@@ -1,0 +1,202 @@
+"""Opening, resuming and finishing runs: which day is next, what is pinned, what a broken run left behind."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ccare.errors import IntegrityBroken, UsageError
+from ccare.events.slots import load_slots
+from ccare.ledger.policy import load_ledger
+from ccare.runtime import deltalog, manifest
+from ccare.runtime.close import Close
+from ccare.runtime.lease import RunRecord, clear_record, lease, read_record, save_record
+from ccare.runtime.manifest import Published
+from ccare.runtime.rowstore import roll_back
+from ccare.runtime.settings import Settings
+from ccare.scoring.policy import load_scoring
+from ccare.tables import stored_tables
+from ccare.tables.run import RUN_MANIFEST
+
+if TYPE_CHECKING:
+    from ccare.runtime.run import Written
+
+
+@dataclass(frozen=True)
+class LakeState:
+    """What is published: every manifest row, the first and the last closed day."""
+
+    rows: list[Published]
+
+    @property
+    def last(self) -> Published | None:
+        return self.rows[-1] if self.rows else None
+
+    @property
+    def closes(self) -> list[Published]:
+        return [row for row in self.rows if row.kind == "close"]
+
+    @property
+    def first_day(self) -> date | None:
+        return self.closes[0].business_date if self.closes else None
+
+    @property
+    def last_closed(self) -> date | None:
+        return self.closes[-1].business_date if self.closes else None
+
+    def close_of(self, day: date) -> Published | None:
+        """The run that closed ``day``."""
+        return next((row for row in self.closes if row.business_date == day), None)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[LakeState]:
+    """Hold the lease over a lake whose published bytes have been checked."""
+    with lease(settings.lake):
+        manifest.heal_head(settings.lake)
+        lake = LakeState(manifest.published(settings.lake))
+        if lake.last:
+            manifest.check_tables(settings.lake, lake.last)
+        yield lake
+
+
+def next_days(lake: LakeState, day: date) -> list[date]:
+    """Days to close for ``day`` to be closed, in order; empty where it is closed already."""
+    if lake.last_closed is None:
+        return [day]
+    return [
+        lake.last_closed + timedelta(days=n) for n in range(1, (day - lake.last_closed).days + 1)
+    ]
+
+
+def open_record(settings: Settings, lake: LakeState, day: date) -> RunRecord:
+    """The run for ``day``: the one that was cut off, a new close, or a republication of a closed day."""
+    record = read_record(settings.lake)
+    if record and any(row.run_id == record.run_id for row in lake.rows):
+        clear_record(settings.lake)
+        record = None
+    if record is None:
+        record = _new_record(lake, day)
+        save_record(settings.lake, record)
+    elif record.day != day:
+        raise UsageError(
+            f"The run for {record.day} is not finished, so {day} cannot be run now.",
+            remedy=f"Finish it first: ccare run --day {record.day}.",
+        )
+    _drop_leftovers(settings, lake, record)
+    return record
+
+
+def _new_record(lake: LakeState, day: date) -> RunRecord:
+    now = datetime.now(UTC)
+    closed = lake.close_of(day)
+    if lake.last_closed and day <= lake.last_closed and closed is None:
+        raise UsageError(
+            f"{day} is before the first day ever closed, {lake.first_day}.",
+            remedy=f"Choose a day from {lake.first_day} on.",
+        )
+    revision = sum(1 for row in lake.rows if row.business_date == day)
+    return RunRecord(
+        run_id=f"{day}-{revision}-{uuid.uuid4().hex[:12]}",
+        day=day,
+        revision=revision,
+        kind="republish" if closed else "close",
+        first_day=lake.first_day or day,
+        epoch=(lake.last.seq if lake.last else 0) + 1,
+        posted_at=now,
+    )
+
+
+def _drop_leftovers(settings: Settings, lake: LakeState, record: RunRecord) -> None:
+    """Take back what a broken run wrote beyond its record, so that a retry starts from what is pinned."""
+    pinned = {**(lake.last.table_versions if lake.last else {}), **record.versions}
+    for table in stored_tables():
+        if table.name == RUN_MANIFEST.name:
+            continue
+        newest = deltalog.latest_version(settings.lake, table.name)
+        if newest is None or newest == pinned.get(table.name):
+            continue
+        if not table.append_only:
+            roll_back(settings.lake, table.name, pinned.get(table.name), record.run_id)
+            if table.name in pinned:
+                record.versions[table.name] = deltalog.latest_version(settings.lake, table.name) or 0
+        elif not record.staged and newest > (pinned.get(table.name) or 0):
+            raise IntegrityBroken(
+                f"Table {table.name} stands at version {newest}, beyond what any run has recorded.",
+                remedy="Somebody else wrote to it. Restore it from a backup, or see docs/how-to/recover.md.",
+            )
+    save_record(settings.lake, record)
+
+
+def close_for(settings: Settings, record: RunRecord) -> Close:
+    """What the jobs of this run are told."""
+    return Close(
+        day=record.day,
+        first_day=record.first_day,
+        run_id=record.run_id,
+        posted_at=record.posted_at,
+        timezone=settings.timezone,
+        scoring=load_scoring(settings.conf).for_day(record.day),
+        ledger=load_ledger(settings.conf).for_day(record.day),
+        slots=load_slots(settings.conf, record.day),
+        posts=record.kind == "close",
+    )
+
+
+def run_steps(
+    settings: Settings,
+    day: date,
+    wanted: tuple[str, ...] | None,
+    said: Callable[[str], None],
+    *,
+    allow_missing: tuple[str, ...] = (),
+) -> "list[Written]":
+    """Run ``wanted`` steps (all when None) of the run for ``day``; returns the summary lines.
+
+    Steps that the open run has done are passed over; a step whose predecessor is open is refused.
+    """
+    from ccare.runtime import steps
+    from ccare.runtime.ingest import ingest
+    from ccare.runtime.run import Run
+    from ccare.runtime.spark import session
+
+    with opened(settings) as lake:
+        record = open_record(settings, lake, day)
+        road = [s for s in (steps.STEPS if record.kind == "close" else steps.REPUBLISHED) if s != "export"]
+        due = [s for s in road if s not in record.steps_done and (wanted is None or s in wanted)]
+        _check_order(road, record, due)
+        if not due:
+            said(f"nothing to do: {', '.join(wanted or road)} of {day} is done")
+            return []
+        close = close_for(settings, record)
+        pins = dict(lake.last.table_versions) if lake.last else {}
+        if record.kind == "republish":
+            # A day told again reads the state that its own close left, whatever came after it.
+            original = lake.close_of(day)
+            assert original is not None
+            read_at = {n: v for n, v in original.table_versions.items() if n.startswith(("state_", "core_"))}
+        else:
+            read_at = {}
+        run = Run(settings, session(settings), record, close, lake.last, said, pins, read_at)
+        for step in due:
+            if step == "ingest":
+                ingest(run, allow_missing)
+            else:
+                steps.STEP[step](run)
+            if step != "publish":
+                run.done(step)
+        return run.written
+
+
+def _check_order(road: list[str], record: RunRecord, due: list[str]) -> None:
+    if not due:
+        return
+    before = road[: road.index(due[0])]
+    missing = [step for step in before if step not in record.steps_done]
+    if missing:
+        raise UsageError(
+            f"{due[0]} of {record.day} needs {missing[0]}, which is not done.",
+            remedy=f"Run it first: ccare {missing[0]} --day {record.day}.",
+        )

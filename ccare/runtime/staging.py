@@ -1,0 +1,60 @@
+"""What a close is about to post, kept on disk so that a retry posts the same and computes nothing again."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ccare.errors import IntegrityBroken
+from ccare.runtime.spark import conform
+from ccare.tables import REGISTRY, Table
+
+if TYPE_CHECKING:
+    from ccare.runtime.run import Run
+
+
+def staging_dir(lake: Path, run_id: str) -> Path:
+    """The folder of one run's staging."""
+    return lake / "_staging" / run_id
+
+
+def stage(run: "Run", frames: dict[str, DataFrame]) -> None:
+    """Write every frame as Parquet; refuse ids that repeat, or that are posted with other content."""
+    folder = staging_dir(run.settings.lake, run.record.run_id)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, df in frames.items():
+        df.coalesce(1).write.mode("overwrite").parquet(str(folder / name))
+    _check_ids(run)
+
+
+def staged(run: "Run", declared: Table) -> DataFrame | None:
+    """A staged table as it was written; None where it has no rows to post."""
+    path = staging_dir(run.settings.lake, run.record.run_id) / declared.name
+    if not path.is_dir():
+        return None
+    df = conform(run.spark.read.parquet(str(path)), declared)
+    if declared.append_only and df.isEmpty():
+        return None
+    return df.coalesce(1)
+
+
+def discard(lake: Path, run_id: str) -> None:
+    """The postings are in their tables: the staging has done its work."""
+    shutil.rmtree(staging_dir(lake, run_id), ignore_errors=True)
+
+
+def _check_ids(run: "Run") -> None:
+    transfers = staged(run, REGISTRY["ledger_transfers"])
+    if transfers is None:
+        return
+    posted = run.before("ledger_transfers").select("transfer_id", F.col("content_hash").alias("_posted"))
+    repeats = F.count("*") - F.countDistinct("transfer_id")
+    other = F.count(F.when(F.col("_posted") != F.col("content_hash"), 1))
+    row = transfers.join(posted, "transfer_id", "left").agg(repeats, other).first()
+    if row and (row[0] or row[1]):
+        raise IntegrityBroken(
+            f"ledger_transfers of {run.close.day}: {row[0]} ids repeat and {row[1]} are posted with other content.",
+            remedy="Nothing was posted. A policy or an earlier posting changed its meaning: see ccare verify.",
+        )

@@ -1,0 +1,133 @@
+"""The steps of a close, in order. Each reads what is pinned and leaves its versions in the run record."""
+
+from collections.abc import Callable
+
+from pyspark.sql import functions as F
+
+from ccare import __version__
+from ccare.errors import IntegrityBroken
+from ccare.runtime import deltalog, manifest
+from ccare.runtime.controls import control_totals
+from ccare.runtime.ingest import ingest
+from ccare.runtime.lease import clear_record
+from ccare.runtime.manifest import Published
+from ccare.runtime.run import Run, refunds_in
+from ccare.runtime.staging import discard, stage, staged
+from ccare.tables import table
+
+STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
+REPUBLISHED = ("metrics", "score", "publish", "export")
+"""Steps that a day already closed goes through: its score is told again, nothing is taken or posted."""
+LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
+
+
+def state(run: Run) -> None:
+    """Fold the day's new rows into user days, merchant days, users and refunds."""
+    run.make("state", "state_changes")
+    run.touch()
+    if not run.close.touched:
+        return
+    touched = run.close.touched
+    run.make("state", "state_user_days", touched)
+    run.make("state", "state_merchant_days", touched)
+    run.make("state", "state_users")
+    if refunds_in(run.shared["state_changes"]) or _open_refunds(run):
+        run.make("state", "state_refund_days")
+
+
+def _open_refunds(run: Run) -> bool:
+    """Whether a refund that came before its trade still waits, so that a new trade may complete it."""
+    payments = run.before("core_payments").where(F.col("event_type") == "refunded")
+    if run.as_published.get("core_payments") is None:
+        return False
+    counted = payments.agg(F.count("*")).first()
+    kept = run.before("state_refund_days").agg(F.sum("refunds")).first()
+    return bool(counted and kept and counted[0] > (kept[0] or 0))
+
+
+def metrics(run: Run) -> None:
+    """Every metric of every merchant as of the day."""
+    run.make("metrics", "metric_merchants", [run.close.day])
+
+
+def score(run: Run) -> None:
+    """Benchmarks where the month has none yet, then drivers and scores."""
+    month = f"{run.close.day:%Y-%m}"
+    if month not in _months(run):
+        run.make("score", "score_benchmarks", [month])
+    run.make("score", "score_drivers", [run.close.day])
+    run.make("score", "score_merchants", [run.close.day])
+
+
+def _months(run: Run) -> set[str]:
+    version = run.version("score_benchmarks")
+    if version is None:
+        return set()
+    opened = deltalog.open_table(run.settings.lake, "score_benchmarks", version)
+    return {p["month"] for p in opened.partitions()}
+
+
+def post(run: Run) -> None:
+    """Close the ledger's day: compute once into staging, then insert and refresh the caches from there."""
+    lake, run_id = run.settings.lake, run.record.run_id
+    if not run.record.staged:
+        run.make_staged("ledger_transfers", lambda frames: stage(run, frames))
+        run.record.staged = True
+        run.save()
+    for name in ("ledger_transfers", *LEDGER_CACHES):
+        df = staged(run, table(name))
+        if df is not None:
+            run.store("post", table(name), df)
+    discard(lake, run_id)
+
+
+def publish(run: Run) -> Published:
+    """Append the manifest row: from here on readers see the day."""
+    record, lake = run.record, run.settings.lake
+    versions = {**run.as_published, **record.versions}
+    _check_runs(run, versions)
+    last = manifest.latest(lake)
+    row = manifest.append(
+        lake,
+        last,
+        run_id=record.run_id,
+        business_date=record.day,
+        revision=record.revision,
+        kind=record.kind,
+        table_versions=versions,
+        control_totals=control_totals(lake, versions),
+        inputs_digest=record.inputs_digest,
+        code_version=__version__,
+        policy_version=f"{run.close.scoring.version}/{run.close.ledger.version}",
+        published_at=record.posted_at,
+    )
+    clear_record(lake)
+    posted = sum(w.rows for w in run.written if w.table == "ledger_transfers")
+    run.said(
+        f"publish  run {row.seq} of {row.business_date} ({row.kind}, revision {row.revision}): "
+        f"{len(versions)} tables, {posted} transfers posted"
+    )
+    return row
+
+
+def _check_runs(run: Run, versions: dict[str, int]) -> None:
+    """Every table of the manifest must still be at the version that this run is about to publish."""
+    for name, version in versions.items():
+        newest = deltalog.latest_version(run.settings.lake, name)
+        if newest != version:
+            raise IntegrityBroken(
+                f"Table {name} stands at version {newest} and this run wrote {version}: somebody else wrote to it.",
+                remedy="Find the other writer, then run the day again.",
+            )
+
+
+STEP: dict[str, Callable[[Run], object]] = {
+    "ingest": ingest,
+    "state": state,
+    "metrics": metrics,
+    "score": score,
+    "post": post,
+    "publish": publish,
+}
+
+
