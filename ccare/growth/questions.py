@@ -1,0 +1,98 @@
+"""Named questions: sql/growth/*.sql, each with a header that says what it asks and how to run it."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+
+from ccare.errors import UsageError
+
+Value = str | int | float | date | None
+_HEADING = re.compile(r"^-- (Question|Grain|Parameters|Run): ?(.*)$")
+_PARAMETER = re.compile(r"^--   (\w+) (VARCHAR|INTEGER|DOUBLE|DATE) = (\S+): (.+)$")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A named parameter; ``default`` is none where the query does without."""
+
+    name: str
+    type: str
+    default: Value
+    description: str
+
+    def read(self, text: str) -> Value:
+        """The value that ``text`` means; UsageError where it is none of the parameter's type."""
+        try:
+            return _convert(self.type, text)
+        except ValueError:
+            raise UsageError(
+                f"{self.name} is {text!r}, which is no {self.type}.",
+                remedy=f"{self.name}: {self.description}.",
+            ) from None
+
+
+@dataclass(frozen=True)
+class Question:
+    """One named query."""
+
+    name: str
+    question: str
+    grain: str
+    parameters: tuple[Parameter, ...]
+    run: str
+    sql: str
+
+
+def folder() -> Path:
+    """The questions that come with the product: sql/growth in a checkout, ccare/_sql/growth in a wheel."""
+    package = Path(__file__).resolve().parent.parent
+    packaged = package / "_sql" / "growth"
+    return packaged if packaged.is_dir() else package.parent / "sql" / "growth"
+
+
+def questions() -> dict[str, Question]:
+    """Every named question, in name order."""
+    return {
+        path.stem: parse(path.stem, path.read_text(encoding="utf-8"))
+        for path in sorted(folder().glob("*.sql"))
+    }
+
+
+def question(name: str) -> Question:
+    """The question called ``name``; UsageError with the nearest names."""
+    known = questions()
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, cutoff=0.5) or list(known)
+    raise UsageError(f"There is no named query {name}.", remedy=f"Did you mean {' or '.join(near)}?")
+
+
+def parse(name: str, text: str) -> Question:
+    """A question file. Raises ValueError where its header lacks a part."""
+    found: dict[str, str] = {}
+    parameters = []
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        heading, parameter = _HEADING.match(line), _PARAMETER.match(line)
+        if heading:
+            found[heading[1].lower()] = heading[2].strip()
+        elif parameter:
+            default = _convert(parameter[2], parameter[3])
+            parameters.append(Parameter(parameter[1], parameter[2], default, parameter[4]))
+    missing = [part for part in ("question", "grain", "parameters", "run") if part not in found]
+    if missing:
+        raise ValueError(f"{name}.sql says no {', '.join(missing)}")
+    return Question(name, found["question"], found["grain"], tuple(parameters), found["run"], text.strip())
+
+
+def _convert(kind: str, text: str) -> Value:
+    if text == "none":
+        return None
+    if kind == "DATE":
+        return date.fromisoformat(text)
+    if kind == "INTEGER":
+        return int(text)
+    return float(text) if kind == "DOUBLE" else text
