@@ -26,12 +26,12 @@ def run_query(
     params: Mapping[str, str] | None = None,
     row: Published | None = None,
 ) -> Result:
-    """Column names and rows of a named question, a query's text or a query's file, over ``row`` (default: latest).
+    """Column names and rows of a named question, a query's text or its file, over ``row`` (default: latest).
 
     ``params`` are texts; a named question reads them by its declared types, a query of one's own gets them as
     VARCHAR ($name::date where a date is meant). Only one SELECT is run, and only the lake can be read.
 
-    Raises UsageError (unknown name or parameter, DuckDB's own sentence for wrong SQL), InputMissing (no file).
+    Raises UsageError (unknown name or parameter, DuckDB's own sentence for wrong SQL), InputMissing (file).
     """
     given = dict(params or {})
     if sum(part is not None for part in (name, query, file)) != 1:
@@ -105,7 +105,7 @@ def _statement(sql: str) -> duckdb.Statement:
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise UsageError(
             "Only one query that reads can be run here.",
-            remedy="Give one SELECT (a PIVOT needs its values in an IN list). For more, open the catalogue in DuckDB.",
+            remedy="Give one SELECT (a PIVOT names its values in an IN list), or open the catalogue in DuckDB.",
         )
     return statements[0]
 
@@ -123,7 +123,5 @@ def _run(con: duckdb.DuckDBPyConnection, lake: Path, sql: str, values: Mapping[s
 
 
 def _refused(error: duckdb.Error) -> UsageError:
-    lines = str(error).strip().splitlines()
-    return UsageError(
-        f"DuckDB says: {lines[0]}", remedy=" ".join(line.strip() for line in lines[1:4] if line.strip())
-    )
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
+    return UsageError(f"DuckDB says: {lines[0]}", remedy=" ".join(lines[1:3]))
