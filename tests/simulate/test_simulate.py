@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ccare import simulate as simulator
 from ccare.simulate import life_account, mini_program, traffic
 from ccare.simulate.draws import thinning_limit
+from ccare.sources import landing_lines
 from ccare.sources.zone_macros import create_zone_macros
 from ccare.tables.streams import STREAMS
 
@@ -149,3 +151,24 @@ def test_thinning_keeps_each_stream_under_its_limit() -> None:
         assert module.TARGET_ROWS < module.MAX_ROWS
     assert thinning_limit(99, 100) == 65536
     assert 2_000_000 * thinning_limit(2_000_000, 1_240_000) // 65536 <= 1_240_000
+
+
+def written(con: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, bytes]:
+    """The simulated streams as the files of a landing that goes live on 1 December."""
+    go_live = date(2017, 12, 1)
+    landing_lines.create_line_macros(con, go_live, date(2017, 1, 1))
+    for stream in simulator.STREAMS:
+        landing_lines.create_lines(con, landing_lines.SIMULATED[stream], plant=True)
+        for file in list(landing_lines.line_files(con, stream, go_live)):
+            landing_lines.copy_lines(con, file.file_no, folder / file.name)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_files_have_the_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir(), two.mkdir()
+    with panel(threads=1) as con, panel(threads=2) as other:
+        files = written(con, one)
+        assert files == written(other, two)
+    assert sum(name.startswith("traffic-history") for name in files) == 4
+    assert b'"event_id":"bad-' in b"".join(files.values())
