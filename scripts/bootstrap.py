@@ -186,9 +186,11 @@ def uv_version(uv: Path) -> str:
 
 def run(command: list[str]) -> None:
     """Run; on failure raise SetUpFailed with what a person needs of the output."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", env=package_environment()
-    )
+    environment = package_environment()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
+    except OSError as error:
+        raise SetUpFailed(f"`{command[0]}` cannot be started: {error.strerror}.") from None
     if done.returncode == 0:
         return
     said = (done.stderr + done.stdout).strip()

@@ -1,6 +1,8 @@
-"""One Spark session for every test that needs one."""
+"""One Spark session for every test that needs one; on CI, no skips."""
 
+import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -8,7 +10,7 @@ from pyspark.sql import SparkSession
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The product's own session on two cores; skipped, with the reason, where Java or the jars are missing."""
+    """The product's own session on two cores; skipped where Java or the jars are missing."""
     from ccare.errors import InputMissing
     from ccare.runtime.settings import Settings
     from ccare.runtime.spark import session
@@ -22,3 +24,26 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         pytest.skip(f"no Spark: {missing}")
     yield started
     started.stop()
+
+
+# On CI a skipped test proves nothing: with CCARE_NO_SKIPS=1 every skip is a failure.
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Iterator[Any]:
+    """Skips of a test or its fixtures."""
+    return _skip_refused((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Iterator[Any]:
+    """Skips of a whole module."""
+    return _skip_refused((yield))
+
+
+def _skip_refused(report: Any) -> Any:
+    if os.environ.get("CCARE_NO_SKIPS") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (CCARE_NO_SKIPS=1: nothing may be skipped)"
+    return report
