@@ -52,7 +52,9 @@ def main(root: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if is_current(stamp, key_of(root, environment)):
             return 0
-        print("set-up: bringing .venv, Java and the jars up to date; the first time takes minutes", flush=True)
+        print(
+            "set-up: bringing .venv, Java and the jars up to date; the first time takes minutes", flush=True
+        )
         stamp.unlink(missing_ok=True)
         python = make_environment(environment)
         install(root, environment, python)
