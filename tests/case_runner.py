@@ -2,7 +2,7 @@
 
 A case holds ``why`` (what goes wrong without it), ``day``, ``inputs`` (table -> rows) and ``expected``
 (table -> rows). Optional: ``first_day``, ``timezone`` (UTC), ``posts``, ``scoring`` (fields of the scoring
-policy to replace), ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
+policy to replace), ``touched`` (business dates that state_changes hold; default d), ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
 - A word of bits may be written as the list of its set bits.
@@ -61,6 +61,7 @@ class Case:
             ledger=load_ledger(conf).for_day(day),
             slots=load_slots(conf, day),
             posts=self.content.get("posts", True),
+            touched=tuple(_moved(word, day) for word in self.content.get("touched", ["d"])),
         )
 
     def inputs(self, spark: SparkSession) -> dict[str, DataFrame]:
@@ -128,6 +129,11 @@ def _numbered(row: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 def _typed(row: Mapping[str, Any], declared: Table, day: date) -> dict[str, Any]:
     return {name: _value(value, declared.column(name), day) for name, value in row.items()}
+
+
+def _moved(value: Any, day: date) -> date:
+    match = _RELATIVE.match(value) if isinstance(value, str) else None
+    return day + timedelta(days=int(match[1] or 0)) if match else value
 
 
 def _value(value: Any, column: Column, day: date) -> Any:

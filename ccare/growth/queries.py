@@ -105,7 +105,7 @@ def _statement(sql: str) -> duckdb.Statement:
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise UsageError(
             "Only one query that reads can be run here.",
-            remedy="Give one SELECT (a PIVOT names its values in an IN list), or open the catalogue in DuckDB.",
+            remedy="Give one SELECT (a PIVOT with its values in an IN list), or open the catalogue itself.",
         )
     return statements[0]
 

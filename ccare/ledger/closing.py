@@ -12,6 +12,7 @@ from ccare.ledger.balances import fold_balances, fold_positions
 from ccare.ledger.decisions import decide
 from ccare.ledger.entitlements import Inputs
 from ccare.ledger.falls import fall
+from ccare.ledger.frames import shared
 from ccare.ledger.lots import age
 from ccare.ledger.pools import available, earning_moves, funding_moves, fundings, grant, new_lots
 from ccare.ledger.transfers import finish, together
@@ -32,14 +33,14 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
     if not close.posts or close.day < close.ledger.go_live:
         return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
-    decisions = decide(inputs, close).persist()
+    decisions = shared(decide(inputs, close))
     funded = fundings(positions, close)
     fallen = fall(lots, decisions)
     aged = age(fallen, positions, close)
-    before_earning = together([funding_moves(funded), fallen.moves, *aged.moves]).persist()
-    grants = grant(decisions, available(balances, before_earning, close.ledger)).persist()
+    before_earning = shared(together([funding_moves(funded), fallen.moves, *aged.moves]))
+    grants = shared(grant(decisions, available(balances, before_earning, close.ledger)))
     moves = together([before_earning, earning_moves(grants)])
-    transfers = finish(moves, close).select(*table("ledger_transfers").column_names).persist()
+    transfers = shared(finish(moves, close).select(*table("ledger_transfers").column_names))
     return {
         "ledger_transfers": transfers,
         "ledger_lots": aged.lots.unionByName(new_lots(grants, close).select(*lots.columns)),

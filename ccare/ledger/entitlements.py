@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.ledger.frames import between, quotient, through
+from ccare.ledger.frames import between, quotient, shared, through
 
 if TYPE_CHECKING:
     from ccare.ledger.policy import LedgerPolicy
@@ -43,7 +43,7 @@ def targets(inputs: Inputs, close: "Close") -> DataFrame:
     business_key, net_fen, eligible. A key is looked at when paid trades or refunds of its date came in, when
     one of its payers became staff, when its merchant's record changed, or when the policy did.
     """
-    touched = touched_keys(inputs, close)
+    touched = shared(touched_keys(inputs, close))
     nets = _nets(inputs, close, touched)
     rates = F.explode(F.array(*(_rate(row) for row in _rates(close.ledger))))
     rated = nets.withColumn("rate", rates).select(*nets.columns, *(f"rate.{name}" for name in _RATE_TYPES))

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from ccare.ledger import codes
 from ccare.ledger.accounts import merchant_column, pool_column
 from ccare.ledger.decisions import FALL
-from ccare.ledger.frames import overlap
+from ccare.ledger.frames import overlap, shared
 from ccare.ledger.transfers import move
 
 PARTY = ("merchant_id", "asset")
@@ -36,19 +36,15 @@ class Fallen:
 
 def fall(lots: DataFrame, decisions: DataFrame) -> Fallen:
     """Each falling key takes from its own lots; then the shortfalls share the merchant's other active lots."""
-    needs = _needs(decisions, lots).persist()
-    own = _take_own(lots, needs).persist()
-    others = overlap(
-        needs.select(*_KEY, F.col("owed").alias("need")),
-        lot_rooms(own, F.col("active") - F.col("from_active")),
-        PARTY,
-        OLDEST_FIRST,
-        DEBIT_ORDER,
-    ).persist()
+    needs = shared(_needs(decisions, lots))
+    own = shared(_take_own(lots, needs))
+    owed = needs.select(*_KEY, F.col("owed").alias("need"))
+    rooms = lot_rooms(own, F.col("active") - F.col("from_active"))
+    others = shared(overlap(owed, rooms, PARTY, OLDEST_FIRST, DEBIT_ORDER))
     found = others.groupBy("business_key").agg(F.sum("served").alias("found"))
     short = needs.filter(F.col("owed") > 0).join(found, "business_key", "left")
     short = short.withColumn("debt", F.col("owed") - F.coalesce("found", F.lit(0)))
-    debts = short.filter(F.col("debt") > 0).select(*_KEY, "debt")
+    debts = shared(short.filter(F.col("debt") > 0).select(*_KEY, "debt"))
     by_lot = others.groupBy("lot_id").agg(F.sum("served").alias("from_others"))
     lots_after = own.join(by_lot, "lot_id", "left").fillna(0, ["from_others"]).drop("fall")
     return Fallen(lots_after, needs, debts, _moves(own, others, debts))

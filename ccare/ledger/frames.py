@@ -10,6 +10,16 @@ _EXACT = "decimal(18,0)"
 """Two of these multiply exactly: a product of points and pool sizes does not fit 64 bits."""
 
 
+def shared(frame: DataFrame) -> DataFrame:
+    """``frame`` computed once, when first needed, and cut off from its plan.
+
+    Later steps use a step's result several times over. As a plan each use would repeat the whole tree below it,
+    and planning alone then takes a minute; a lazy local checkpoint is a leaf. An executor that is lost takes its
+    part along and the run fails, which publishes nothing and can be run again.
+    """
+    return frame.localCheckpoint(eager=False)
+
+
 def product(a: Column, b: Column) -> Column:
     """a x b, exact up to 10^36."""
     return a.cast(_EXACT) * b.cast(_EXACT)

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from ccare.ledger import codes
 from ccare.ledger.accounts import EXPIRED, merchant_column, pool_column
 from ccare.ledger.falls import DEBIT_ORDER, OLDEST_FIRST, PARTY, Fallen, lot_rooms
-from ccare.ledger.frames import overlap
+from ccare.ledger.frames import overlap, shared
 from ccare.ledger.transfers import move
 from ccare.tables import table
 
@@ -35,7 +35,7 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
     left = F.col("pending") - F.col("from_pending")
     ripe = F.when(F.col("matures_on") <= today, left).otherwise(F.lit(0))
     lots = fallen.lots.withColumn("ripe", ripe)
-    paid = _pay(_debts(positions, fallen.debts), lots).persist()
+    paid = shared(_pay(_debts(positions, fallen.debts), lots))
     by_lot = paid.groupBy("lot_id").agg(F.sum("served").alias("repaid"))
     lots = lots.join(by_lot, "lot_id", "left").fillna(0, ["repaid"])
     taken_active = F.col("from_active") + F.col("from_others") + F.col("repaid")
@@ -44,7 +44,7 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
     lots = lots.withColumn(
         "lapsing", F.when(F.col("expires_on") < today, F.col("usable")).otherwise(F.lit(0))
     )
-    lots = lots.persist()
+    lots = shared(lots)
     after = lots.withColumns(
         {
             "pending": F.col("pending") - F.col("from_pending") - F.col("ripe"),

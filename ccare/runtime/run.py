@@ -101,6 +101,7 @@ class Run:
             if declared.write is WriteStyle.TRANSIENT:
                 self.shared[key] = df.persist()
                 continue
+            df = df.coalesce(1) if len(replaced) == 1 else df
             self.store(step, declared, df, replaced, started, job_mark)
             started, job_mark = time.monotonic(), self.jobs()
 

@@ -57,6 +57,9 @@ def write(
 def _replace_day(lake: Path, table: Table, df: DataFrame, replaced: Sequence[date | str]) -> None:
     (partition,) = table.partition_by
     values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
+    if len(replaced) > 1:
+        # Otherwise every task writes a file into every partition.
+        df = df.repartition(partition)
     writer = df.write.format("delta").mode("overwrite").option("replaceWhere", f"{partition} in ({values})")
     writer.save(str(lake / table.name))
 

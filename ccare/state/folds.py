@@ -1,6 +1,8 @@
 """The folds themselves: pair days, merchant days, users, refunds by the day their trade was paid."""
 
+from datetime import date
 from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -35,16 +37,22 @@ def _unpacked() -> list[Column]:
     return columns
 
 
-def _folded(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
-    sums = [F.sum(c.name).alias(c.name) for c in SUMS]
-    changes = [F.max(f"_{relation}").alias(f"_{relation}") for relation in RELATIONS]
-    grouped = rows.groupBy(*key).agg(*sums, *changes)
-    return grouped.select(*key, *(c.name for c in SUMS), *_unpacked())
+def _folded(rows: DataFrame, key: tuple[str, ...], aggregates: list[Column]) -> DataFrame:
+    """Aggregates by key, with the last change of each relation beside them.
+
+    Relation changes are few and their structs cannot live in a hash aggregate: apart, they leave the bulk fast.
+    """
+    changed = reduce(or_, (F.col(f"_{relation}").isNotNull() for relation in RELATIONS))
+    last = [F.max(f"_{relation}").alias(f"_{relation}") for relation in RELATIONS]
+    relations = rows.where(F.col("user_key").isNotNull() & changed).groupBy(*key).agg(*last)
+    grouped = rows.groupBy(*key).agg(*aggregates)
+    return grouped.join(relations.hint("shuffle_hash"), list(key), "left")
 
 
 def pair_days(facts: DataFrame) -> DataFrame:
     """Facts -> one row for each merchant, user and business date."""
-    return _folded(facts, PAIR_DAY)
+    sums = [F.sum(c.name).alias(c.name) for c in SUMS]
+    return _folded(facts, PAIR_DAY, sums).select(*PAIR_DAY, *(c.name for c in SUMS), *_unpacked())
 
 
 def merged_pair_days(before: DataFrame | None, changes: DataFrame) -> DataFrame:
@@ -52,7 +60,7 @@ def merged_pair_days(before: DataFrame | None, changes: DataFrame) -> DataFrame:
     if before is None:
         return changes
     both = before.select(*changes.columns).unionByName(changes)
-    return _folded(_packed(both), PAIR_DAY)
+    return pair_days(_packed(both))
 
 
 def merchant_days(pair_days_now: DataFrame, staff: DataFrame) -> DataFrame:
@@ -67,12 +75,13 @@ def merchant_days(pair_days_now: DataFrame, staff: DataFrame) -> DataFrame:
     )
 
 
-def users(before: DataFrame | None, changes: DataFrame) -> DataFrame:
+def users(before: DataFrame | None, changes: DataFrame, day: date, first_touched: date) -> DataFrame:
     """Users as they were and what is added -> users as they are now.
 
     Dates, bits and relations are joins of a semilattice (max, min, or), sums are additive: any order will do.
+    ``changes`` hold business dates from ``first_touched`` to ``day``.
     """
-    lifted = _lifted(changes.where(F.col("user_key").isNotNull()))
+    lifted = _lifted(changes.where(F.col("user_key").isNotNull()), day, first_touched)
     if before is None:
         return _with_stage(lifted)
     old, new = _packed(before).alias("o"), _packed(lifted).alias("n")
@@ -80,23 +89,23 @@ def users(before: DataFrame | None, changes: DataFrame) -> DataFrame:
     return _with_stage(both.select("merchant_id", "user_key", *_joined(), *_later_relations()))
 
 
-def _lifted(changes: DataFrame) -> DataFrame:
+def _lifted(changes: DataFrame, day: date, first_touched: date) -> DataFrame:
     """Pair days of a batch -> one row for each pair in the shape of state_users."""
     seen = F.when(F.col("active_events") > 0, F.col("business_date"))
     paid = F.when(F.col("orders") > 0, F.col("business_date"))
-    rows = _packed(changes).withColumn("_seen", seen).withColumn("_paid", paid)
-    grouped = rows.groupBy("merchant_id", "user_key").agg(
+    back = F.datediff(F.lit(day), F.col("business_date"))
+    words = (day - first_touched).days // WORD + 1
+    rows = _packed(changes).withColumn("_seen", seen).withColumn("_paid", paid).withColumn("_back", back)
+    aggregates = [
         F.min("_seen").alias("first_seen_date"),
         F.max("_seen").alias("last_seen_date"),
         F.min("_paid").alias("first_paid_date"),
         F.max("_paid").alias("last_paid_date"),
-        F.collect_set("_seen").alias("_seen_days"),
-        F.collect_set("_paid").alias("_paid_days"),
-        F.sum("orders").alias("orders"),
-        F.sum("gmv_fen").alias("gmv_fen"),
-        F.sum("refund_fen").alias("refund_fen"),
-        *(F.max(f"_{relation}").alias(f"_{relation}") for relation in RELATIONS),
-    )
+        *_words("_seen", words),
+        *_words("_paid", words),
+        *(F.sum(name).alias(name) for name in ("orders", "gmv_fen", "refund_fen")),
+    ]
+    grouped = _folded(rows, ("merchant_id", "user_key"), aggregates)
     return grouped.select(
         "merchant_id",
         "user_key",
@@ -104,9 +113,9 @@ def _lifted(changes: DataFrame) -> DataFrame:
         "last_seen_date",
         "first_paid_date",
         "last_paid_date",
-        _word("_seen_days", "last_seen_date", 0).alias("active_bits"),
-        _word("_paid_days", "last_paid_date", 0).alias("paid_bits"),
-        _word("_paid_days", "last_paid_date", 1).alias("paid_bits_older"),
+        _anchored("_seen", "last_seen_date", day, words, 0).alias("active_bits"),
+        _anchored("_paid", "last_paid_date", day, words, 0).alias("paid_bits"),
+        _anchored("_paid", "last_paid_date", day, words, 1).alias("paid_bits_older"),
         "orders",
         "gmv_fen",
         "refund_fen",
@@ -114,19 +123,26 @@ def _lifted(changes: DataFrame) -> DataFrame:
     )
 
 
-def _word(days: str, anchor: str, word: int) -> Column:
-    """Days as the bits of one 64-bit word counted back from the anchor; days outside it are left out."""
-    bits = F.aggregate(
-        F.col(days),
-        F.lit(0).cast("bigint"),
-        lambda word_so_far, d: word_so_far.bitwiseOR(_bit(F.datediff(F.col(anchor), d) - word * WORD)),
-    )
-    return F.coalesce(bits, F.lit(0).cast("bigint"))
+def _words(name: str, words: int) -> list[Column]:
+    """Dates as bits counted back from the close's day, in as many 64-bit words as the batch spans."""
+    columns = []
+    for word in range(words):
+        position = F.col("_back") - word * WORD
+        inside = F.col(name).isNotNull() & (position >= 0) & (position < WORD)
+        bit = F.when(inside, F.call_function("shiftleft", F.lit(1).cast("bigint"), position))
+        columns.append(F.bit_or(bit).alias(f"{name}_{word}"))
+    return columns
 
 
-def _bit(position: Column) -> Column:
-    inside = (position >= 0) & (position < WORD)
-    return F.when(inside, F.call_function("shiftleft", F.lit(1).cast("bigint"), position)).otherwise(F.lit(0))
+def _anchored(name: str, last: str, day: date, words: int, word: int) -> Column:
+    """The ``word``-th 64 days counted back from the pair's own last date, out of words counted from ``day``."""
+    zero = F.lit(0).cast("bigint")
+    told = F.array(*(F.coalesce(F.col(f"{name}_{n}"), zero) for n in range(words)), zero, zero)
+    offset = F.datediff(F.lit(day), F.col(last))
+    at, by = F.floor(offset / WORD).cast("int") + word, offset % WORD
+    low = F.call_function("shiftrightunsigned", F.coalesce(F.get(told, at), zero), by)
+    high = F.when(by > 0, F.call_function("shiftleft", F.coalesce(F.get(told, at + 1), zero), WORD - by))
+    return F.coalesce(low.bitwiseOR(F.coalesce(high, zero)), zero)
 
 
 def _shifted(word: Column, by: Column) -> Column:
