@@ -5,6 +5,7 @@ u07 and u08 only 15 November, u09 on 1 September and 12 December, u10..u13 first
 on 28 December (simulated visits), u99 is staff. At m2: u01 on 5 December, u20 on 20 November. m3 did nothing.
 """
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -80,7 +81,18 @@ def build(root: Path, *, days: tuple[date, ...] = (FIRST, LAST), simulated: bool
         name: write_rows(settings.lake, _writable(name), rows, RUN) for name, rows in content.items() if rows
     }
     publish(settings, versions)
+    _land(settings, content)
     return settings
+
+
+def _land(settings: Settings, content: dict[str, list[Row]]) -> None:
+    """The delivered payments file: accepted rows, the first once more, and the rejected ones."""
+    names = ("event_id", "event_type", "merchant_id", "origin", "trade_no", "amount_fen")
+    kept = [json.dumps({n: row.get(n) for n in names}) for row in content["core_payments"]]
+    refused = [row["payload"] for row in content["core_rejected_events"] if row["stream"] == "payments"]
+    path = settings.landing / "payments" / "2018-01-01" / "a.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join([*kept, kept[0], *refused]) + "\n")
 
 
 def _writable(name: str) -> Table:
@@ -133,11 +145,9 @@ def _raw_files(simulated: bool) -> list[Row]:
             "run_id": RUN,
         }
 
-    real = [
-        file("payments", 12 if simulated else 11, 9 if simulated else 8, 1, 2),
-        file("vouchers", 2, 2, 0, 0),
-    ]
-    real.append(file("merchants", 3, 3, 0, 0))
+    paid = 19 if simulated else 18
+    real = [file("payments", paid + 3, paid, 1, 2), file("vouchers", 2, 2, 0, 0)]
+    real.append(file("merchants", 4, 4, 0, 0))
     return [*real, file("mini_program", 8, 5, 1, 2)] if simulated else real
 
 
@@ -265,7 +275,7 @@ def _merchant_days(simulated: bool) -> list[Row]:
 
 def _payments(simulated: bool) -> list[Row]:
     rows = []
-    paid = [a for a in ACTIVE if a[3]][:8]
+    paid = [a for a in ACTIVE if a[3]]
     for number, (merchant, user, day, amount, _) in enumerate(paid):
         rows.append(
             _event("p", number, merchant, user, day, "paid")
