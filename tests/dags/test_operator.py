@@ -1,0 +1,170 @@
+"""Each exit code of a real process ends in the task state that the runbook tells."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.api.datamodels._generated import DagRun
+from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from ccare import errors
+from ccare.orchestration import (
+    EXIT_RULES,
+    RETRIES,
+    CcareOperator,
+    CloseFailed,
+    RetryByExitCode,
+    assets,
+    exit_rule,
+    runbook,
+)
+
+MORNING = datetime(2026, 3, 3, 6, tzinfo=UTC)
+
+
+def run_of(
+    partition_key: str | None = "2026-03-02", conf: dict[str, Any] | None = None, user: str = ""
+) -> DagRun:
+    """A scheduled run as the execution API hands it to a task."""
+    return DagRun(
+        dag_id="merchant_daily",
+        run_id="r",
+        logical_date=None,
+        data_interval_start=None,
+        data_interval_end=None,
+        run_after=MORNING,
+        start_date=MORNING,
+        end_date=None,
+        run_type="scheduled",
+        state="running",
+        conf=conf,
+        consumed_asset_events=[],
+        partition_key=partition_key,
+        triggering_user_name=user,
+    )
+
+
+def execute(operator: CcareOperator, run: DagRun) -> OutletEventAccessors:
+    """Run the task's process; returns what its assets were told."""
+    events = OutletEventAccessors()
+    operator.execute({"dag_run": run, "outlet_events": events})
+    return events
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The messages that reached the task's log."""
+    return re.findall(r"\[info *\] (.*?) *\[airflow\.task", capsys.readouterr().out)
+
+
+def ingest() -> CcareOperator:
+    return CcareOperator(
+        task_id="ingest", command=["ingest"], waits_for_delivery=True, outlets=assets("raw", "core")
+    )
+
+
+def test_done(child: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "a key of more than thirty-two bytes"
+    monkeypatch.setenv("CCARE_PSEUDONYM_KEY", key)
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
+    operator = ingest()
+    events = execute(operator, run_of(conf={"allow_missing": ["life_account"]}))
+    lines = logged(capsys)
+    words = ["ingest", "--day", "2026-03-02", "--allow-missing", "life_account", "--json"]
+    assert f"saw {json.dumps(words)}" in lines
+    assert "key ***" in lines and key not in "".join(lines)
+    assert "airflow" in lines
+    assert lines[-3].split() == ["step", "table", "rows", "files", "version", "seconds", "jobs"]
+    assert lines[-2].split() == ["ingest", "core_payments", "7", "1", "3", "0.5", "2"]
+    assert lines[-1] == "published: run 1 of 2026-03-02 (r1)"
+    told = {outlet.name: events[outlet] for outlet in operator.outlets}
+    assert told["core_payments"].extra == {"day": "2026-03-02", "rows": 7, "version": 3}
+    assert told["core_merchants"].extra == {"day": "2026-03-02", "rows": 0}
+    assert {tuple(event.partition_keys) for event in told.values()} == {("2026-03-02",)}
+
+
+def test_allow_missing_reaches_only_the_task_that_takes_deliveries(
+    child: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(CcareOperator(task_id="export", command=["export"]), run_of(conf={"allow_missing": ["payments"]}))
+    lines = logged(capsys)
+    assert 'saw ["export", "--day", "2026-03-02", "--json"]' in lines
+    assert lines[-1] == "wrote /exports/scores.csv"
+
+
+@pytest.mark.parametrize(
+    ("code", "elsewhere", "in_ingest"),
+    [
+        (1, "retry", "retry"),
+        (2, "fail", "fail"),
+        (3, "retry", "retry"),
+        (10, "fail", "fail"),
+        (20, "fail", "retry"),
+        (30, "fail", "fail"),
+        (99, "retry", "retry"),
+        (-9, "retry", "retry"),
+    ],
+)
+def test_exit_codes(
+    child: Path, monkeypatch: pytest.MonkeyPatch, code: int, elsewhere: str, in_ingest: str
+) -> None:
+    kinds = {"fail": AirflowFailException, "retry": CloseFailed}
+    monkeypatch.setenv("CHILD_EXIT_INGEST", str(code))
+    monkeypatch.setenv("CHILD_EXIT_RUN", str(code))
+    told = "killed by signal 9" if code < 0 else "Payments are late. Wait."
+    with pytest.raises(kinds[in_ingest], match=told) as raised:
+        execute(ingest(), run_of())
+    assert str(raised.value).endswith(f"(exit code {code})")
+    with pytest.raises(kinds[elsewhere], match=told):
+        execute(CcareOperator(task_id="close", command=["run"]), run_of())
+
+
+def test_what_no_retry_mends_fails_at_once(child: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for run in (run_of("2026-3-2"), run_of(None), run_of(conf={"day": "2026-03-03"}), run_of(conf={"x": 1})):
+        with pytest.raises(AirflowFailException):
+            execute(ingest(), run)
+    monkeypatch.setenv("CCARE_COMMAND", "/no/such/ccare")
+    with pytest.raises(AirflowFailException, match="/no/such/ccare cannot be started"):
+        execute(ingest(), run_of())
+    monkeypatch.setenv("CCARE_LAKE", "lake")
+    with pytest.raises(AirflowFailException, match="absolute path"):
+        execute(ingest(), run_of())
+
+
+def test_waits() -> None:
+    def waits(error: Exception) -> list[float]:
+        found = []
+        for attempt in range(1, RETRIES + 2):
+            decision = RetryByExitCode().evaluate(error, attempt, RETRIES)
+            if decision.action is RetryAction.FAIL:
+                break
+            assert decision.retry_delay is not None
+            found.append(decision.retry_delay / timedelta(minutes=1))
+        return found
+
+    assert waits(CloseFailed("", 3)) == [1, 2, 4, 8, 16, *[30] * 7]
+    assert waits(CloseFailed("", 20)) == [30] * 12
+    assert waits(CloseFailed("", 1)) == waits(TimeoutError()) == waits(CloseFailed("", -9)) == [5, 10]
+
+
+def test_a_cleared_task_counts_its_failures_anew() -> None:
+    first = RetryByExitCode().evaluate(CloseFailed("", 1), try_number=4, max_tries=3 + RETRIES)
+    assert first.retry_delay == timedelta(minutes=5)
+
+
+def test_dags_test_does_not_wait() -> None:
+    context = {"dag_run": run_of(user="dag_test")}
+    assert RetryByExitCode().evaluate(CloseFailed("", 3), 1, RETRIES, context).action is RetryAction.FAIL
+
+
+def test_every_exit_code_has_its_line_in_the_runbook() -> None:
+    codes = {e.exit_code for e in vars(errors).values() if isinstance(e, type)}
+    assert set(EXIT_RULES) == codes
+    text = runbook()
+    for code in codes:
+        assert f"\n| {code} | {EXIT_RULES[code].meaning} |" in text
+    assert exit_rule(20, waits_for_delivery=False).wait(1) is None
