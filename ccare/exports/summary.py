@@ -89,7 +89,7 @@ def _scores(s: DemoSummary) -> list[str]:
         f"  [{PART}: {s.simulated_event_share:.1%} of the events of 56 days]" if s.scores_simulated else ""
     )
     statuses = ", ".join(f"{n:,} {status}" for status, n in s.merchants.items())
-    lines = ["", f"Merchants scored on {s.last_as_of}: {statuses}{share}"]
+    lines = ["", f"Merchants on {s.last_as_of}{share}", f"  {statuses}"]
     for title, movers in (("moved up", s.up), ("moved down", s.down)):
         lines.append(f"  {title} most since {s.first_as_of}:" + ("" if movers else " nobody"))
         lines += [_mover(m) for m in movers]
@@ -109,7 +109,7 @@ def _points(s: DemoSummary) -> list[str]:
     lines = ["", f"Points{mark}", f"  issued {p['issued']:,} to {p['merchants']:,} merchants = {shown}"]
     if p["debt"]:
         lines.append(f"  owed by merchants {p['debt']:,}")
-    return lines + [f"  note: {note}" for note in s.notes]
+    return lines + ["  " + line for note in s.notes for line in _wrapped(f"note: {note}")]
 
 
 def _simulated(s: DemoSummary) -> list[str]:
@@ -123,4 +123,4 @@ def _simulated(s: DemoSummary) -> list[str]:
 def _wrapped(text: str) -> list[str]:
     from textwrap import wrap
 
-    return wrap(text, 108)
+    return wrap(text, 106)

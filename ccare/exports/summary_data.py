@@ -112,7 +112,7 @@ class DemoSummary:
 
 
 def demo_summary(settings: Settings, row: Published) -> DemoSummary:
-    """Read every figure from the version that ``row`` published; the landing tells only what was delivered."""
+    """Every figure from the version that ``row`` published; the landing tells only what was delivered."""
     with open_snapshot(settings, row) as con:
         days = rows_of(con, "select min(as_of_date) as first, max(as_of_date) as last from score_merchants")[
             0
