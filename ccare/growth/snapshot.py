@@ -44,7 +44,7 @@ def view_sql(lake: Path, table: Table, version: int | None) -> str:
         return f"select {', '.join(columns)} where false"
     listed = ", ".join(quoted(path) for path in files)
     # DuckDB 1.5.5 fails with an INTERNAL error on min or max of a partition column where a filter leaves one
-    # file (duckdb#25629). Of an expression it does not, and still reads only the files that the filter leaves.
+    # file (duckdb#25629). Of an expression it does not, and still only the files that are left are read.
     parts = {n: f"({name_of(n)} || '')" for n in table.partition_by}
     columns = [
         f"{parts.get(c.name, name_of(c.name))}::{_DUCK[c.type]} as {name_of(c.name)}" for c in table.columns
