@@ -26,7 +26,8 @@ SILENT = ("-Xlog:disable", "-Xlog:all=off")
 def appcds_options() -> list[str]:
     """JVM options that use the archive of this Java, jars and environment; [] when there is none."""
     if record := os.environ.get(RECORD_VARIABLE):
-        return [f"-XX:ArchiveClassesAtExit={record}", *SILENT]
+        # What is recorded is which classes load, so the quick compiler will do, with a third less work.
+        return [f"-XX:ArchiveClassesAtExit={record}", "-XX:TieredStopAtLevel=1", *SILENT]
     try:
         archive = archive_path(find_java())
     except CcareError:
