@@ -52,7 +52,6 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     from ccare.exports.summary import demo_summary, render_text, write_html
     from ccare.runtime import manifest
     from ccare.runtime.close_days import close_days, export_all
-    from ccare.runtime.verify import verify_lake
     from ccare.sources.complete_journey import write_complete_journey
 
     settings = demo_settings(folder)
@@ -70,6 +69,8 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
             _close(settings, day, said)
     row = manifest.latest(settings.lake)
     assert row is not None
+    from ccare.runtime.verify import verify_lake
+
     with clock("verify"):
         verified = verify_lake(settings, said)
     result.verified, result.checks = verified.ok, len(verified.checks)

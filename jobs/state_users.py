@@ -11,7 +11,7 @@ from ccare.state.folds import users
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
     """Every user, with what the day adds folded in."""
     before = None if close.day == close.first_day else inputs["state_users"]
-    return users(before, inputs["state_changes"])
+    return users(before, inputs["state_changes"], close.day, min(close.touched))
 
 
 if __name__ == "__main__":

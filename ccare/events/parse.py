@@ -14,6 +14,8 @@ from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field,
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 FUTURE_MINUTES = 10
+LINE_MAX_BYTES = 1 << 20
+"""A landing line longer than this is cut, hence malformed, hence rejected: the bound on memory."""
 _NUMBERS = ("fen", "count", "ms")
 
 
@@ -36,10 +38,13 @@ def parse(
     )
     if stream.is_event and not any(f.name == "slot" for f in stream.fields):
         typed = typed.withColumn("slot", _slot(stream, slots))
-    typed = typed.withColumn("reasons", F.array_compact(F.array(*_reasons(stream))))
+    # Joined text, split only where there is any: an array of every rule would be built for every sound row.
+    told = typed.withColumn("_told", F.concat_ws(",", *_reasons(stream)))
+    none = F.array().cast("array<string>")
+    typed = told.withColumn("reasons", F.when(F.col("_told") == "", none).otherwise(F.split("_told", ",")))
     if merchants is not None:
         typed = _known_merchants(typed, merchants)
-    kept = [F.col(f"`{c}`") for c in typed.columns if not c.startswith("_raw_") and c not in ("_size", "value")]
+    kept = [F.col(f"`{c}`") for c in typed.columns if not c.startswith("_raw_") and c not in ("_size", "_told", "value")]
     line = F.when(F.size("reasons") > 0, F.col("value"))
     return typed.select(*kept, line.alias("value"), _content_hash(stream).alias("content_hash"))
 
@@ -67,8 +72,9 @@ def _raw(lines: DataFrame, stream: Stream) -> DataFrame:
     """Every field as text. The line stands inside brackets: two objects, or text after one, give no single row."""
     names = _field_names(stream)
     row = T.ArrayType(T.StructType([T.StructField(name, T.StringType()) for name in names]))
-    text = F.regexp_replace(F.col("value"), "^\ufeff", "")
-    text = F.when(F.is_valid_utf8(F.col("value")), text)
+    value = F.col("value")
+    text = F.when(value.startswith("\ufeff"), F.substring(value, 2, LINE_MAX_BYTES)).otherwise(value)
+    text = F.when(F.is_valid_utf8(value), text)
     parsed = F.from_json(F.concat(F.lit("["), text, F.lit("]")), row, {"allowSingleQuotes": "false"})
     narrowed = lines.withColumn("_rows", parsed).withColumn("_size", F.size("_rows"))
     return narrowed.withColumn("_row", F.when(F.col("_size") == 1, F.element_at("_rows", 1))).select(

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from ccare.events.parse import LINE_MAX_BYTES
 from ccare.runtime.settings import Settings
 from ccare.setup.appcds import appcds_options
 from ccare.setup.jars import delta_jars
@@ -30,8 +31,6 @@ _SIMPLE: dict[str, T.DataType] = {
     "map<string,bigint>": T.MapType(T.StringType(), T.LongType()),
     "map<string,string>": T.MapType(T.StringType(), T.StringType()),
 }
-LINE_MAX_BYTES = 1 << 20
-"""A landing line longer than this is cut, hence malformed, hence rejected: the bound on memory."""
 
 
 def session(settings: Settings) -> SparkSession:
@@ -84,6 +83,8 @@ def _conf(settings: Settings) -> dict[str, str]:
     if local:
         # Small days are made of small plans: re-planning at every stage costs more than it saves.
         conf["spark.sql.adaptive.enabled"] = "false"
+        # Rows are cached for seconds: packing them costs more than the memory it saves.
+        conf["spark.sql.inMemoryColumnarStorage.compressed"] = "false"
         conf["spark.default.parallelism"] = str(cores)
         conf["spark.driver.extraClassPath"] = ":".join(map(str, jars))
     else:
