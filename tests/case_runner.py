@@ -2,7 +2,8 @@
 
 A case holds ``why`` (what goes wrong without it), ``day``, ``inputs`` (table -> rows) and ``expected``
 (table -> rows). Optional: ``first_day``, ``timezone`` (UTC), ``posts``, ``scoring`` (fields of the scoring
-policy to replace), ``touched`` (business dates that state_changes hold; default d), ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
+policy to replace), ``touched`` (business dates that state_changes hold; default d),
+``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
 - A word of bits may be written as the list of its set bits.

@@ -63,7 +63,9 @@ def _mark(rows: DataFrame, name: str, key: Column, sound: Column, before: DataFr
 
 
 def _with(reasons: Column, broken: Column, name: str) -> Column:
-    return F.when(F.coalesce(broken, F.lit(False)), F.concat(reasons, F.array(F.lit(name)))).otherwise(reasons)
+    return F.when(F.coalesce(broken, F.lit(False)), F.concat(reasons, F.array(F.lit(name)))).otherwise(
+        reasons
+    )
 
 
 def _rank_ids(rows: DataFrame, existing: DataFrame | None) -> DataFrame:

@@ -64,7 +64,12 @@ def rejected(rows: DataFrame, stream: Stream) -> DataFrame:
 def _told(rows: DataFrame, stream: Stream) -> Column:
     """What a row says, for one that was sound alone and clashed with another: its line is not kept."""
     hidden = {"operator_id", "name"}
-    names = ["event_id", "event_type", "merchant_id", *(f.name for f in stream.fields if f.name not in hidden)]
+    names = [
+        "event_id",
+        "event_type",
+        "merchant_id",
+        *(f.name for f in stream.fields if f.name not in hidden),
+    ]
     return F.to_json(F.struct(*(F.col(f"`{n}`") for n in names if n in rows.columns)))
 
 

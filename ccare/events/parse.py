@@ -44,7 +44,11 @@ def parse(
     typed = told.withColumn("reasons", F.when(F.col("_told") == "", none).otherwise(F.split("_told", ",")))
     if merchants is not None:
         typed = _known_merchants(typed, merchants)
-    kept = [F.col(f"`{c}`") for c in typed.columns if not c.startswith("_raw_") and c not in ("_size", "_told", "value")]
+    kept = [
+        F.col(f"`{c}`")
+        for c in typed.columns
+        if not c.startswith("_raw_") and c not in ("_size", "_told", "value")
+    ]
     line = F.when(F.size("reasons") > 0, F.col("value"))
     return typed.select(*kept, line.alias("value"), _content_hash(stream).alias("content_hash"))
 

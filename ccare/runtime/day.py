@@ -66,9 +66,7 @@ def next_days(lake: LakeState, day: date) -> list[date]:
     """Days to close for ``day`` to be closed, in order; empty where it is closed already."""
     if lake.last_closed is None:
         return [day]
-    return [
-        lake.last_closed + timedelta(days=n) for n in range(1, (day - lake.last_closed).days + 1)
-    ]
+    return [lake.last_closed + timedelta(days=n) for n in range(1, (day - lake.last_closed).days + 1)]
 
 
 def open_record(settings: Settings, lake: LakeState, day: date) -> RunRecord:

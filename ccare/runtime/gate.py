@@ -20,7 +20,10 @@ from ccare.tables import Table
 
 _KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "not_null": ("ExpectColumnValuesToNotBeNull", {"column": "column"}),
-    "between": ("ExpectColumnValuesToBeBetween", {"column": "column", "min": "min_value", "max": "max_value"}),
+    "between": (
+        "ExpectColumnValuesToBeBetween",
+        {"column": "column", "min": "min_value", "max": "max_value"},
+    ),
     "in_set": ("ExpectColumnValuesToBeInSet", {"column": "column", "values": "value_set"}),
     "matches": ("ExpectColumnValuesToMatchRegex", {"column": "column", "pattern": "regex"}),
     "at_least": (
@@ -71,7 +74,9 @@ def rules(table: Table) -> tuple[Rule, ...]:
     """The table's suite: declared columns and key first, business rules after."""
     required = [c for c in table.columns if not c.nullable]
     baseline = [
-        Rule(f"{c.name}_present", "not_null", (("column", c.name),), "block", "the column is declared required")
+        Rule(
+            f"{c.name}_present", "not_null", (("column", c.name),), "block", "the column is declared required"
+        )
         for c in required
     ]
     if len(table.key) > 1:
@@ -156,5 +161,7 @@ def _suite(suite: tuple[Rule, ...]) -> Any:
     for rule in suite:
         name, parameters = _KINDS[rule.expect]
         arguments = {parameters[key]: value for key, value in rule.arguments}
-        expectations.append(getattr(gx.expectations, name)(**arguments, meta={"id": rule.id, "why": rule.why}))
+        expectations.append(
+            getattr(gx.expectations, name)(**arguments, meta={"id": rule.id, "why": rule.why})
+        )
     return gx.ExpectationSuite(name="gate", expectations=expectations)

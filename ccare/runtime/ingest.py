@@ -73,7 +73,9 @@ def known_deliveries(run: Run) -> dict[tuple[str, str], tuple[str, int, datetime
     if version is None:
         return {}
     opened = deltalog.open_table(run.settings.lake, "raw_files", version)
-    rows = opened.to_pyarrow_table(columns=["stream", "path", "file_sha256", "bytes", "modified_at"]).to_pylist()
+    rows = opened.to_pyarrow_table(
+        columns=["stream", "path", "file_sha256", "bytes", "modified_at"]
+    ).to_pylist()
     return {(r["stream"], r["path"]): (r["file_sha256"], r["bytes"], r["modified_at"]) for r in rows}
 
 
@@ -114,11 +116,12 @@ def _lines(run: Run, files: list[Delivery]) -> DataFrame:
     uri = F.regexp_replace(F.col("_metadata.file_path"), "^file:/+", "/")
     block = F.col("_metadata.file_block_start")
     row_in_split = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1))
-    lines = text.select(
-        "value", uri.alias("_uri"), F.when(block == 0, row_in_split + 1).alias("position")
-    )
+    lines = text.select("value", uri.alias("_uri"), F.when(block == 0, row_in_split + 1).alias("position"))
     known = spark.createDataFrame(
-        [(d.file(landing).as_uri().removeprefix("file://"), d.path, d.sha256, d.delivery_date, d.taken_on) for d in files],
+        [
+            (d.file(landing).as_uri().removeprefix("file://"), d.path, d.sha256, d.delivery_date, d.taken_on)
+            for d in files
+        ],
         "_uri string, path string, file_sha256 string, delivery_date date, taken_on date",
     )
     joined = lines.join(F.broadcast(known), "_uri", "left").drop("_uri")
@@ -200,5 +203,3 @@ def _late_lines(found: list[Delivery], run: Run) -> str:
         return ""
     shown = ", ".join(f"{d.stream} of {d.delivery_date} ({d.lines} lines)" for d in late[:5])
     return f"  late: {len(late)} files for days already closed: {shown}"
-
-

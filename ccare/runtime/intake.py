@@ -68,7 +68,9 @@ def deliveries(
             if found.status == "taken" and found.sha256 in seen:
                 found = _noted(found, "repeated", f"same bytes as {seen[found.sha256]}")
             elif before:
-                found = _noted(found, found.status, found.note or "this name was delivered before with other bytes")
+                found = _noted(
+                    found, found.status, found.note or "this name was delivered before with other bytes"
+                )
             seen.setdefault(found.sha256, relative)
             result.append(found)
     return result
@@ -78,11 +80,14 @@ def require_complete(landing: Path, day: date, allow_missing: tuple[str, ...]) -
     """Check that every required stream has its folder dated ``day`` + 1; returns the streams let go."""
     if not landing.is_dir():
         raise InputMissing(
-            f"The landing folder {landing} does not exist.", remedy="Set CCARE_LANDING to where deliveries land."
+            f"The landing folder {landing} does not exist.",
+            remedy="Set CCARE_LANDING to where deliveries land.",
         )
     due = day + timedelta(days=1)
     missing = [
-        s.name for s in STREAMS.values() if s.required_daily and not (landing / s.name / due.isoformat()).is_dir()
+        s.name
+        for s in STREAMS.values()
+        if s.required_daily and not (landing / s.name / due.isoformat()).is_dir()
     ]
     refused = [name for name in missing if name not in allow_missing]
     if refused:
@@ -154,7 +159,7 @@ def _unpacked(path: Path) -> IO[bytes]:
     if path.name.endswith(".gz"):
         return gzip.open(path, "rb")  # type: ignore[return-value]
     if path.name.endswith(".zst"):
-        return zstandard.open(path, "rb")  # type: ignore[no-any-return]
+        return zstandard.open(path, "rb")
     return path.open("rb")
 
 

@@ -31,7 +31,9 @@ def _show(settings: Settings, name: str, day: date, rows: int) -> None:
 
     lake = LakeState(manifest.published(settings.lake))
     if lake.last is None:
-        raise InputMissing(f"Nothing is published in {settings.lake}.", remedy=f"Run it first: ccare run --day {day}.")
+        raise InputMissing(
+            f"Nothing is published in {settings.lake}.", remedy=f"Run it first: ccare run --day {day}."
+        )
     record = _new_record(lake, day)
     pins = dict(lake.last.table_versions)
     run = Run(settings, session(settings), record, close_for(settings, record), lake.last, print, pins)

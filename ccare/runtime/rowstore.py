@@ -74,14 +74,12 @@ def write_rows(
             description=table.description,
             configuration=properties(table),
         )
-    values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
-    write_deltalake(
-        uri,
-        arrow,
-        mode="overwrite" if replaced else "append",
-        predicate=f"{table.partition_by[0]} in ({values})" if replaced else None,
-        commit_properties=commit,
-    )
+    if replaced:
+        values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
+        predicate = f"{table.partition_by[0]} in ({values})"
+        write_deltalake(uri, arrow, mode="overwrite", predicate=predicate, commit_properties=commit)
+    else:
+        write_deltalake(uri, arrow, mode="append", commit_properties=commit)
     version = deltalog.latest_version(lake, table.name)
     assert version is not None, f"{table.name} was just written"
     return version

@@ -154,7 +154,9 @@ class Run:
         """Record a table's new version and say its summary line."""
         self.record.versions[name] = version
         save_record(self.settings.lake, self.record)
-        rows = metrics.get("numTargetRowsInserted", metrics.get("numOutputRows", metrics.get("num_added_rows", 0)))
+        rows = metrics.get(
+            "numTargetRowsInserted", metrics.get("numOutputRows", metrics.get("num_added_rows", 0))
+        )
         line = Written(
             step,
             name,

@@ -48,7 +48,7 @@ def session(settings: Settings) -> SparkSession:
     for name, value in {**_conf(settings), **dict(settings.spark_conf)}.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    hadoop = spark.sparkContext._jsc.hadoopConfiguration()  # type: ignore[union-attr]
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
     for name in ("event_id", "content_hash", "row_digest"):
         # Every value differs: a dictionary is built in vain and thrown away.
         hadoop.set(f"parquet.enable.dictionary#{name}", "false")

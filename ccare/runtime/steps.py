@@ -129,5 +129,3 @@ STEP: dict[str, Callable[[Run], object]] = {
     "post": post,
     "publish": publish,
 }
-
-

@@ -33,7 +33,12 @@ def ensure(spark: SparkSession, lake: Path, table: Table) -> None:
 
 
 def write(
-    spark: SparkSession, lake: Path, table: Table, df: DataFrame, run_id: str, replaced: Sequence[date | str] = ()
+    spark: SparkSession,
+    lake: Path,
+    table: Table,
+    df: DataFrame,
+    run_id: str,
+    replaced: Sequence[date | str] = (),
 ) -> int:
     """Write ``df`` in the table's declared style; returns the version that now holds it.
 

@@ -6,6 +6,7 @@ write them.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -114,7 +115,9 @@ def _table_check(con: duckdb.DuckDBPyConnection, table: Table, last: Published) 
     if count != last.rows[table.name]:
         return Check(table.name, False, f"{count} rows, {last.rows[table.name]} were published")
     if repeated and repeated[0]:
-        return Check(table.name, False, f"{repeated[0]} keys stand more than once; the grain is {table.grain}")
+        return Check(
+            table.name, False, f"{repeated[0]} keys stand more than once; the grain is {table.grain}"
+        )
     if nulls:
         return Check(table.name, False, f"{nulls} required values are null")
     return Check(table.name, True, f"{count} rows")
@@ -136,7 +139,8 @@ select count(*) from raw_files
 where file_status = 'taken' and rows_read <> rows_accepted + rows_duplicate + rows_rejected
 """
 _ACCEPTED = """
-select coalesce(sum(rows_accepted) filter (stream in ('payments', 'mini_program', 'life_account', 'vouchers', 'traffic')), 0),
+select coalesce(sum(rows_accepted) filter (
+         stream in ('payments', 'mini_program', 'life_account', 'vouchers', 'traffic')), 0),
        coalesce(sum(rows_rejected), 0),
        (select count(*) from core_payments) + (select count(*) from core_mini_program_events)
        + (select count(*) from core_life_account_events) + (select count(*) from core_voucher_events)
@@ -165,14 +169,16 @@ def _fate_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Check]:
 
 def _run_checks(con: duckdb.DuckDBPyConnection, rows: list[Published]) -> Iterator[Check]:
     """L10 and L11: versions never go back, days close in order, every transfer's run is published."""
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in pairwise(rows):
         for name, version in before.table_versions.items():
             if after.table_versions.get(name, -1) < version:
                 yield Check("L10", False, f"{name} went back from version {version} in run {after.seq}")
                 return
     closes = [row.business_date for row in rows if row.kind == "close"]
-    ordered = all((b - a).days == 1 for a, b in zip(closes, closes[1:], strict=False))
-    yield Check("L10", ordered, f"{len(closes)} days closed, {'in order' if ordered else 'not one after another'}")
+    ordered = all((b - a).days == 1 for a, b in pairwise(closes))
+    yield Check(
+        "L10", ordered, f"{len(closes)} days closed, {'in order' if ordered else 'not one after another'}"
+    )
     runs = {row.run_id for row in rows}
     found = {r[0] for r in con.execute("select distinct run_id from ledger_transfers").fetchall()}
     yield Check("L11", found <= runs, f"{len(found - runs)} runs of transfers are not in the manifest")

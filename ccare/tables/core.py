@@ -73,7 +73,12 @@ CORE_REJECTED_EVENTS = Table(
     (
         Column("stream", "string", "Landing stream.", nullable=False),
         Column("file_sha256", "string", "Digest of the delivered file's bytes.", nullable=False),
-        Column("row_digest", "string", "SHA-256 of the line as delivered; of its content where it clashed with another row.", nullable=False),
+        Column(
+            "row_digest",
+            "string",
+            "SHA-256 of the line as delivered; of its content where it clashed with another row.",
+            nullable=False,
+        ),
         Column("position", "bigint", "Line number in the file, from 1; null where it is not known.", "line"),
         Column("reasons", "array<string>", "Every rule that the row broke.", nullable=False),
         c.text("payload", "The line with personal fields masked, or what it says where it clashed."),

@@ -12,9 +12,13 @@ RUN_MANIFEST = Table(
         Column("seq", "bigint", "1, 2, 3 … without gaps.", nullable=False),
         c.RUN_ID,
         c.BUSINESS_DATE,
-        Column("revision", "int", "0 for the close of a day, then 1, 2 … for republications.", nullable=False),
+        Column(
+            "revision", "int", "0 for the close of a day, then 1, 2 … for republications.", nullable=False
+        ),
         Column("kind", "string", "close or republish.", nullable=False),
-        Column("table_versions", "map<string,bigint>", "Delta version of each published table.", nullable=False),
+        Column(
+            "table_versions", "map<string,bigint>", "Delta version of each published table.", nullable=False
+        ),
         Column("rows", "map<string,bigint>", "Rows of each table at that version.", nullable=False),
         Column(
             "log_sha256",
@@ -23,11 +27,22 @@ RUN_MANIFEST = Table(
             nullable=False,
             volatile=True,
         ),
-        Column("control_totals", "map<string,bigint>", "Sums that the publication must reproduce.", nullable=False),
+        Column(
+            "control_totals",
+            "map<string,bigint>",
+            "Sums that the publication must reproduce.",
+            nullable=False,
+        ),
         Column("inputs_digest", "string", "Digest over the delivered files taken.", nullable=False),
         Column("code_version", "string", "Version of this package.", nullable=False),
         c.POLICY_VERSION,
-        Column("prev_hash", "string", "hash of the row before; empty for the first.", nullable=False, volatile=True),
+        Column(
+            "prev_hash",
+            "string",
+            "hash of the row before; empty for the first.",
+            nullable=False,
+            volatile=True,
+        ),
         Column("hash", "string", "SHA-256 over the row.", nullable=False, volatile=True),
         Column("published_at", "timestamp", "Wall clock of the publication (UTC).", volatile=True),
     ),

@@ -75,7 +75,10 @@ def landing(spark: SparkSession, lines: list[str | bytes]) -> DataFrame:
 
 
 def judged(
-    spark: SparkSession, lines: list[str | bytes], stream: Stream = PAYMENTS, existing: list[dict[str, Any]] = []
+    spark: SparkSession,
+    lines: list[str | bytes],
+    stream: Stream = PAYMENTS,
+    existing: tuple[dict[str, Any], ...] = (),
 ) -> DataFrame:
     inputs = {"landing": landing(spark, lines)}
     inputs["core_merchants"] = frame(spark, table("core_merchants"), [{"merchant_id": "m1"}])
@@ -101,7 +104,11 @@ def test_each_line_has_its_fate_and_every_reason(spark: SparkSession) -> None:
         (line(event_id="b1", amount_fen=-1), "rejected", {"bad_amount_fen"}),
         (line(event_id="b2", amount_fen=1.5), "rejected", {"bad_amount_fen"}),
         (line(event_id="b3", amount_fen=2**63), "rejected", {"bad_amount_fen"}),
-        (line(event_id="b4", amount_fen=None, trade_no=None), "rejected", {"missing_amount_fen", "missing_trade_no"}),
+        (
+            line(event_id="b4", amount_fen=None, trade_no=None),
+            "rejected",
+            {"missing_amount_fen", "missing_trade_no"},
+        ),
         (line(event_id="b5", event_type="bought"), "rejected", {"unknown_event_type"}),
         (line(event_id="b6", event_type="refunded"), "rejected", {"missing_refund_no"}),
         (line(event_id="b 7"), "rejected", {"bad_event_id"}),
@@ -129,7 +136,7 @@ def test_each_line_has_its_fate_and_every_reason(spark: SparkSession) -> None:
 
 def test_rows_taken_before_decide(spark: SparkSession) -> None:
     first = judged(spark, [line()]).collect()[0]
-    existing = [{**first.asDict(), "business_date": DAY}]
+    existing = ({**first.asDict(), "business_date": DAY},)
     lines = [line(), line(amount_fen=101), line(event_id="p9"), line(event_id="p10", trade_no="t10")]
     rows = judged(spark, lines, existing=existing).select("position", "fate", "reasons").collect()
     found = {row.position: (row.fate, list(row.reasons)) for row in rows}
@@ -170,7 +177,9 @@ def test_business_date_and_slot(spark: SparkSession) -> None:
 def test_tokens_equal_hmac_and_the_key_stands_in_no_plan(spark: SparkSession) -> None:
     ids = ["u-1", "用户", "x" * 200, "13800138000"]
     for key in (KEY, b"k" * 80):
-        df = spark.createDataFrame([(i,) for i in ids], "user_id string").crossJoin(F.broadcast(pads(spark, key)))
+        df = spark.createDataFrame([(i,) for i in ids], "user_id string").crossJoin(
+            F.broadcast(pads(spark, key))
+        )
         tokens = df.select("user_id", token(F.col("user_id")).alias("t"))
         expected = {i: "k1_" + hmac.new(key, i.encode(), hashlib.sha256).hexdigest() for i in ids}
         assert {row.user_id: row.t for row in tokens.collect()} == expected
@@ -183,7 +192,9 @@ def test_tokens_equal_hmac_and_the_key_stands_in_no_plan(spark: SparkSession) ->
 
 
 def test_refused_lines_are_masked(spark: SparkSession) -> None:
-    text = line(event_id="bad id", user_id="13800138000", operator_id="Li Lei", note="li@example.com 13900139000")
+    text = line(
+        event_id="bad id", user_id="13800138000", operator_id="Li Lei", note="li@example.com 13900139000"
+    )
     row = rejected(judged(spark, [text]), PAYMENTS).collect()[0]
     for personal in ("13800138000", "Li Lei", "li@example.com", "13900139000"):
         assert personal not in row.payload
@@ -192,7 +203,16 @@ def test_refused_lines_are_masked(spark: SparkSession) -> None:
 
 
 def test_merchants_need_no_user_and_no_event(spark: SparkSession) -> None:
-    good = {"merchant_id": "m1", "name": "A", "industry": "retail", "own_brand": True, "joined_on": "2024-01-01"}
-    lines = [json.dumps({**good, "valid_from": "2024-01-01"}), json.dumps({**good, "valid_from": "2024-13-01"})]
+    good = {
+        "merchant_id": "m1",
+        "name": "A",
+        "industry": "retail",
+        "own_brand": True,
+        "joined_on": "2024-01-01",
+    }
+    lines = [
+        json.dumps({**good, "valid_from": "2024-01-01"}),
+        json.dumps({**good, "valid_from": "2024-13-01"}),
+    ]
     rows = judged(spark, lines, MERCHANTS).orderBy("position").collect()
     assert [(r.fate, list(r.reasons)) for r in rows] == [("accepted", []), ("rejected", ["bad_valid_from"])]

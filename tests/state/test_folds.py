@@ -86,7 +86,9 @@ def fold_in_python(rows: Mapping[str, list[dict[str, Any]]]) -> dict[tuple[str, 
         if user is None or row["event_type"] == "delivered":
             continue
         key = (row["merchant_id"], user)
-        found = result.setdefault(key, {"orders": 0, "gmv_fen": 0, "refund_fen": 0, "changes": defaultdict(list)})
+        found = result.setdefault(
+            key, {"orders": 0, "gmv_fen": 0, "refund_fen": 0, "changes": defaultdict(list)}
+        )
         kind = row["event_type"]
         short = kind == "page_view" and row["stay_ms"] is not None and row["stay_ms"] < 1000
         if kind not in passive and not short:
@@ -129,14 +131,17 @@ def close_on(day: date, first_day: date) -> Close:
     )
 
 
-def fold(spark: SparkSession, rows: Mapping[str, list[dict[str, Any]]], days: list[date]) -> dict[str, list[Any]]:
+def fold(
+    spark: SparkSession, rows: Mapping[str, list[dict[str, Any]]], days: list[date]
+) -> dict[str, list[Any]]:
     """Close ``days`` one after another with the real jobs; the state at the end, as sorted rows."""
     names = ("state_user_days", "state_merchant_days", "state_users", "state_refund_days")
     state: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for day in days:
         close = close_on(day, days[0])
         taken = {
-            name: frame(spark, table(name), [r for r in core if r["taken_on"] <= day]) for name, core in rows.items()
+            name: frame(spark, table(name), [r for r in core if r["taken_on"] <= day])
+            for name, core in rows.items()
         }
         inputs: dict[str, DataFrame] = {name: frame(spark, table(name), kept) for name, kept in state.items()}
         inputs |= taken | {"core_staff": frame(spark, table("core_staff"))}

@@ -40,7 +40,9 @@ class TestEveryTable:
     def test_inputs_exist_and_point_left(self, declared: Table) -> None:
         for name in declared.inputs:
             assert name in NAMES, name
-            assert LAYERS.index(table(name).layer) <= LAYERS.index(declared.layer), f"{name} stands to the right"
+            assert LAYERS.index(table(name).layer) <= LAYERS.index(declared.layer), (
+                f"{name} stands to the right"
+            )
         for name in declared.previous:
             assert name in NAMES, name
 
@@ -57,7 +59,9 @@ class TestEveryTable:
         made_by_harness = {"raw_files", "core_rejected_events", "run_manifest"}
         if declared.name in made_by_harness:
             return
-        assert (ROOT / "jobs" / f"{declared.job}.py").is_file(), f"jobs/{declared.job}.py makes {declared.name}"
+        assert (ROOT / "jobs" / f"{declared.job}.py").is_file(), (
+            f"jobs/{declared.job}.py makes {declared.name}"
+        )
 
 
 def test_every_job_makes_a_declared_table() -> None:
@@ -108,4 +112,6 @@ def test_layers_know_nothing_of_sources() -> None:
 def test_declarations_import_no_engine() -> None:
     for folder in ("ccare/tables",):
         for path in (ROOT / folder).rglob("*.py"):
-            assert not re.search(r"^\s*(import|from) (pyspark|airflow|duckdb|deltalake)", path.read_text(), re.M), path
+            assert not re.search(
+                r"^\s*(import|from) (pyspark|airflow|duckdb|deltalake)", path.read_text(), re.M
+            ), path
