@@ -15,23 +15,13 @@ from ccare.ledger.transfers import together
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
-_ABOUT = {
-    "programme": "string",
-    "rule": "string",
-    "merchant_id": "string",
-    "effective_date": "date",
-    "asset": "string",
-    "pool": "string",
-    "multiplier_milli": "int",
-    "matures_on": "date",
-    "expires_on": "date",
-}
+_ABOUT = (
+    *("programme", "rule", "effective_date", "asset", "pool", "multiplier_milli"),
+    *("matures_on", "expires_on"),
+)
 """Constant for a key, so the greatest non-null value of any of its rows is the value."""
-_SUMS = {
-    **dict.fromkeys(("granted", "net", "lapsed", "forgiven", "cut_by_pool", "debt"), "bigint"),
-    "repayments": "int",
-}
-_LATEST = {"revision": "int", "asked": "bigint", "policy_version": "string", "updated_on": "date"}
+_SUMS = ("granted", "net", "lapsed", "forgiven", "cut_by_pool", "debt", "repayments")
+_KEY = ("merchant_id", "business_key")
 
 
 def fold_positions(
@@ -47,30 +37,14 @@ def fold_positions(
     version, today = F.lit(close.ledger.version), F.lit(close.day)
     changed = F.when(F.col("change") != SAME, today)
     cut = F.col("extra") - F.col("granted")
-    amount = F.col("funded")
-    parts = [
-        _rows(positions, looked=F.lit(0)),
-        _rows(decisions, looked=F.lit(1), net=-F.col("take"), policy_version=version, updated_on=changed),
+    looked_at = {"looked": F.lit(1), "net": -F.col("take"), "policy_version": version, "updated_on": changed}
+    rows = [
+        positions.withColumn("looked", F.lit(0)),
+        decisions.select(*_KEY, *_ABOUT, "revision", "asked", *_named(looked_at)),
         _delta(fallen.needs, lapsed=F.col("lapse"), forgiven=F.col("forgiven")),
         _delta(fallen.debts, debt=F.col("debt")),
         _delta(paid, debt=-F.col("served"), repayments=F.lit(2), updated_on=today),
         _delta(grants, granted=F.col("granted"), net=F.col("granted"), cut_by_pool=cut),
-        _rows(
-            funded,
-            **{
-                "looked": F.lit(1),
-                "rule": F.lit("funding"),
-                "revision": F.lit(1),
-                "multiplier_milli": F.lit(0),
-            },
-            **{
-                "asked": amount,
-                "granted": amount,
-                "net": amount,
-                "policy_version": version,
-                "updated_on": today,
-            },
-        ),
     ]
     latest = {
         "revision": F.max("revision"),
@@ -78,27 +52,29 @@ def fold_positions(
         "policy_version": F.max_by("policy_version", "looked"),
         "updated_on": F.max("updated_on"),
     }
-    aggregates = {**{n: F.max(n) for n in _ABOUT}, **{n: F.sum(n) for n in _SUMS}, **latest}
-    return together(parts).groupBy("business_key").agg(*(column.alias(n) for n, column in aggregates.items()))
+    folds = {**{n: F.max(n) for n in _ABOUT}, **{n: F.sum(n) for n in _SUMS}, **latest}
+    folded = together(rows).groupBy(*_KEY).agg(*_named(folds))
+    return together([folded, _new_fundings(funded, close)]).fillna(0, list(_SUMS))
 
 
-def _rows(frame: DataFrame, **values: Column) -> DataFrame:
-    """Rows of a key: ``values`` first, then the frame's own columns, else null (0 for what is summed)."""
-    types = {"business_key": "string", **_ABOUT, **_SUMS, **_LATEST, "looked": "int"}
-    default = {name: F.lit(0) for name in _SUMS}
-    return frame.select(
-        [
-            (values[n] if n in values else F.col(n) if n in frame.columns else default.get(n, F.lit(None)))
-            .cast(t)
-            .alias(n)
-            for n, t in types.items()
-        ]
-    )
+def _new_fundings(funded: DataFrame, close: "Close") -> DataFrame:
+    amount = F.col("funded")
+    values = {
+        **{"rule": F.lit("funding"), "revision": F.lit(1), "multiplier_milli": F.lit(0)},
+        **{"asked": amount, "granted": amount, "net": amount},
+        **{"policy_version": F.lit(close.ledger.version), "updated_on": F.lit(close.day)},
+    }
+    about = ("business_key", "programme", "effective_date", "asset", "pool")
+    return funded.filter(F.col("booked").isNull()).select(*about, *_named(values))
 
 
 def _delta(frame: DataFrame, **values: Column) -> DataFrame:
     """Sums to add to a key; everything else about it stands in its other rows."""
-    return _rows(frame.select("business_key", *(column.alias(name) for name, column in values.items())))
+    return frame.select(*_KEY, *_named(values))
+
+
+def _named(values: dict[str, Column]) -> list[Column]:
+    return [column.alias(name) for name, column in values.items()]
 
 
 def fold_balances(balances: DataFrame, transfers: DataFrame) -> DataFrame:

@@ -12,7 +12,7 @@ from ccare.ledger.balances import fold_balances, fold_positions
 from ccare.ledger.decisions import decide
 from ccare.ledger.entitlements import Inputs
 from ccare.ledger.falls import fall
-from ccare.ledger.frames import shared
+from ccare.ledger.frames import by_merchant, shared
 from ccare.ledger.lots import age
 from ccare.ledger.pools import available, earning_moves, funding_moves, fundings, grant, new_lots
 from ccare.ledger.transfers import finish, together
@@ -27,24 +27,27 @@ _CACHES = ("ledger_lots", "ledger_positions", "ledger_balances")
 def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     """Books the close of ``close.day`` on top of what was published before it.
 
-    Returns the new rows of ledger_transfers alone, and ledger_lots, ledger_positions and ledger_balances whole.
+    Returns the new rows of ledger_transfers alone; ledger_lots, ledger_positions and ledger_balances whole.
     A day that is only published again, or that lies before go-live, books nothing.
     """
     lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
     if not close.posts or close.day < close.ledger.go_live:
         return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
-    decisions = shared(decide(inputs, close))
+    laid_lots, laid_positions = shared(by_merchant(lots)), shared(by_merchant(positions))
+    decisions = shared(decide(inputs, laid_positions, close))
+    fallen = fall(laid_lots, decisions)
+    aged = age(fallen, laid_positions, close)
     funded = fundings(positions, close)
-    fallen = fall(lots, decisions)
-    aged = age(fallen, positions, close)
-    before_earning = shared(together([funding_moves(funded), fallen.moves, *aged.moves]))
+    before_earning = shared(together([together([fallen.moves, *aged.moves]), funding_moves(funded)]))
     grants = shared(grant(decisions, available(balances, before_earning, close.ledger)))
     moves = together([before_earning, earning_moves(grants)])
-    transfers = shared(finish(moves, close).select(*table("ledger_transfers").column_names))
+    transfers = shared(finish(moves, close))
     return {
         "ledger_transfers": transfers,
         "ledger_lots": aged.lots.unionByName(new_lots(grants, close).select(*lots.columns)),
-        "ledger_positions": fold_positions(positions, decisions, fallen, aged.paid, grants, funded, close),
+        "ledger_positions": fold_positions(
+            laid_positions, decisions, fallen, aged.paid, grants, funded, close
+        ),
         "ledger_balances": fold_balances(balances, transfers),
     }
 

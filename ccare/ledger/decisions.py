@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.entitlements import Inputs, multipliers, points, targets
-from ccare.ledger.frames import product, quotient
+from ccare.ledger.frames import beside, by_merchant, product, quotient
 from ccare.ledger.transfers import digest
 
 if TYPE_CHECKING:
@@ -16,14 +16,15 @@ _KEPT = ("revision", "asked", "net", "lapsed")
 FALL, RISE, SAME = "fall", "rise", "same"
 
 
-def decide(inputs: Inputs, close: "Close") -> DataFrame:
+def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     """Grain: business key looked at and either booked before or entitled to something now.
 
     Columns: business_key, programme, rule, merchant_id, effective_date, asset, pool, on_fall, matures_on,
     expires_on, multiplier_milli, source_digest; change (fall, rise, same); asked (new), revision (new);
     lapsed_before; take (units that a fall gives back); extra (units that a rise asks for).
+    ``positions`` is laid out by merchant, and so is the result.
     """
-    rated = _with_books(targets(inputs, close), inputs, close)
+    rated = _with_books(targets(inputs, close), positions, multipliers(inputs, close))
     asked = F.when(F.col("eligible"), points(F.col("net_fen"), F.col("multiplier_milli"))).otherwise(F.lit(0))
     rated = rated.withColumn("asked", asked.cast("bigint"))
     open_still = F.col("expires_on") >= F.lit(close.day)
@@ -45,10 +46,11 @@ def decide(inputs: Inputs, close: "Close") -> DataFrame:
     )
 
 
-def _with_books(rated: DataFrame, inputs: Inputs, close: "Close") -> DataFrame:
+def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame) -> DataFrame:
     """Adds what is booked: the key's position, the multiplier of its merchant and date, else today's."""
-    held = inputs["ledger_positions"].filter(F.col("merchant_id").isNotNull())
+    held = positions.filter(F.col("merchant_id").isNotNull())
     before = held.select(
+        "merchant_id",
         "business_key",
         F.col("matures_on").alias("matures_booked"),
         F.col("expires_on").alias("expires_booked"),
@@ -56,9 +58,9 @@ def _with_books(rated: DataFrame, inputs: Inputs, close: "Close") -> DataFrame:
     )
     fixed = held.groupBy("merchant_id", "effective_date").agg(F.max("multiplier_milli").alias("fixed_milli"))
     rows = (
-        rated.join(before, "business_key", "left")
-        .join(fixed, ["merchant_id", "effective_date"], "left")
-        .join(multipliers(inputs, close), "merchant_id", "left")
+        rated.join(beside(before), ["merchant_id", "business_key"], "left")
+        .join(beside(fixed), ["merchant_id", "effective_date"], "left")
+        .join(beside(by_merchant(scored)), "merchant_id", "left")
     )
     matures = F.coalesce("matures_booked", F.date_add("effective_date", F.col("maturity_days")))
     rows = rows.withColumns(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.ledger.frames import between, quotient, shared, through
+from ccare.ledger.frames import beside, between, by_merchant, quotient, shared, through
 
 if TYPE_CHECKING:
     from ccare.ledger.policy import LedgerPolicy
@@ -43,13 +43,13 @@ def targets(inputs: Inputs, close: "Close") -> DataFrame:
     business_key, net_fen, eligible. A key is looked at when paid trades or refunds of its date came in, when
     one of its payers became staff, when its merchant's record changed, or when the policy did.
     """
-    touched = shared(touched_keys(inputs, close))
+    touched = shared(by_merchant(touched_keys(inputs, close)).distinct())
     nets = _nets(inputs, close, touched)
     rates = F.explode(F.array(*(_rate(row) for row in _rates(close.ledger))))
     rated = nets.withColumn("rate", rates).select(*nets.columns, *(f"rate.{name}" for name in _RATE_TYPES))
     rated = rated.filter(through("first", "last", F.col("effective_date"))).drop("first", "last")
     if any(p.needs_mini_program for p in close.ledger.programmes):
-        rated = rated.join(_with_mini_program(inputs, rated), _KEY, "left")
+        rated = rated.join(beside(_with_mini_program(inputs, rated)), _KEY, "left")
         allowed = ~F.col("needs_mini_program") | F.coalesce("has_mini_program", F.lit(False))
         rated = rated.withColumn("eligible", allowed).drop("has_mini_program")
     else:
@@ -72,7 +72,7 @@ def multipliers(inputs: Inputs, close: "Close") -> DataFrame:
 
 
 def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
-    """Grain: merchant and effective date, those that this close has to look at again."""
+    """Merchant and effective date of what this close looks at again; a key may come up several times."""
     changes, refunds, days = inputs["state_changes"], inputs["state_refund_days"], inputs["state_user_days"]
     paid = changes.filter(_any("orders", "gmv_fen")).select("merchant_id", _as_effective("business_date"))
     returned = changes.filter(_any("refunds", "refund_fen")).select("merchant_id", "business_date").distinct()
@@ -93,7 +93,7 @@ def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
         changed = inputs["core_merchants"].filter(F.col("taken_on") == F.lit(close.day))
         of_merchants = recent.join(F.broadcast(changed), ["merchant_id"], "left_semi")
         found = found.union(of_merchants.select("merchant_id", _as_effective("business_date")))
-    return found.filter(between(F.col("effective_date"), start, close.day)).distinct()
+    return found.filter(between(F.col("effective_date"), start, close.day))
 
 
 def _nets(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
@@ -122,7 +122,7 @@ def _nets(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
     )
     rows = rows.join(F.broadcast(staff), ["merchant_id", "user_key"], "left_anti").drop("user_key")
     # A key all of whose rows are staff's now still has to be seen falling to nothing.
-    known = rows.unionByName(touched.withColumn("net_fen", F.lit(0).cast("bigint")))
+    known = by_merchant(rows).unionByName(touched.withColumn("net_fen", F.lit(0).cast("bigint")))
     return known.groupBy(*_KEY).agg(F.sum("net_fen").alias("net_fen"))
 
 
@@ -198,6 +198,6 @@ def _with_mini_program(inputs: Inputs, keys: DataFrame) -> DataFrame:
     """Grain: key. Whether the merchant had a mini-program on the effective date."""
     records = inputs["core_merchants"].filter(F.col("mini_program_id").isNotNull())
     records = records.select("merchant_id", "valid_from", "valid_to")
-    held = keys.select(*_KEY).join(F.broadcast(records), "merchant_id")
+    held = keys.select(*_KEY).join(beside(by_merchant(records)), "merchant_id")
     held = held.filter(through("valid_from", "valid_to", F.col("effective_date"))).select(*_KEY).distinct()
     return held.withColumn("has_mini_program", F.lit(True))

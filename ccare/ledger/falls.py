@@ -8,13 +8,15 @@ from pyspark.sql import functions as F
 from ccare.ledger import codes
 from ccare.ledger.accounts import merchant_column, pool_column
 from ccare.ledger.decisions import FALL
-from ccare.ledger.frames import overlap, shared
+from ccare.ledger.frames import beside, overlap, shared
 from ccare.ledger.transfers import move
 
 PARTY = ("merchant_id", "asset")
 DEBIT_ORDER = ("lot_expires_on", "lot_effective_date", "lot_booked_date", "lot_id")
 """Debits take what expires soonest, then what was earned first, then by lot_id."""
 OLDEST_FIRST = ("effective_date", "business_key")
+BY_LOT = ["merchant_id", "lot_id"]
+_BY_KEY = ["merchant_id", "business_key"]
 _OF_FALL = ("revision", "asked", "multiplier_milli", "source_digest")
 _KEY = ("business_key", "programme", "pool", *PARTY, "effective_date", *_OF_FALL)
 _LOT = ("effective_date", "booked_date", "matures_on", "expires_on")
@@ -25,8 +27,8 @@ _PENDING, _ACTIVE, _OTHERS, _DEBT = range(4)
 @dataclass(frozen=True)
 class Fallen:
     """``lots``: all lots with from_pending, from_active, from_others (units taken in this close).
-    ``needs``: one row for each falling key, with lapse, forgiven, owed. ``debts``: what was owed and not found.
-    ``moves``: the transfers."""
+    ``needs``: one row for each falling key, with lapse, forgiven, owed. ``debts``: what was owed and not
+    found. ``moves``: the transfers."""
 
     lots: DataFrame
     needs: DataFrame
@@ -35,23 +37,26 @@ class Fallen:
 
 
 def fall(lots: DataFrame, decisions: DataFrame) -> Fallen:
-    """Each falling key takes from its own lots; then the shortfalls share the merchant's other active lots."""
+    """Each falling key takes from its own lots; then the shortfalls share the merchant's other active lots.
+
+    ``lots`` and ``decisions`` are laid out by merchant, and so is everything that comes back.
+    """
     needs = shared(_needs(decisions, lots))
     own = shared(_take_own(lots, needs))
     owed = needs.select(*_KEY, F.col("owed").alias("need"))
     rooms = lot_rooms(own, F.col("active") - F.col("from_active"))
     others = shared(overlap(owed, rooms, PARTY, OLDEST_FIRST, DEBIT_ORDER))
-    found = others.groupBy("business_key").agg(F.sum("served").alias("found"))
-    short = needs.filter(F.col("owed") > 0).join(found, "business_key", "left")
+    found = others.groupBy("merchant_id", "business_key").agg(F.sum("served").alias("found"))
+    short = needs.filter(F.col("owed") > 0).join(beside(found), _BY_KEY, "left")
     short = short.withColumn("debt", F.col("owed") - F.coalesce("found", F.lit(0)))
     debts = shared(short.filter(F.col("debt") > 0).select(*_KEY, "debt"))
-    by_lot = others.groupBy("lot_id").agg(F.sum("served").alias("from_others"))
-    lots_after = own.join(by_lot, "lot_id", "left").fillna(0, ["from_others"]).drop("fall")
+    by_lot = others.groupBy("merchant_id", "lot_id").agg(F.sum("served").alias("from_others"))
+    lots_after = own.join(beside(by_lot), BY_LOT, "left").fillna(0, ["from_others"]).drop("fall")
     return Fallen(lots_after, needs, debts, _moves(own, others, debts))
 
 
 def lot_rooms(lots: DataFrame, room: Column) -> DataFrame:
-    """Lots as rooms to be served from: merchant_id, asset, lot_id, ``room`` and the lot's own dates as lot_*."""
+    """Lots as rooms to be served from: merchant_id, asset, lot_id, ``room``, the lot's dates as lot_*."""
     dates = (F.col(name).alias(f"lot_{name}") for name in _LOT)
     return lots.select(*PARTY, "lot_id", *dates, room.alias("room"))
 
@@ -59,13 +64,15 @@ def lot_rooms(lots: DataFrame, room: Column) -> DataFrame:
 def _needs(decisions: DataFrame, lots: DataFrame) -> DataFrame:
     """Grain: falling key. take = lapse (its lots had expired) + own + forgiven + owed."""
     falling = decisions.filter((F.col("change") == FALL) & (F.col("take") > 0))
-    held = lots.groupBy("business_key").agg(
+    held = lots.groupBy("merchant_id", "business_key").agg(
         *(F.sum(name).alias(f"key_{name}") for name in ("expired", "pending", "active"))
     )
     only_pending = F.col("on_fall") == "only_pending"
     usable = F.col("key_pending") + F.when(only_pending, F.lit(0)).otherwise(F.col("key_active"))
     rest = F.col("take") - F.col("lapse") - F.col("own")
-    needs = falling.join(held, "business_key", "left").fillna(0, ["key_expired", "key_pending", "key_active"])
+    needs = falling.join(beside(held), _BY_KEY, "left").fillna(
+        0, ["key_expired", "key_pending", "key_active"]
+    )
     return (
         needs.withColumn("lapse", F.least("take", F.col("key_expired") - F.col("lapsed_before")))
         .withColumn("own", F.least(F.col("take") - F.col("lapse"), usable))
@@ -76,17 +83,17 @@ def _needs(decisions: DataFrame, lots: DataFrame) -> DataFrame:
 
 
 def _take_own(lots: DataFrame, needs: DataFrame) -> DataFrame:
-    """All lots with from_pending and from_active, taken by their own key's ``fall`` (a struct; null where none).
+    """All lots with from_pending and from_active, taken by their key's ``fall`` (a struct; null where none).
 
-    A lot is pending as a whole or not at all, so each has one kind of room. What policy only_pending spares is
-    left out of ``own`` already, and pending lots come first.
+    A lot is pending as a whole or not at all, so each has one kind of room. What policy only_pending spares
+    is left out of ``own`` already, and pending lots come first.
     """
     fall_of_key = F.struct("own", *_OF_FALL).alias("fall")
     order = (F.col("pending") == 0, "expires_on", "effective_date", "booked_date", "lot_id")
-    along = Window.partitionBy("business_key").orderBy(*order).rowsBetween(Window.unboundedPreceding, 0)
+    along = Window.partitionBy(*_BY_KEY).orderBy(*order).rowsBetween(Window.unboundedPreceding, 0)
     room = F.col("pending") + F.col("active")
     left = F.greatest(F.coalesce("fall.own", F.lit(0)) - (F.sum(room).over(along) - room), F.lit(0))
-    served = lots.join(needs.select("business_key", fall_of_key), "business_key", "left")
+    served = lots.join(beside(needs.select(*_BY_KEY, fall_of_key)), _BY_KEY, "left")
     served = served.withColumn("served", F.least(room, left))
     pending = F.col("pending") > 0
     return served.withColumns(
@@ -111,7 +118,7 @@ def _moves(own: DataFrame, others: DataFrame, debts: DataFrame) -> DataFrame:
         .union(others.select(*columns, "served", F.lit(_OTHERS)))
         .union(owing.select(*columns, "debt", F.lit(_DEBT)))
     )
-    leg = F.row_number().over(Window.partitionBy("business_key").orderBy("step", *DEBIT_ORDER))
+    leg = F.row_number().over(Window.partitionBy(*_BY_KEY).orderBy("step", *DEBIT_ORDER))
     rows = rows.withColumn("leg", leg)
     return _as_moves(rows)
 

@@ -10,12 +10,23 @@ _EXACT = "decimal(18,0)"
 """Two of these multiply exactly: a product of points and pool sizes does not fit 64 bits."""
 
 
+def by_merchant(frame: DataFrame) -> DataFrame:
+    """``frame`` laid out by merchant. A close shuffles its inputs this way once: every later join, window and
+    sum names merchant_id among its keys, so none of them moves a row again."""
+    return frame.repartition("merchant_id")
+
+
+def beside(frame: DataFrame) -> DataFrame:
+    """``frame``, laid out by merchant, as a join's right side: a broadcast would be a job of its own."""
+    return frame.hint("shuffle_hash")
+
+
 def shared(frame: DataFrame) -> DataFrame:
     """``frame`` computed once, when first needed, and cut off from its plan.
 
-    Later steps use a step's result several times over. As a plan each use would repeat the whole tree below it,
-    and planning alone then takes a minute; a lazy local checkpoint is a leaf. An executor that is lost takes its
-    part along and the run fails, which publishes nothing and can be run again.
+    Later steps use a step's result several times over. As a plan each use would repeat the whole tree below
+    it, and planning alone then takes a minute; a lazy local checkpoint is a leaf. An executor that is lost
+    takes its part along and the run fails, which publishes nothing and can be run again.
     """
     return frame.localCheckpoint(eager=False)
 
@@ -54,7 +65,7 @@ def overlap(
     """
     laid_needs = _laid(needs.filter(F.col("need") > 0), "need", by, need_order)
     laid_rooms = _laid(rooms.filter(F.col("room") > 0), "room", by, room_order)
-    renamed = laid_rooms.withColumnsRenamed({name: f"__{name}" for name in by})
+    renamed = beside(laid_rooms.withColumnsRenamed({name: f"__{name}" for name in by}))
     same = [F.col(name) == F.col(f"__{name}") for name in by]
     meet = (F.col("need_start") < F.col("room_end")) & (F.col("room_start") < F.col("need_end"))
     condition = meet

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 
 from ccare.ledger import codes
 from ccare.ledger.accounts import EXPIRED, merchant_column, pool_column
-from ccare.ledger.falls import DEBIT_ORDER, OLDEST_FIRST, PARTY, Fallen, lot_rooms
-from ccare.ledger.frames import overlap, shared
+from ccare.ledger.falls import BY_LOT, DEBIT_ORDER, OLDEST_FIRST, PARTY, Fallen, lot_rooms
+from ccare.ledger.frames import beside, overlap, shared
 from ccare.ledger.transfers import move
 from ccare.tables import table
 
@@ -21,8 +21,8 @@ _OWING = ("business_key", "programme", "pool", *PARTY, "effective_date")
 
 @dataclass(frozen=True)
 class Aged:
-    """``lots``: all old lots as they stand after expiry, declared columns. ``paid``: one row for each debt and
-    lot that met, with units ``served``. ``moves``: the transfers."""
+    """``lots``: all old lots as they stand after expiry, declared columns. ``paid``: one row for each debt
+    and lot that met, with units ``served``. ``moves``: the transfers."""
 
     lots: DataFrame
     paid: DataFrame
@@ -36,15 +36,12 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
     ripe = F.when(F.col("matures_on") <= today, left).otherwise(F.lit(0))
     lots = fallen.lots.withColumn("ripe", ripe)
     paid = shared(_pay(_debts(positions, fallen.debts), lots))
-    by_lot = paid.groupBy("lot_id").agg(F.sum("served").alias("repaid"))
-    lots = lots.join(by_lot, "lot_id", "left").fillna(0, ["repaid"])
+    by_lot = paid.groupBy(*BY_LOT).agg(F.sum("served").alias("repaid"))
+    lots = lots.join(beside(by_lot), BY_LOT, "left").fillna(0, ["repaid"])
     taken_active = F.col("from_active") + F.col("from_others") + F.col("repaid")
     usable = F.col("active") + F.col("ripe") - taken_active
-    lots = lots.withColumn("usable", usable)
-    lots = lots.withColumn(
-        "lapsing", F.when(F.col("expires_on") < today, F.col("usable")).otherwise(F.lit(0))
-    )
-    lots = shared(lots)
+    lapsing = F.when(F.col("expires_on") < today, F.col("usable")).otherwise(F.lit(0))
+    lots = shared(lots.withColumn("usable", usable).withColumn("lapsing", lapsing))
     after = lots.withColumns(
         {
             "pending": F.col("pending") - F.col("from_pending") - F.col("ripe"),
@@ -60,7 +57,8 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
 def _debts(positions: DataFrame, new: DataFrame) -> DataFrame:
     """Grain: key in debt, old debt and this close's together; ``legs`` = repayments booked so far."""
     old = positions.filter(F.col("debt") > 0).select(*_OWING, "revision", "debt", "repayments")
-    since = new.join(positions.select("business_key", "repayments"), "business_key", "left")
+    before = positions.select("merchant_id", "business_key", "repayments")
+    since = new.join(beside(before), ["merchant_id", "business_key"], "left")
     both = old.unionByName(since.select(*old.columns))
     return both.groupBy(*_OWING).agg(
         F.sum("debt").alias("need"), F.max("revision").alias("revision"), F.max("repayments").alias("legs")
@@ -71,7 +69,7 @@ def _pay(debts: DataFrame, lots: DataFrame) -> DataFrame:
     """Each meeting of a debt and a lot that became active; ``place`` counts a debt's lots from 1."""
     met = overlap(debts, lot_rooms(lots, F.col("ripe")), PARTY, OLDEST_FIRST, DEBIT_ORDER)
     return met.withColumn(
-        "place", F.row_number().over(Window.partitionBy("business_key").orderBy(*DEBIT_ORDER))
+        "place", F.row_number().over(Window.partitionBy("merchant_id", "business_key").orderBy(*DEBIT_ORDER))
     )
 
 

@@ -29,8 +29,8 @@ _FUNDING_TYPES = {
 def fundings(positions: DataFrame, close: "Close") -> DataFrame:
     """Grain: funding to book now, i.e. dated on or before the day and not booked with this very amount.
 
-    One whose approved amount was edited after it was booked comes up again, under the transfer_id that it had:
-    the insert refuses it (same id, other content).
+    One whose approved amount was edited after it was booked comes up again, under the transfer_id that it
+    had: the insert refuses it (same id, other content). ``booked`` is the amount booked before, null where none.
     """
     rows = [
         F.struct(*(F.lit(row[name]).cast(kind).alias(name) for name, kind in _FUNDING_TYPES.items()))
@@ -38,10 +38,10 @@ def fundings(positions: DataFrame, close: "Close") -> DataFrame:
     ]
     none = F.array().cast(f"array<struct<{', '.join(f'{n}: {kind}' for n, kind in _FUNDING_TYPES.items())}>>")
     due = positions.sparkSession.range(1).select(F.inline(F.array(*rows) if rows else none))
-    booked = positions.filter(F.col("merchant_id").isNull()).select(
-        "business_key", F.col("granted").alias("funded")
-    )
-    return due.join(booked, ["business_key", "funded"], "left_anti")
+    fund = positions.filter(F.col("merchant_id").isNull())
+    booked = F.broadcast(fund.select("business_key", F.col("granted").alias("booked")))
+    due = due.join(booked, "business_key", "left")
+    return due.filter(~F.col("funded").eqNullSafe(F.col("booked")))
 
 
 def funding_moves(due: DataFrame) -> DataFrame:

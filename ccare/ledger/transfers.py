@@ -4,8 +4,8 @@ Canonical forms, both UTF-8 text hashed with SHA-256 and written as 64 lower-cas
 null is empty text, a date is YYYY-MM-DD, a number is decimal without leading zeros:
 
     transfer_id   programme, code, business_key, leg, revision                        joined by line feeds
-    content_hash  debit_account, credit_account, amount, asset, code, programme, party, lot_id, effective_date,
-                  expires_on, booked_date, business_key, leg, revision                joined by line feeds
+    content_hash  debit_account, credit_account, amount, asset, code, programme, party, lot_id,
+                  effective_date, expires_on, booked_date, business_key, leg, revision    likewise
 
 ``party`` is the merchant_id, else the service_provider_id. No field may hold a line feed, so no two lists of
 fields give one text. The content leaves out run_id, posted_at, source_digest and table versions: a replay
@@ -40,45 +40,26 @@ CONTENT_FIELDS = (
     "leg",
     "revision",
 )
-MOVE_TYPES = {
-    "debit_account": "string",
-    "credit_account": "string",
-    "amount": "bigint",
-    "asset": "string",
-    "programme": "string",
-    "code": "string",
-    "reason": "string",
-    "merchant_id": "string",
-    "lot_id": "string",
-    "effective_date": "date",
-    "matures_on": "date",
-    "expires_on": "date",
-    "business_key": "string",
-    "leg": "int",
-    "revision": "int",
-    "asked": "bigint",
-    "multiplier_milli": "int",
-    "source_digest": "string",
-}
+MOVE = (
+    *("debit_account", "credit_account", "amount", "asset", "programme", "code", "reason", "merchant_id"),
+    *("lot_id", "effective_date", "matures_on", "expires_on", "business_key", "leg", "revision"),
+    *("asked", "multiplier_milli", "source_digest"),
+)
 """A move: a transfer before it has an id."""
 
 
 def move(frame: DataFrame, code: Column, **values: Column) -> DataFrame:
     """One move a row of ``frame``. ``values`` wins over the frame's column of the same name, else null."""
     values["code"] = code
-    return frame.select(
-        [
-            (values[n] if n in values else F.col(n) if n in frame.columns else F.lit(None)).cast(t).alias(n)
-            for n, t in MOVE_TYPES.items()
-        ]
-    )
+    own = [name for name in MOVE if name in frame.columns and name not in values]
+    return frame.select(*own, *(column.alias(name) for name, column in values.items()))
 
 
-def together(moves: Sequence[DataFrame]) -> DataFrame:
-    """Moves of several kinds as one frame."""
-    whole = moves[0]
-    for other in moves[1:]:
-        whole = whole.union(other)
+def together(frames: Sequence[DataFrame]) -> DataFrame:
+    """Rows of several kinds as one frame; a column that a kind lacks is null in its rows."""
+    whole = frames[0]
+    for other in frames[1:]:
+        whole = whole.unionByName(other, allowMissingColumns=True)
     return whole
 
 

@@ -1,0 +1,255 @@
+"""The laws as queries: each returns sentences that say where it is broken, and no row where it holds.
+
+``<ledger_transfers>`` and its like stand for the relations; ``<routes>`` for the allowed account pairs.
+"""
+
+PREPARE = {
+    # One row an account, asset and booked date: all that balances need, far fewer rows than the transfers.
+    "audit_days": """
+        select account, asset, booked_date, sum(credit - debit) as delta, sum(credit) as credits,
+               sum(debit) as debits, sum(n) as transfers
+        from (
+            select credit_account as account, asset, booked_date, sum(amount)::hugeint as credit,
+                   0::hugeint as debit, count(*) as n
+            from <ledger_transfers> group by all
+            union all
+            select debit_account, asset, booked_date, 0, sum(amount), count(*)
+            from <ledger_transfers> group by all
+        ) group by account, asset, booked_date
+    """,
+    "audit_running": """
+        select account, asset, booked_date, sum(delta) over (
+            partition by account, asset order by booked_date) as balance
+        from audit_days
+    """,
+    # What each transfer does to the lot that it names, by booked date.
+    "audit_lot_days": """
+        select lot_id, booked_date,
+            sum(case when code = 'earn' then amount else 0 end) as granted,
+            sum(case when code = 'earn' then amount when debit_account like '%:pending' then -amount
+                     else 0 end) as pending,
+            sum(case when code = 'activate' then amount when debit_account like '%:active' then -amount
+                     else 0 end) as active,
+            sum(case when code = 'expire' then amount else 0 end) as expired,
+            sum(case when code in ('fall', 'repay') then amount else 0 end) as taken,
+            count(*) filter (where code = 'earn') as earnings
+        from <ledger_transfers> where lot_id is not null group by lot_id, booked_date
+    """,
+    "audit_lots": """
+        select lot_id, sum(granted) as granted, sum(pending) as pending, sum(active) as active,
+               sum(expired) as expired, sum(taken) as taken, sum(earnings) as earnings
+        from audit_lot_days group by lot_id
+    """,
+    "audit_keys": """
+        select business_key, max(revision) as revision, arg_max(asked, revision) filter (
+                   where code in ('earn', 'fall', 'debt')) as asked,
+               max(revision) filter (where code in ('earn', 'fall', 'debt')) as asked_revision,
+               sum(case when code in ('earn', 'fund') then amount else 0 end) as granted,
+               sum(case when code in ('fall', 'debt') then amount else 0 end) as given_back,
+               sum(case when code = 'debt' then amount
+                        when code = 'repay' and lot_id is null then -amount else 0 end) as debt,
+               count(*) filter (where code = 'repay') as repayments
+        from <ledger_transfers> group by business_key
+    """,
+}
+
+_L1 = """
+    select 'The ' || asset || ' balances sum to ' || total || ', not to 0.' from (
+        select asset, sum(balance)::hugeint as total from <ledger_balances> group by asset
+        union all select asset, sum(delta) from audit_days group by asset
+    ) where total <> 0 order by asset limit 1
+"""
+
+_L2 = """
+    select what from (
+        select 'Transfer ' || transfer_id || ' stands ' || count(*) || ' times.' as what
+        from <ledger_transfers> group by transfer_id having count(*) > 1
+        union all
+        select 'Key ' || business_key || ' has ' || count(*) || ' transfers ' || code || ' of leg ' || leg
+               || ', revision ' || revision || '.'
+        from <ledger_transfers> group by business_key, code, leg, revision having count(*) > 1
+    ) order by what limit 1
+"""
+
+_L3 = """
+    select 'Transfer ' || coalesce(transfer_id, '(none)') || ' (' || coalesce(code, 'no code') || ') of '
+           || coalesce(business_key, 'no key') || ' ' || wrong || '.'
+    from (
+        select transfer_id, code, business_key, case
+            when (amount > 0) is not true then 'moves no positive amount'
+            when (debit_account <> credit_account) is not true then 'needs two different accounts'
+            when (<routes>) is not true then 'joins accounts that its code does not join'
+            when asset is null or asset not in ('POINT', 'IMPRESSION', 'FEN') then 'has no known asset'
+            when (leg >= 1 and revision >= 1) is not true then 'has no leg or revision'
+            when booked_date is null or effective_date is null then 'lacks a date'
+            when booked_date < effective_date then 'is booked before its effective date'
+            when matures_on > expires_on then 'expires before it matures'
+            when code <> 'fund' and merchant_id is null then 'names no merchant'
+            when merchant_id is not null and not (
+                debit_account in (
+                    'merchant:' || merchant_id || ':pending', 'merchant:' || merchant_id || ':active',
+                    'merchant:' || merchant_id || ':debt')
+                or credit_account in (
+                    'merchant:' || merchant_id || ':pending', 'merchant:' || merchant_id || ':debt')
+            ) then 'moves points of another merchant'
+            when code = 'activate' and split_part(debit_account, ':', 2) <> split_part(credit_account, ':', 2)
+                then 'joins two merchants'
+            when (lot_id is null) <> (code in ('fund', 'debt')
+                or (code = 'repay' and credit_account like '%:debt')) then 'names a lot wrongly'
+            when transfer_id <> sha256(concat_ws(chr(10), programme, code, business_key, leg, revision))
+                then 'has an id that its fields do not give'
+            when content_hash is distinct from sha256(concat_ws(chr(10), debit_account, credit_account, amount,
+                asset, code, programme, coalesce(merchant_id, service_provider_id, ''), coalesce(lot_id, ''),
+                effective_date, coalesce(expires_on::varchar, ''), booked_date, business_key, leg, revision))
+                then 'has a content hash that its fields do not give'
+            end as wrong
+        from <ledger_transfers>
+    ) where wrong is not null order by transfer_id limit 1
+"""
+
+_L4 = """
+    select what from (
+        select account || ' stood at ' || balance || ' ' || asset || ' on ' || booked_date || '.' as what,
+               booked_date
+        from audit_running
+        where account <> 'world:funding' and (balance < 0) = (account not like 'merchant:%:debt')
+              and balance <> 0
+        union all
+        select 'Merchant ' || merchant_id || ' had ' || active || ' active ' || asset || ' beside a debt of '
+               || -debt || ' on ' || booked_date || '.', booked_date
+        from (
+            select merchant_id, asset, booked_date, sum(active) over w as active, sum(debt) over w as debt
+            from (
+                select split_part(account, ':', 2) as merchant_id, asset, booked_date,
+                       sum(case when account like '%:active' then delta else 0 end) as active,
+                       sum(case when account like '%:debt' then delta else 0 end) as debt
+                from audit_days where account like 'merchant:%:active' or account like 'merchant:%:debt'
+                group by all
+            ) window w as (partition by merchant_id, asset order by booked_date)
+        ) where active > 0 and debt < 0
+    ) order by booked_date, what limit 1
+"""
+
+_L5 = """
+    select 'Lot ' || lot_id || ' of ' || coalesce(business_key, 'no key') || ' has ' || amount
+           || ', its parts sum to ' || parts || '.'
+    from (
+        select lot_id, business_key, amount, pending + active + reserved + redeemed + expired + taken as parts,
+               least(pending, active, reserved, redeemed, expired, taken) as least_part
+        from <ledger_lots>
+    ) where amount is distinct from parts or least_part < 0 order by lot_id limit 1
+"""
+
+_L6 = """
+    with pools as (
+        select split_part(account, ':available', 1) as pool, asset, sum(delta) as available
+        from audit_days where account like 'pool:%:available' group by all
+    ), flows as (
+        select pool, asset, sum(funded) as funded, sum(issued) as issued, sum(back) as back from (
+            select split_part(credit_account, ':available', 1) as pool, asset,
+                   sum(case when code = 'fund' then amount else 0 end) as funded, 0 as issued,
+                   sum(case when code in ('fall', 'repay') then amount else 0 end) as back
+            from <ledger_transfers> where credit_account like 'pool:%:available' group by all
+            union all
+            select split_part(debit_account, ':available', 1), asset, 0, sum(amount), 0
+            from <ledger_transfers> where debit_account like 'pool:%:available' and code = 'earn' group by all
+        ) group by pool, asset
+    ), claims as (
+        select pool, asset, sum(receivable) as receivable, sum(debt) as debt from (
+            select split_part(account, ':receivable', 1) as pool, asset, sum(delta) as receivable, 0 as debt
+            from audit_days where account like 'pool:%:receivable' group by all
+            union all
+            select 'pool:' || pool, asset, 0, sum(debt) from <ledger_positions>
+            where debt <> 0 group by all
+        ) group by pool, asset
+    )
+    select what from (
+        select pool || ' was funded with ' || funded || ' ' || asset || ', but ' || available || ' available + '
+               || issued || ' issued - ' || back || ' taken back is another sum.' as what
+        from flows full join pools using (pool, asset)
+        where funded is distinct from available + issued - back
+        union all
+        select pool || ' claims ' || receivable || ' ' || asset || ', its keys owe ' || debt || '.'
+        from claims where receivable <> debt
+        union all
+        select 'Merchants owe ' || -debt || ' ' || asset || ', pools claim ' || receivable || '.'
+        from (
+            select asset, sum(case when account like 'merchant:%' then delta else 0 end) as debt,
+                   sum(case when account like 'pool:%' then delta else 0 end) as receivable
+            from audit_days where account like 'merchant:%:debt' or account like 'pool:%:receivable'
+            group by asset
+        ) where receivable <> -debt
+    ) order by what limit 1
+"""
+
+_L7 = """
+    select 'Lot ' || lot_id || ' had ' || pending || ' pending and ' || active || ' active on ' || booked_date
+           || ': more was taken out than was in it.'
+    from (
+        select lot_id, booked_date, sum(pending) over w as pending, sum(active) over w as active
+        from audit_lot_days window w as (partition by lot_id order by booked_date)
+    ) where pending < 0 or active < 0 order by booked_date, lot_id limit 1
+"""
+
+_L9 = """
+    select what from (
+        select 'Lot ' || lot_id || ' was granted ' || earnings || ' times.' as what
+        from audit_lots where earnings <> 1
+        union all
+        select 'Earning ' || transfer_id || ' of ' || business_key || ' names another lot.'
+        from <ledger_transfers> where code = 'earn' and lot_id <> transfer_id
+        union all
+        select 'Lot ' || t.lot_id || ' of ' || t.business_key || ' was reversed by its own revision '
+               || t.revision || '.'
+        from <ledger_transfers> t join <ledger_transfers> e on e.transfer_id = t.lot_id and e.code = 'earn'
+        where t.code = 'fall' and t.business_key = e.business_key and t.revision <= e.revision
+    ) order by what limit 1
+"""
+
+_L12 = """
+    select what from (
+        select 1 as place, 'Balance of ' || coalesce(b.account, d.account) || ' is cached as '
+               || coalesce(b.balance, 0) || ', the transfers give ' || coalesce(d.balance, 0) || '.' as what
+        from <ledger_balances> b full join (
+            select account, asset, sum(delta) as balance, sum(credits) as credits, sum(debits) as debits,
+                   sum(transfers) as transfers, max(booked_date) as folded_to
+            from audit_days group by account, asset
+        ) d on b.account = d.account and b.asset = d.asset
+        where (b.balance, b.credits, b.debits, b.transfers, b.folded_to)
+              is distinct from (d.balance, d.credits, d.debits, d.transfers, d.folded_to)
+        union all
+        select 2, 'Lot ' || coalesce(l.lot_id, a.lot_id) || ' is cached with ' || coalesce(l.pending, 0)
+               || ' pending, ' || coalesce(l.active, 0) || ' active, ' || coalesce(l.expired, 0) || ' expired, '
+               || coalesce(l.taken, 0) || ' taken; the transfers give ' || coalesce(a.pending, 0) || ', '
+               || coalesce(a.active, 0) || ', ' || coalesce(a.expired, 0) || ', ' || coalesce(a.taken, 0) || '.'
+        from <ledger_lots> l full join audit_lots a on l.lot_id = a.lot_id
+        where (l.amount, l.pending, l.active, l.expired, l.taken)
+              is distinct from (a.granted, a.pending, a.active, a.expired, a.taken)
+        union all
+        select 3, 'Position ' || coalesce(p.business_key, k.business_key)
+               || ' does not follow from its transfers: granted ' || coalesce(p.granted, 0) || ' against '
+               || coalesce(k.granted, 0) || ', given back ' || coalesce(p.granted - p.net, 0) || ', debt '
+               || coalesce(p.debt, 0) || ' against ' || coalesce(k.debt, 0) || '.'
+        from <ledger_positions> p full join audit_keys k on p.business_key = k.business_key
+        where p.business_key is null
+           or p.granted <> coalesce(k.granted, 0)
+           or p.granted - p.net <> coalesce(k.given_back, 0) + p.lapsed + p.forgiven
+           or p.debt <> coalesce(k.debt, 0)
+           or p.repayments <> coalesce(k.repayments, 0)
+           or p.revision < coalesce(k.revision, 0)
+           or (p.revision = k.asked_revision and p.asked <> k.asked)
+           or least(p.asked, p.granted, p.net, p.lapsed, p.forgiven, p.cut_by_pool, p.debt) < 0
+    ) order by place, what limit 1
+"""
+
+LAWS = {
+    "L1": _L1,
+    "L2": _L2,
+    "L3": _L3,
+    "L4": _L4,
+    "L5": _L5,
+    "L6": _L6,
+    "L7": _L7,
+    "L9": _L9,
+    "L12": _L12,
+}
