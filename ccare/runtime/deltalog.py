@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from ccare.errors import IntegrityBroken
 
@@ -56,6 +59,26 @@ def open_table(lake: Path, table: str, version: int | None = None) -> DeltaTable
             f"Table {table} cannot be read at version {version}: {str(error)[:200]}",
             remedy="Restore its log from a backup, or see docs/how-to/recover.md.",
         ) from None
+
+
+def rows(
+    lake: Path, table: str, version: int | None = None, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Rows of a small table at a version; IntegrityBroken names it where its files cannot be read."""
+    opened = open_table(lake, table, version)
+    # Arrow's threads may still hold deltalake's own file system, which is Python, when the interpreter ends: a
+    # few processes in a hundred then aborted with their work done. Arrow's native one holds nothing of Python.
+    files = SubTreeFileSystem(str(lake / table), LocalFileSystem())
+    try:
+        found: list[dict[str, Any]] = opened.to_pyarrow_table(
+            columns=list(columns) if columns else None, filesystem=files
+        ).to_pylist()
+    except OSError as error:
+        raise IntegrityBroken(
+            f"Table {table} cannot be read at version {version}: {str(error)[:200]}",
+            remedy="Restore its files from a backup, or see docs/how-to/recover.md.",
+        ) from None
+    return found
 
 
 def row_count(lake: Path, table: str, version: int) -> int:

@@ -72,10 +72,8 @@ def known_deliveries(run: Run) -> dict[tuple[str, str], tuple[str, int, datetime
     version = run.as_published.get("raw_files")
     if version is None:
         return {}
-    opened = deltalog.open_table(run.settings.lake, "raw_files", version)
-    rows = opened.to_pyarrow_table(
-        columns=["stream", "path", "file_sha256", "bytes", "modified_at"]
-    ).to_pylist()
+    columns = ("stream", "path", "file_sha256", "bytes", "modified_at")
+    rows = deltalog.rows(run.settings.lake, "raw_files", version, columns)
     return {(r["stream"], r["path"]): (r["file_sha256"], r["bytes"], r["modified_at"]) for r in rows}
 
 
