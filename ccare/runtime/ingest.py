@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -20,6 +21,7 @@ from ccare.runtime.intake import Delivery, deliveries, require_complete
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
+from ccare.runtime.staging import discard, staging_dir
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import ENTITY_STREAMS, EVENT_STREAMS, Stream
 
@@ -57,10 +59,11 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
         files = [d for d in usable if d.stream == stream.name]
         if files:
             taken = _take(run, stream, files)
+            _stage_rejected(run, taken)
+            run.spark.catalog.clearCache()
             passes.append(taken)
             fates.update(taken.fates)
     _store_rejected(run, passes)
-    run.spark.catalog.clearCache()
     _store_files(run, found, fates)
     late = _late_lines(found, run)
     if late:
@@ -144,15 +147,24 @@ def _check_lines(files: list[Delivery], taken: _Taken) -> None:
             )
 
 
+def _rejected_dir(run: Run) -> Path:
+    return staging_dir(run.settings.lake, run.record.run_id) / "rejected"
+
+
+def _stage_rejected(run: Run, taken: _Taken) -> None:
+    """Put a stream's refused rows aside, so that all streams' share one commit and no cache waits for it."""
+    if taken.total(REJECTED):
+        df = conform(events.rejected(taken.rows, taken.stream), REGISTRY["core_rejected_events"])
+        df.coalesce(1).write.mode("overwrite").parquet(str(_rejected_dir(run) / taken.stream.name))
+
+
 def _store_rejected(run: Run, passes: list[_Taken]) -> None:
-    refused = [events.rejected(t.rows, t.stream) for t in passes if t.total(REJECTED)]
-    if not refused:
-        return
-    df = refused[0]
-    for more in refused[1:]:
-        df = df.unionByName(more)
-    declared = REGISTRY["core_rejected_events"]
-    run.store("ingest", declared, conform(df, declared).coalesce(1), [run.close.day])
+    paths = [str(_rejected_dir(run) / t.stream.name) for t in passes if t.total(REJECTED)]
+    if paths:
+        declared = REGISTRY["core_rejected_events"]
+        df = conform(run.spark.read.parquet(*paths), declared)
+        run.store("ingest", declared, df.coalesce(1), [run.close.day], cached=True)
+        discard(run.settings.lake, run.record.run_id)
 
 
 def _store_files(run: Run, found: list[Delivery], fates: Mapping[str, Mapping[str, int]]) -> None:

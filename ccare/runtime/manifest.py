@@ -10,6 +10,7 @@ from typing import Any
 
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog
+from ccare.runtime.failpoint import reach
 from ccare.runtime.rowstore import write_rows
 from ccare.tables import REGISTRY, table
 
@@ -98,8 +99,7 @@ def published(lake: Path) -> list[Published]:
         raise _broken(MANIFEST, f"its newest commit is {version} and the head names {head['version']}")
     if head and deltalog.commit_sha256(lake, MANIFEST, head["version"]) != head["log_sha256"]:
         raise _broken(MANIFEST, f"its commit {head['version']} is not the one that was published")
-    rows = deltalog.open_table(lake, MANIFEST).to_pyarrow_table().to_pylist()
-    result = sorted((_published(row) for row in rows), key=lambda p: p.seq)
+    result = sorted((_published(row) for row in deltalog.rows(lake, MANIFEST)), key=lambda p: p.seq)
     _check_chain(result, head)
     return result
 
@@ -174,8 +174,11 @@ def append(
     stored = {**content, "hash": row.hash, "published_at": published_at.astimezone(UTC)}
     for name in ("table_versions", "rows", "log_sha256", "control_totals"):
         stored[name] = sorted(stored[name].items())
+    reach("manifest.appending")
     write_rows(lake, table(MANIFEST), [stored], run_id)
+    reach("manifest.appended")
     write_head(lake, row)
+    reach("head.written")
     return row
 
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from ccare.runtime import deltalog, gate, storage
 from ccare.runtime.close import Close
+from ccare.runtime.failpoint import reach
 from ccare.runtime.lease import RunRecord, save_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
@@ -152,8 +153,10 @@ class Run:
         warnings: tuple[str, ...] = (),
     ) -> None:
         """Record a table's new version and say its summary line."""
+        reach(f"{name}.committed")
         self.record.versions[name] = version
         save_record(self.settings.lake, self.record)
+        reach(f"{name}.recorded")
         rows = metrics.get(
             "numTargetRowsInserted", metrics.get("numOutputRows", metrics.get("num_added_rows", 0))
         )
@@ -186,6 +189,7 @@ class Run:
         """A step is whole: a later process goes on after it."""
         self.record.steps_done.append(step)
         save_record(self.settings.lake, self.record)
+        reach(f"{step}.done")
         for df in self.shared.values():
             df.unpersist()
         self.shared.clear()

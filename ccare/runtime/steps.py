@@ -8,6 +8,7 @@ from ccare import __version__
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import control_totals
+from ccare.runtime.failpoint import reach
 from ccare.runtime.ingest import ingest
 from ccare.runtime.lease import clear_record
 from ccare.runtime.manifest import Published
@@ -72,8 +73,10 @@ def post(run: Run) -> None:
     lake, run_id = run.settings.lake, run.record.run_id
     if not run.record.staged:
         run.make_staged("ledger_transfers", lambda frames: stage(run, frames))
+        reach("staging.written")
         run.record.staged = True
         run.save()
+        reach("staging.recorded")
     for name in ("ledger_transfers", *LEDGER_CACHES):
         df = staged(run, table(name))
         if df is not None:

@@ -1,0 +1,232 @@
+"""A real lake on disk, closed day by day: what is published, what is refused, what a cut leaves behind."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccare.errors import InputMissing, IntegrityBroken, LeaseHeld, UsageError
+from ccare.runtime import deltalog, manifest
+from ccare.runtime.close_days import close_days
+from ccare.runtime.digest import lake_digest
+from ccare.runtime.lease import lease
+from ccare.runtime.settings import Settings
+from ccare.runtime.verify import verify_lake
+from tests.small_landing import FIRST, write_day
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+DAYS = [FIRST + timedelta(days=n) for n in range(3)]
+KEY = "a fixed key of more than thirty-two bytes"
+
+
+def settings_in(root: Path) -> Settings:
+    return Settings(
+        lake=root / "lake",
+        landing=root / "landing",
+        exports=root / "exports",
+        timezone="UTC",
+        pseudonym_key=KEY.encode(),
+        conf=ROOT / "conf" / "demo",
+        spark_master="local[2]",
+    )
+
+
+def close(settings: Settings, first: Any, last: Any | None = None, **options: Any) -> list[str]:
+    said: list[str] = []
+    close_days(settings, first, last or first, said=said.append, to_step="publish", **options)
+    return said
+
+
+@pytest.fixture(scope="module")
+def closed(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A lake with three days closed one by one; tests copy it before they break it."""
+    settings = settings_in(tmp_path_factory.mktemp("closed"))
+    write_day(settings.landing, DAYS[0], history=90)
+    close(settings, DAYS[0])
+    for day in DAYS[1:]:
+        write_day(settings.landing, day)
+        close(settings, day)
+    return settings
+
+
+@pytest.fixture
+def copy(closed: Settings, tmp_path: Path) -> Settings:
+    """A lake of the test's own, as closed."""
+    for name in ("lake", "landing"):
+        shutil.copytree(getattr(closed, name), tmp_path / name)
+    return settings_in(tmp_path)
+
+
+def test_the_lake_verifies_and_the_days_follow_each_other(closed: Settings) -> None:
+    verified = verify_lake(closed, lambda line: None)
+    assert verified.ok, [check for check in verified.checks if not check.ok]
+    rows = manifest.published(closed.lake)
+    assert [(row.business_date, row.kind, row.revision) for row in rows] == [(d, "close", 0) for d in DAYS]
+    totals = rows[-1].control_totals
+    taken = [totals[f"raw_files.rows_{fate}"] for fate in ("accepted", "duplicate", "rejected")]
+    assert sum(taken) == totals["raw_files.rows_read"] > 0
+    assert totals["ledger_transfers.amount"] > 0, "points were booked"
+    assert totals["ledger_balances.balance"] == 0
+
+
+def test_a_closed_day_posts_nothing_and_the_manifest_says_so(copy: Settings) -> None:
+    before = manifest.published(copy.lake)[-1]
+    said = close(copy, DAYS[1])
+    row = manifest.published(copy.lake)[-1]
+    assert (row.seq, row.kind, row.business_date, row.revision) == (before.seq + 1, "republish", DAYS[1], 1)
+    assert row.table_versions["ledger_transfers"] == before.table_versions["ledger_transfers"]
+    assert row.rows["score_merchants"] == before.rows["score_merchants"]
+    assert "0 transfers posted" in said[-1]
+    digests = [lake_digest(s)["tables"] for s in (copy, copy)]
+    assert digests[0]["score_merchants"] == lake_digest(copy)["tables"]["score_merchants"]
+    assert verify_lake(copy, lambda line: None).ok
+
+
+def test_scores_told_again_are_the_same(closed: Settings, copy: Settings) -> None:
+    close(copy, DAYS[2])
+    for name in ("metric_merchants", "score_drivers", "score_merchants"):
+        assert lake_digest(copy)["tables"][name] == lake_digest(closed)["tables"][name], name
+
+
+def test_a_range_equals_its_days(closed: Settings, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    shutil.copytree(closed.landing, settings.landing)
+    close(settings, DAYS[0], DAYS[-1])
+    assert lake_digest(settings) == lake_digest(closed)
+
+
+def test_steps_one_by_one_in_their_order(closed: Settings, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    shutil.copytree(closed.landing, settings.landing)
+    close(settings, DAYS[0])
+    with pytest.raises(UsageError, match="needs ingest"):
+        close_days(settings, DAYS[1], DAYS[1], said=print, from_step="state", to_step="state")
+    for step in ("ingest", "state", "metrics", "score", "post", "publish"):
+        close_days(settings, DAYS[1], DAYS[1], said=lambda line: None, from_step=step, to_step=step)
+    close(settings, DAYS[2])
+    assert lake_digest(settings)["digest"] == lake_digest(closed)["digest"]
+
+
+@pytest.mark.parametrize(
+    "table", ["core_payments", "raw_files", "state_users", "score_merchants", "ledger_transfers", "run_manifest"]
+)
+def test_a_log_cut_to_nothing_is_found_and_named(copy: Settings, table: str) -> None:
+    newest = deltalog.latest_version(copy.lake, table)
+    assert newest is not None
+    deltalog.commit_file(copy.lake, table, newest).write_bytes(b"")
+    verified = verify_lake(copy, lambda line: None)
+    assert table in {check.name for check in verified.checks if not check.ok}
+    with pytest.raises(IntegrityBroken, match=table):
+        close(copy, DAYS[-1] + timedelta(days=1))
+
+
+def test_a_lost_last_commit_is_found(copy: Settings) -> None:
+    newest = deltalog.latest_version(copy.lake, "state_users")
+    assert newest is not None
+    deltalog.commit_file(copy.lake, "state_users", newest).unlink()
+    with pytest.raises(IntegrityBroken, match="state_users"):
+        close(copy, DAYS[-1] + timedelta(days=1))
+
+
+def test_a_lake_of_a_newer_format_is_refused(copy: Settings) -> None:
+    head = json.loads(manifest.head_file(copy.lake).read_text())
+    manifest.head_file(copy.lake).write_text(json.dumps({**head, "lake_format": 99}))
+    with pytest.raises(IntegrityBroken, match="format 99"):
+        close(copy, DAYS[-1] + timedelta(days=1))
+
+
+def test_missing_deliveries_leave_everything_as_it_was(copy: Settings) -> None:
+    before = lake_digest(copy)
+    with pytest.raises(InputMissing, match="no folder dated"):
+        close(copy, DAYS[-1] + timedelta(days=1))
+    shutil.rmtree(copy.landing)
+    with pytest.raises(InputMissing, match="does not exist"):
+        close(copy, DAYS[-1] + timedelta(days=1))
+    assert lake_digest(copy) == before
+
+
+def test_an_empty_day_closes(copy: Settings) -> None:
+    day = DAYS[-1] + timedelta(days=1)
+    for stream in ("payments", "mini_program", "life_account"):
+        (copy.landing / stream / (day + timedelta(days=1)).isoformat()).mkdir(parents=True)
+    close(copy, day)
+    assert manifest.published(copy.lake)[-1].business_date == day
+    assert verify_lake(copy, lambda line: None).ok
+
+
+def test_one_writer_at_a_time(copy: Settings) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(copy.lake)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        assert holder.stdout and holder.stdout.readline().strip() == "held"
+        with pytest.raises(LeaseHeld, match=f"process {holder.pid}"):
+            close(copy, DAYS[-1])
+    finally:
+        holder.kill()
+        holder.wait()
+    with lease(copy.lake):
+        pass
+
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from ccare.runtime.lease import lease
+with lease(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+KILLS = [
+    "core_payments.committed",
+    "raw_files.recorded",
+    "state_users.committed",
+    "score_drivers.recorded",
+    "staging.recorded",
+    "ledger_transfers.committed",
+    "manifest.appending",
+    "manifest.appended",
+]
+
+
+def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings, tmp_path: Path) -> None:
+    """Each kill hits one run of the second day at another place; the process after it goes on where it stood."""
+    settings = settings_in(tmp_path)
+    shutil.copytree(closed.landing, settings.landing)
+    close(settings, DAYS[0])
+    for number, place in enumerate(KILLS):
+        killed = _run_process(settings, DAYS[1], place)
+        published = manifest.published(settings.lake)[-1].business_date
+        if place == "manifest.appended":
+            assert killed == -signal.SIGKILL and published == DAYS[1]
+        else:
+            assert killed == -signal.SIGKILL, f"{place} (kill {number}) was not reached"
+            assert published == DAYS[0], f"{place}: readers must see the day before"
+    close(settings, DAYS[2])
+    assert lake_digest(settings)["digest"] == lake_digest(closed)["digest"]
+    assert verify_lake(settings, lambda line: None).ok
+
+
+def _run_process(settings: Settings, day: Any, failpoint: str) -> int:
+    env = {
+        **os.environ,
+        "CCARE_LAKE": str(settings.lake),
+        "CCARE_LANDING": str(settings.landing),
+        "CCARE_EXPORTS": str(settings.exports),
+        "CCARE_CONF": str(settings.conf),
+        "CCARE_BUSINESS_TIMEZONE": settings.timezone,
+        "CCARE_PSEUDONYM_KEY": KEY,
+        "CCARE_FAILPOINT": failpoint,
+    }
+    command = [sys.executable, "-m", "ccare.cli", "run", "--day", str(day), "--to-step", "publish"]
+    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False).returncode
