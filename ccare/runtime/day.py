@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ccare.errors import IntegrityBroken, UsageError
+from ccare.errors import InputMissing, IntegrityBroken, UsageError
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
 from ccare.runtime import deltalog, manifest
@@ -94,6 +94,12 @@ def _new_record(lake: LakeState, day: date) -> RunRecord:
         raise UsageError(
             f"{day} is before the first day ever closed, {lake.first_day}.",
             remedy=f"Choose a day from {lake.first_day} on.",
+        )
+    if lake.last_closed and day > (due := lake.last_closed + timedelta(days=1)):
+        # Missing input rather than a wrong command: a scheduler that is early waits for the day before.
+        raise InputMissing(
+            f"{day} cannot be closed before {due}, which is open.",
+            remedy=f"Close the days between first: ccare run --day {day - timedelta(days=1)}.",
         )
     revision = sum(1 for row in lake.rows if row.business_date == day)
     return RunRecord(
