@@ -57,7 +57,7 @@ EXIT_RULES: dict[int, ExitRule] = {
         "Read which rule, which table and how many rows. Have the delivery corrected, then clear the task.",
     ),
     InputMissing.exit_code: ExitRule(
-        "Something is not there: a required delivery, the key, Java.",
+        "Something is not there: a required delivery, the close of the day before, the key, Java.",
         "ingest waits for the delivery by itself. To go on without a stream, mark the run failed and trigger "
         'the day with conf `{"day": "YYYY-MM-DD", "allow_missing": ["STREAM"]}`. Else see `ccare doctor`.',
         first_wait=timedelta(minutes=30),
