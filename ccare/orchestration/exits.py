@@ -54,7 +54,8 @@ EXIT_RULES: dict[int, ExitRule] = {
     ),
     GateRefused.exit_code: ExitRule(
         "A block expectation failed. Readers still see the day before.",
-        "Read which rule, which table and how many rows. Have the delivery corrected, then clear the task.",
+        "Read which rule, which table and how many rows. Have the delivered file or the rule corrected, "
+        "then clear the task.",
     ),
     InputMissing.exit_code: ExitRule(
         "Something is not there: a required delivery, the close of the day before, the key, Java.",
