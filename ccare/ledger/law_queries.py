@@ -237,7 +237,7 @@ _L12 = """
            or p.debt <> coalesce(k.debt, 0)
            or p.repayments <> coalesce(k.repayments, 0)
            or p.revision < coalesce(k.revision, 0)
-           or (p.revision = k.asked_revision and p.asked <> k.asked)
+           or (p.revision = k.asked_revision and p.asked is distinct from k.asked)
            or least(p.asked, p.granted, p.net, p.lapsed, p.forgiven, p.cut_by_pool, p.debt) < 0
     ) order by place, what limit 1
 """

@@ -1,0 +1,260 @@
+"""A small reference ledger in plain Python integers, written from the rules and not from the Spark code.
+
+One ``Ledger`` is told, close by close, what every key is entitled to (its net sales) and books what the rules
+say. It keeps transfers as (code, debit, credit, amount, business key, leg, revision, lot) tuples.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+
+@dataclass
+class Lot:
+    key: str
+    merchant: str
+    revision: int
+    effective: date
+    booked: date
+    matures: date
+    expires: date
+    amount: int
+    pending: int = 0
+    active: int = 0
+    expired: int = 0
+    taken: int = 0
+    redeemed: int = 0
+
+    @property
+    def order(self):
+        return (self.expires, self.effective, self.booked, self.key, self.revision)
+
+
+@dataclass
+class Position:
+    merchant: str
+    effective: date
+    multiplier: int
+    matures: date
+    expires: date
+    revision: int = 0
+    asked: int = 0
+    granted: int = 0
+    net: int = 0
+    lapsed: int = 0
+    forgiven: int = 0
+    cut: int = 0
+    debt: int = 0
+    repayments: int = 0
+
+
+@dataclass
+class Terms:
+    maturity: int = 15
+    expiry: int = 180
+    only_pending: bool = False
+
+
+@dataclass
+class Ledger:
+    terms: Terms
+    start: date
+    available: int = 0
+    lots: list[Lot] = field(default_factory=list)
+    positions: dict[str, Position] = field(default_factory=dict)
+    transfers: list[tuple] = field(default_factory=list)
+    funded: dict[str, int] = field(default_factory=dict)
+    asked_at: dict[tuple, int] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------ one close, in the fixed order
+    def close(self, day, net_sales, scores, fundings=()):
+        """net_sales: {(merchant, effective date): fen known so far}, for the keys that rows came in for."""
+        self.day = day
+        for approval, on, amount in fundings:
+            if on <= day and approval not in self.funded:
+                self.funded[approval] = amount
+                self.available += amount
+                self.post("fund", "world:funding", "pool:p:available", amount, f"funding|p|{approval}")
+        asked = self.entitlements(net_sales, scores)
+        self.falls(asked)
+        self.activate_and_pay()
+        self.expire()
+        self.earn(asked)
+
+    def post(self, code, debit, credit, amount, key, leg=1, revision=1, lot=None):
+        assert amount > 0
+        self.transfers.append((self.day, code, debit, credit, amount, key, leg, revision, lot))
+
+    def entitlements(self, net_sales, scores):
+        asked = {}
+        for (merchant, effective), net in net_sales.items():
+            if not self.start <= effective <= self.day:
+                continue
+            key = f"f|trade_net|{merchant}|{effective}"
+            booked = self.positions.get(key)
+            multiplier = booked.multiplier if booked else 500 + scores.get(merchant, 0)
+            asked[key] = (merchant, effective, multiplier, max(net, 0) * multiplier // 1_000_000)
+        return asked
+
+    # ------------------------------------------------------------------ falls
+    def falls(self, asked):
+        falling = []
+        for key, (_, effective, _, new) in asked.items():
+            p = self.positions.get(key)
+            if p and new < p.asked:
+                falling.append((effective, key, new))
+        falling.sort()
+        shortfalls = []
+        legs = {}
+        for _, key, new in falling:
+            p = self.positions[key]
+            keep = p.net * new // p.asked
+            take, p.net = p.net - keep, keep
+            p.asked = new
+            p.revision += 1
+            self.asked_at[key, p.revision] = new
+            own = sorted((lot for lot in self.lots if lot.key == key), key=lambda lot: lot.order)
+            lapse = min(take, sum(lot.expired for lot in own) - p.lapsed)
+            p.lapsed += lapse
+            take -= lapse
+            legs[key] = 0
+            for part in ("pending",) if self.terms.only_pending else ("pending", "active"):
+                for lot in own:
+                    take -= self.take(lot, part, take, key, p.revision, legs)
+            if self.terms.only_pending:
+                p.forgiven += take
+            elif take:
+                shortfalls.append((key, take))
+        for key, take in shortfalls:
+            p = self.positions[key]
+            others = [lot for lot in self.lots if lot.merchant == p.merchant and lot.active]
+            for lot in sorted(others, key=lambda lot: lot.order):
+                take -= self.take(lot, "active", take, key, p.revision, legs)
+            if take:
+                p.debt += take
+                debt = f"merchant:{p.merchant}:debt"
+                self.post("debt", debt, "pool:p:receivable", take, key, legs[key] + 1, p.revision)
+
+    def take(self, lot, part, wanted, key, revision, legs):
+        taken = min(getattr(lot, part), wanted)
+        if taken:
+            setattr(lot, part, getattr(lot, part) - taken)
+            lot.taken += taken
+            self.available += taken
+            legs[key] += 1
+            debit = f"merchant:{lot.merchant}:{part}"
+            self.post("fall", debit, "pool:p:available", taken, key, legs[key], revision, self.name(lot))
+        return taken
+
+    # ------------------------------------------------------------------ spending, between closes
+    def redeem(self, merchant, amount):
+        """Spends active points, soonest expiring first; returns [(lot name, units)]."""
+        spent = []
+        for lot in sorted((lot for lot in self.lots if lot.merchant == merchant), key=lambda lot: lot.order):
+            units = min(lot.active, amount)
+            if units:
+                lot.active, lot.redeemed, amount = lot.active - units, lot.redeemed + units, amount - units
+                spent.append((self.name(lot), units))
+        return spent
+
+    # ------------------------------------------------------------------ time
+    def activate_and_pay(self):
+        fresh = defaultdict(list)
+        for lot in sorted(self.lots, key=lambda lot: lot.order):
+            if lot.pending and lot.matures <= self.day:
+                m = f"merchant:{lot.merchant}"
+                self.post(
+                    "activate",
+                    f"{m}:pending",
+                    f"{m}:active",
+                    lot.pending,
+                    lot.key,
+                    1,
+                    lot.revision,
+                    self.name(lot),
+                )
+                lot.active, lot.pending = lot.active + lot.pending, 0
+                fresh[lot.merchant].append(lot)
+        for merchant, lots in fresh.items():
+            owing = [
+                (p.effective, key) for key, p in self.positions.items() if p.merchant == merchant and p.debt
+            ]
+            for _, key in sorted(owing):
+                p = self.positions[key]
+                for lot in lots:
+                    paid = min(lot.active, p.debt)
+                    if not paid:
+                        continue
+                    lot.active -= paid
+                    lot.taken += paid
+                    p.debt -= paid
+                    self.available += paid
+                    m, leg = f"merchant:{merchant}", p.repayments
+                    self.post(
+                        "repay",
+                        f"{m}:active",
+                        "pool:p:available",
+                        paid,
+                        key,
+                        leg + 1,
+                        p.revision,
+                        self.name(lot),
+                    )
+                    self.post("repay", "pool:p:receivable", f"{m}:debt", paid, key, leg + 2, p.revision)
+                    p.repayments += 2
+
+    def expire(self):
+        for lot in self.lots:
+            if lot.active and self.day > lot.expires:
+                debit = f"merchant:{lot.merchant}:active"
+                self.post(
+                    "expire", debit, "sink:expired", lot.active, lot.key, 1, lot.revision, self.name(lot)
+                )
+                lot.expired, lot.active = lot.expired + lot.active, 0
+
+    # ------------------------------------------------------------------ earning
+    def earn(self, asked):
+        demand = []
+        for key, (merchant, effective, multiplier, new) in asked.items():
+            matures = effective + timedelta(days=self.terms.maturity)
+            expires = matures + timedelta(days=self.terms.expiry)
+            old = self.positions[key].asked if key in self.positions else 0
+            if new > old and self.day <= expires:
+                if key not in self.positions:
+                    self.positions[key] = Position(merchant, effective, multiplier, matures, expires)
+                self.positions[key].asked = new
+                self.positions[key].revision += 1
+                self.asked_at[key, self.positions[key].revision] = new
+                demand.append((merchant, key, new - old))
+        grants = largest_remainder(demand, self.available)
+        for merchant, key, extra in demand:
+            p, granted = self.positions[key], grants[key]
+            p.granted += granted
+            p.net += granted
+            p.cut += extra - granted
+            if granted:
+                self.available -= granted
+                lot = Lot(
+                    key, merchant, p.revision, p.effective, self.day, p.matures, p.expires, granted, granted
+                )
+                self.lots.append(lot)
+                self.post(
+                    "earn", "pool:p:available", f"merchant:{merchant}:pending", granted, key, 1, p.revision,
+                    self.name(lot),
+                )  # fmt: skip
+
+    @staticmethod
+    def name(lot):
+        return (lot.key, lot.revision)
+
+
+def largest_remainder(demand, available):
+    """{key: granted} for [(merchant, key, extra)]: whole where there is enough, else in proportion."""
+    total = sum(extra for _, _, extra in demand)
+    if total <= available:
+        return {key: extra for _, key, extra in demand}
+    granted = {key: extra * available // total for _, key, extra in demand}
+    order = sorted(demand, key=lambda d: (-(d[2] * available % total), d[0], d[1]))
+    for _, key, _ in order[: available - sum(granted.values())]:
+        granted[key] += 1
+    return granted

@@ -1,0 +1,16 @@
+"""The ledger's hand-checkable cases under tests/cases/ledger_transfers."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from case_runner import cases, run_case
+
+CASES = cases("ledger_transfers")
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_case(books_spark, case):
+    run_case(books_spark, case)

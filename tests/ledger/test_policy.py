@@ -1,0 +1,113 @@
+"""The ledger's policy files: dated, complete, and refused with every mistake named."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ccare.errors import UsageError
+from ccare.ledger.policy import load_ledger
+from ccare.runtime.settings import default_conf
+
+CONF = default_conf()
+PARTED = "\n[[programmes]]\n"
+GOOD = (CONF / "programmes.toml").read_text(encoding="utf-8")
+
+
+def conf_with(folder: Path, programmes: str = GOOD, funding: str | None = None) -> Path:
+    (folder / "programmes.toml").write_text(programmes, encoding="utf-8")
+    if funding is not None:
+        (folder / "funding.toml").write_text(funding, encoding="utf-8")
+    return folder
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        load_ledger(folder)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_default_terms_are_those_of_the_rules():
+    policy = load_ledger(CONF).for_day(date(2026, 1, 1))
+    (programme,) = policy.programmes
+    assert (programme.name, programme.maturity_days, programme.expiry_days) == ("fanxing", 15, 180)
+    assert programme.needs_mini_program and programme.on_fall == "within_balance"
+    assert policy.late_window_days == 30
+    assert [(rule.name, rule.points, rule.per_fen) for rule in programme.rules] == [("trade_net", 1, 1_000)]
+
+
+def test_demo_policy_says_what_it_shortens_and_waives():
+    policy = load_ledger(CONF / "demo").for_day(date(2017, 12, 24))
+    (programme,) = policy.programmes
+    assert policy.go_live == date(2017, 12, 24)
+    assert (programme.maturity_days, programme.expiry_days) == (3, 3)
+    assert programme.eligibility == "mini_program" and not programme.needs_mini_program
+    said = " ".join(policy.notes).lower()
+    assert "3 days" in said and "waives" in said and "mini-program" in said
+
+
+def test_a_missing_file_comes_from_the_product(tmp_path):
+    folder = conf_with(tmp_path, GOOD.replace("maturity_days = 15", "maturity_days = 7"))
+    policies = load_ledger(folder)
+    assert policies.for_day(date(2026, 1, 1)).programmes[0].maturity_days == 7
+    assert policies.funding_file == load_ledger(CONF).funding_file
+
+
+def test_fundings_and_versions_count_from_their_date(tmp_path):
+    later = GOOD.replace("from = 2015-01-01", "from = 2026-03-01")
+    funding = '[[fundings]]\npool = "fanxing"\namount = 5\ndate = 2026-03-02\napproval = "A-1"\n'
+    policies = load_ledger(conf_with(tmp_path, later, funding))
+    assert policies.for_day(date(2026, 2, 28)).programmes == ()
+    assert policies.for_day(date(2026, 3, 1)).fundings == ()
+    assert [f.business_key for f in policies.for_day(date(2026, 3, 2)).fundings] == ["funding|fanxing|A-1"]
+
+
+def test_version_follows_the_programmes_not_the_fundings(tmp_path):
+    first = load_ledger(conf_with(tmp_path)).version
+    funding = '[[fundings]]\npool = "fanxing"\namount = 5\ndate = 2026-03-02\napproval = "A-1"\n'
+    assert load_ledger(conf_with(tmp_path, GOOD, funding)).version == first
+    assert load_ledger(conf_with(tmp_path, GOOD.replace("points = 1", "points = 2"))).version != first
+
+
+def test_every_mistake_is_named_at_once(tmp_path):
+    wrong = GOOD.replace("late_window_days = 30", "late_window_days = -1\nlate_windw = 3")
+    wrong = wrong.replace('name = "trade_net"', 'name = "trade_nett"')
+    funding = '[[fundings]]\npool = "fanxing"\namount = -5\ndate = 2026-03-02\napproval = "A 1"\n'
+    said = refusal(conf_with(tmp_path, wrong, funding))
+    for part in ("5 mistake(s)", "late_window_days", "late_windw", "trade_net", "amount", "approval"):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("from = 2015-01-01", "from = 2015-01-01\nto = 2014-01-01"), "before it starts"),
+        (('pool = "fanxing"', 'pool = "other"'), "pool other is not declared"),
+        (('programme = "fanxing"', 'programme = "luoma"'), "grants POINT to luoma"),
+        (('eligibility = "mini_program"', 'eligibility = "mini_program"\neligibility_waived = true'), "note"),
+        (('on_fall = "within_balance"', 'on_fall = "debt"'), "on_fall"),
+        (("go_live = 2015-01-01", 'go_live = "2015-01-01"'), "go_live"),
+    ],
+)
+def test_a_policy_that_cannot_be_meant_is_refused(tmp_path, change, named):
+    assert named in refusal(conf_with(tmp_path, GOOD.replace(*change)))
+
+
+def test_overlapping_versions_are_refused(tmp_path):
+    head, programme = GOOD.split(PARTED)
+    again = programme.replace("from = 2015-01-01", "from = 2026-01-01")
+    said = refusal(conf_with(tmp_path, PARTED.join((head, programme, again))))
+    assert "from 2015-01-01 and from 2026-01-01 overlap" in said
+    closed = programme.replace("from = 2015-01-01", "from = 2015-01-01\nto = 2025-12-31")
+    load_ledger(conf_with(tmp_path, PARTED.join((head, closed, again))))
+
+
+def test_an_approval_is_used_once_and_for_a_known_pool(tmp_path):
+    one = '[[fundings]]\npool = "fanxing"\namount = 5\ndate = 2026-03-02\napproval = "A-1"\n'
+    said = refusal(conf_with(tmp_path, GOOD, one + one + one.replace("fanxing", "none").replace("A-1", "B")))
+    assert "approval A-1 is used twice" in said and "B funds none" in said
+
+
+def test_broken_toml_is_one_sentence(tmp_path):
+    assert "programmes.toml is not TOML" in refusal(conf_with(tmp_path, "version = "))
