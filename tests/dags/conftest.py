@@ -63,7 +63,7 @@ class Airflow:
     home: Path
     environment: dict[str, str]
 
-    def run(self, *arguments: str, seconds: float = 900, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = 1800, **more: str) -> subprocess.CompletedProcess[str]:
         """``airflow …`` with ``more`` environment; output and errors in one text."""
         return subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
