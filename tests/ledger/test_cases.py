@@ -1,12 +1,8 @@
 """The ledger's hand-checkable cases under tests/cases/ledger_transfers."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from case_runner import cases, run_case
+from tests.case_runner import cases, run_case
 
 CASES = cases("ledger_transfers")
 
