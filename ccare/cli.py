@@ -74,7 +74,8 @@ def _latest(settings: Settings) -> Any:
     row = manifest.latest(settings.lake)
     if row is None:
         raise InputMissing(
-            f"Nothing is published in {settings.lake}.", remedy="Run `ccare demo`, or `ccare run --day D` first."
+            f"Nothing is published in {settings.lake}.",
+            remedy="Run `ccare demo`, or `ccare run --day D` first.",
         )
     manifest.check_tables(settings.lake, row)
     return row
@@ -162,7 +163,9 @@ for _name, _text in {
 
 @app.command()
 def export(
-    merchant: Annotated[list[str] | None, typer.Option("--merchant", help="Write this merchant's card.")] = None,
+    merchant: Annotated[
+        list[str] | None, typer.Option("--merchant", help="Write this merchant's card.")
+    ] = None,
     day: Day = None,
     as_json: Json = False,
 ) -> None:
@@ -186,7 +189,9 @@ def export(
 
 @app.command()
 def verify(
-    report: Annotated[Path | None, typer.Option("--report", help="Write a machine-readable report here.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a machine-readable report here.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check every table, the manifest and the ledger's laws from genesis; the first broken one is named."""
@@ -223,8 +228,21 @@ def status(day: Day = None, as_json: Json = False) -> None:
     if as_json:
         _print_json(result)
         return
-    names = ["day", "published", "revision", "delivered", "read", "accepted", "duplicate", "rejected", "scored"]
-    _show(names + ["posted", "open"], [[r.get(n, "") for n in [*names, "posted", "open"]] for r in result["days"]])
+    names = [
+        "day",
+        "published",
+        "revision",
+        "delivered",
+        "read",
+        "accepted",
+        "duplicate",
+        "rejected",
+        "scored",
+    ]
+    _show(
+        names + ["posted", "open"],
+        [[r.get(n, "") for n in [*names, "posted", "open"]] for r in result["days"]],
+    )
 
 
 @app.command()
@@ -249,7 +267,9 @@ def sql(
     name: Annotated[str | None, typer.Argument(help="A named query.")] = None,
     query: Annotated[str | None, typer.Option("-c", help="A query.")] = None,
     file: Annotated[Path | None, typer.Option("-f", help="A file with a query.")] = None,
-    param: Annotated[list[str] | None, typer.Option("--param", help="name=value, bound to the query.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="name=value, bound to the query.")
+    ] = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print as CSV.")] = False,
 ) -> None:
@@ -300,8 +320,6 @@ def _show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         shown.add_row(*("" if v is None else str(v) for v in row))
     console.print(shown)
-
-
 
 
 if __name__ == "__main__":

@@ -62,7 +62,9 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
         write_complete_journey(settings.landing, go_live=GO_LIVE, last_day=LAST_DAY, simulated=not real_only)
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
-        close_days(settings, GO_LIVE - timedelta(days=1), GO_LIVE - timedelta(days=1), said=said, to_step="publish")
+        close_days(
+            settings, GO_LIVE - timedelta(days=1), GO_LIVE - timedelta(days=1), said=said, to_step="publish"
+        )
     for n in range((LAST_DAY - GO_LIVE).days + 1):
         day = GO_LIVE + timedelta(days=n)
         with clock(f"close {day}"):
@@ -128,7 +130,9 @@ def _closing(result: DemoResult, settings: Settings, said: Callable[[str], None]
     said(f"exports: {settings.exports}")
     said(f"score card: {result.card}")
     said(f"catalogue: {settings.exports / 'ccare.duckdb'}")
-    said(f"try: CCARE_LAKE={settings.lake} CCARE_EXPORTS={settings.exports} .venv/bin/ccare sql growth_accounting")
+    said(
+        f"try: CCARE_LAKE={settings.lake} CCARE_EXPORTS={settings.exports} .venv/bin/ccare sql growth_accounting"
+    )
     said(f"took {sum(result.seconds.values()):.0f} s")
 
 

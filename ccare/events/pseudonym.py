@@ -6,6 +6,7 @@ event log and UI page.
 
 import hashlib
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -17,9 +18,8 @@ _BLOCK = 64
 def pads(spark: SparkSession, key: bytes) -> DataFrame:
     """One row: the inner and outer pad of ``key`` as binary columns ``_inner`` and ``_outer``."""
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
-    inner = bytearray(b ^ 0x36 for b in block)
-    outer = bytearray(b ^ 0x5C for b in block)
-    return spark.createDataFrame([(inner, outer)], "_inner binary, _outer binary")
+    row = {"_inner": [bytes(b ^ 0x36 for b in block)], "_outer": [bytes(b ^ 0x5C for b in block)]}
+    return spark.createDataFrame(pa.table(row, schema=pa.schema([(name, pa.binary()) for name in row])))
 
 
 def token(user_id: Column) -> Column:

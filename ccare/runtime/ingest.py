@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -119,11 +120,15 @@ def _lines(run: Run, files: list[Delivery]) -> DataFrame:
     row_in_split = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1))
     lines = text.select("value", uri.alias("_uri"), F.when(block == 0, row_in_split + 1).alias("position"))
     known = spark.createDataFrame(
-        [
-            (d.file(landing).as_uri().removeprefix("file://"), d.path, d.sha256, d.delivery_date, d.taken_on)
-            for d in files
-        ],
-        "_uri string, path string, file_sha256 string, delivery_date date, taken_on date",
+        pa.table(
+            {
+                "_uri": [d.file(landing).as_uri().removeprefix("file://") for d in files],
+                "path": [d.path for d in files],
+                "file_sha256": [d.sha256 for d in files],
+                "delivery_date": [d.delivery_date for d in files],
+                "taken_on": [d.taken_on for d in files],
+            }
+        )
     )
     joined = lines.join(F.broadcast(known), "_uri", "left").drop("_uri")
     return joined.crossJoin(F.broadcast(pads(spark, run.settings.require_key())))

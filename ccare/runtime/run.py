@@ -70,6 +70,8 @@ class Run:
 
     def read(self, name: str) -> DataFrame:
         """A table as pinned for this run, or a frame that lives in the run only."""
+        if name not in self.shared and REGISTRY[name].write is WriteStyle.TRANSIENT:
+            self.shared[name] = self.build(name)[name].persist()
         if name in self.shared:
             return self.shared[name]
         return storage.read(self.spark, self.settings.lake, REGISTRY[name], self.version(name))

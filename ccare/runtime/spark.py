@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ccare.events.parse import LINE_MAX_BYTES
+from ccare.runtime.rowstore import arrow_schema
 from ccare.runtime.settings import Settings
 from ccare.setup.appcds import appcds_options
 from ccare.setup.jars import delta_jars
@@ -111,10 +113,11 @@ def schema(table: Table) -> T.StructType:
 
 
 def frame(spark: SparkSession, table: Table, rows: Iterable[Mapping[str, Any]] = ()) -> DataFrame:
-    """A typed frame of ``rows`` (missing columns are null)."""
+    """A typed frame of ``rows`` (missing columns are null), handed over by Arrow: no Python worker starts."""
     loose = T.StructType([T.StructField(c.name, _SIMPLE[c.type], True) for c in table.columns])
-    data = [tuple(row.get(name) for name in table.column_names) for row in rows]
-    return spark.createDataFrame(data, loose)
+    fields = [pa.field(field.name, field.type) for field in arrow_schema(table)]
+    data = [{name: row.get(name) for name in table.column_names} for row in rows]
+    return spark.createDataFrame(pa.Table.from_pylist(data, schema=pa.schema(fields)), loose)
 
 
 def conform(df: DataFrame, table: Table) -> DataFrame:
