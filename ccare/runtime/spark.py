@@ -99,7 +99,7 @@ def _java_options(local: bool) -> list[str]:
     options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", f"-Dlog4j2.configurationFile={log4j}"]
     if local:
         options += appcds_options()
-    return options
+    return [*options, *os.environ.get("CCARE_JAVA_OPTIONS", "").split()]
 
 
 def schema(table: Table) -> T.StructType:
