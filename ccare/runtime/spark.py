@@ -98,7 +98,8 @@ def _java_options(local: bool) -> list[str]:
     log4j = Path(__file__).with_name("log4j2.properties").as_uri()
     options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", f"-Dlog4j2.configurationFile={log4j}"]
     if local:
-        options += appcds_options()
+        # A day's plans are many and short: the second compiler would take half the processor and never pay back.
+        options += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m", *appcds_options()]
     return [*options, *os.environ.get("CCARE_JAVA_OPTIONS", "").split()]
 
 

@@ -86,8 +86,6 @@ def test_a_closed_day_posts_nothing_and_the_manifest_says_so(copy: Settings) -> 
     assert row.table_versions["ledger_transfers"] == before.table_versions["ledger_transfers"]
     assert row.rows["score_merchants"] == before.rows["score_merchants"]
     assert "0 transfers posted" in said[-1]
-    digests = [lake_digest(s)["tables"] for s in (copy, copy)]
-    assert digests[0]["score_merchants"] == lake_digest(copy)["tables"]["score_merchants"]
     assert verify_lake(copy, lambda line: None).ok
 
 
@@ -97,22 +95,14 @@ def test_scores_told_again_are_the_same(closed: Settings, copy: Settings) -> Non
         assert lake_digest(copy)["tables"][name] == lake_digest(closed)["tables"][name], name
 
 
-def test_a_range_equals_its_days(closed: Settings, tmp_path: Path) -> None:
+def test_steps_one_by_one_and_a_range_equal_whole_days(closed: Settings, tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     shutil.copytree(closed.landing, settings.landing)
-    close(settings, DAYS[0], DAYS[-1])
-    assert lake_digest(settings) == lake_digest(closed)
-
-
-def test_steps_one_by_one_in_their_order(closed: Settings, tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    shutil.copytree(closed.landing, settings.landing)
-    close(settings, DAYS[0])
     with pytest.raises(UsageError, match="needs ingest"):
-        close_days(settings, DAYS[1], DAYS[1], said=print, from_step="state", to_step="state")
+        close_days(settings, DAYS[0], DAYS[0], said=print, from_step="state", to_step="state")
     for step in ("ingest", "state", "metrics", "score", "post", "publish"):
-        close_days(settings, DAYS[1], DAYS[1], said=lambda line: None, from_step=step, to_step=step)
-    close(settings, DAYS[2])
+        close_days(settings, DAYS[0], DAYS[0], said=lambda line: None, from_step=step, to_step=step)
+    close(settings, DAYS[1], DAYS[2])
     assert lake_digest(settings)["digest"] == lake_digest(closed)["digest"]
 
 
@@ -187,16 +177,7 @@ with lease(Path(sys.argv[1])):
     time.sleep(60)
 """
 
-KILLS = [
-    "core_payments.committed",
-    "raw_files.recorded",
-    "state_users.committed",
-    "score_drivers.recorded",
-    "staging.recorded",
-    "ledger_transfers.committed",
-    "manifest.appending",
-    "manifest.appended",
-]
+KILLS = ["core_payments.committed", "state_users.committed", "ledger_transfers.committed", "manifest.appended"]
 
 
 def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings, tmp_path: Path) -> None:
