@@ -103,7 +103,12 @@ def _java_options(local: bool) -> list[str]:
     options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", f"-Dlog4j2.configurationFile={log4j}"]
     if local:
         # A day's plans are many and short: the second compiler would take half the processor and never pay back.
-        options += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m", *appcds_options()]
+        options += [
+            "-XX:TieredStopAtLevel=1",
+            "-XX:ReservedCodeCacheSize=256m",
+            "-XX:-DontCompileHugeMethods",
+            *appcds_options(),
+        ]
     return [*options, *os.environ.get("CCARE_JAVA_OPTIONS", "").split()]
 
 
