@@ -15,7 +15,12 @@ def write_day(landing: Path, day: date, *, history: int = 0, seed: int = 7) -> N
     draw = random.Random(f"{seed}|{day}")
     days = [day - timedelta(days=n) for n in range(history, -1, -1)]
     delivered = day + timedelta(days=1)
-    lines: dict[str, list[dict[str, Any]]] = {"payments": [], "mini_program": [], "life_account": [], "vouchers": []}
+    lines: dict[str, list[dict[str, Any]]] = {
+        "payments": [],
+        "mini_program": [],
+        "life_account": [],
+        "vouchers": [],
+    }
     for d in days:
         for number in range(120):
             _visit(lines, draw, d, number)
@@ -48,9 +53,16 @@ def _visit(lines: dict[str, list[dict[str, Any]]], draw: random.Random, day: dat
     lines["mini_program"].append({"event_id": f"v{tag}", "event_type": "launch", "scene": "1005", **common})
     if number % 2 == 0:
         paid = {"event_id": f"p{tag}", "event_type": "paid", "trade_no": f"t{tag}", "fee_fen": 3, **common}
-        lines["payments"].append({**paid, "amount_fen": draw.randrange(100, 90_000), "merchant_discount_fen": 5})
+        lines["payments"].append(
+            {**paid, "amount_fen": draw.randrange(100, 90_000), "merchant_discount_fen": 5}
+        )
     if number % 10 == 0:
-        back = {"event_id": f"r{tag}", "event_type": "refunded", "trade_no": f"t{tag}", "refund_no": f"r{tag}"}
+        back = {
+            "event_id": f"r{tag}",
+            "event_type": "refunded",
+            "trade_no": f"t{tag}",
+            "refund_no": f"r{tag}",
+        }
         lines["payments"].append({**common, **back, "amount_fen": 60})
     if number % 5 == 0:
         lines["life_account"].append({"event_id": f"l{tag}", "event_type": "follow", **common})

@@ -107,7 +107,8 @@ def test_steps_one_by_one_and_a_range_equal_whole_days(closed: Settings, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "table", ["core_payments", "raw_files", "state_users", "score_merchants", "ledger_transfers", "run_manifest"]
+    "table",
+    ["core_payments", "raw_files", "state_users", "score_merchants", "ledger_transfers", "run_manifest"],
 )
 def test_a_log_cut_to_nothing_is_found_and_named(copy: Settings, table: str) -> None:
     newest = deltalog.latest_version(copy.lake, table)
@@ -177,7 +178,12 @@ with lease(Path(sys.argv[1])):
     time.sleep(60)
 """
 
-KILLS = ["core_payments.committed", "state_users.committed", "ledger_transfers.committed", "manifest.appended"]
+KILLS = [
+    "core_payments.committed",
+    "state_users.committed",
+    "ledger_transfers.committed",
+    "manifest.appended",
+]
 
 
 def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings, tmp_path: Path) -> None:
