@@ -51,7 +51,7 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     from ccare.exports.card import export_card
     from ccare.exports.summary import demo_summary, render_text, write_html
     from ccare.runtime import manifest
-    from ccare.runtime.close_days import close_days, export_all
+    from ccare.runtime.close_days import export_all
     from ccare.sources.complete_journey import write_complete_journey
 
     settings = demo_settings(folder)
@@ -62,9 +62,7 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
         write_complete_journey(settings.landing, go_live=GO_LIVE, last_day=LAST_DAY, simulated=not real_only)
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
-        close_days(
-            settings, GO_LIVE - timedelta(days=1), GO_LIVE - timedelta(days=1), said=said, to_step="publish"
-        )
+        _close(settings, GO_LIVE - timedelta(days=1), said)
     for n in range((LAST_DAY - GO_LIVE).days + 1):
         day = GO_LIVE + timedelta(days=n)
         with clock(f"close {day}"):
