@@ -6,7 +6,8 @@ policy to replace), ``touched`` (business dates that state_changes hold; default
 ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
-- A word of bits may be written as the list of its set bits.
+- A word of bits may be written as the list of its set bits; an array of numbers as {ramp: [first, last]} (101
+  evenly spaced) or {runs: [[count, value], …]}.
 - Columns left out of an input row are null. Expected rows name their key and only the columns that matter.
   Rows under ``expected`` are all the rows; those under ``expected_among`` need only be among them.
 """
@@ -148,6 +149,11 @@ def _value(value: Any, column: Column, day: date) -> Any:
     if column.type == "bigint" and isinstance(value, list):
         word = sum(1 << bit for bit in set(value))
         return word - (1 << 64) if word >= 1 << 63 else word
+    if column.type == "array<double>" and isinstance(value, Mapping):
+        if "ramp" in value:
+            first, last = value["ramp"]
+            return [first + (last - first) * i / 100 for i in range(101)]
+        return [float(x) for count, x in value["runs"] for _ in range(count)]
     if column.type == "double" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value

@@ -49,7 +49,9 @@ def _totals(inputs: Mapping[str, DataFrame], as_of: AsOf) -> DataFrame:
 
 
 def _added(rows: DataFrame, sums: Mapping[str, Column]) -> DataFrame:
-    return rows.select("merchant_id", *(column.cast("long").alias(name) for name, column in sums.items()))
+    """Each source is summed by itself: its rows are many, the merchants few."""
+    cells = rows.select("merchant_id", *(column.cast("long").alias(name) for name, column in sums.items()))
+    return cells.groupBy("merchant_id").agg(*(F.sum(name).alias(name) for name in sums))
 
 
 def _user_part(users: DataFrame, staff: DataFrame, as_of: AsOf) -> DataFrame:

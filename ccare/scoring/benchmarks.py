@@ -2,17 +2,18 @@
 
 from datetime import date, timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ccare.metrics.definitions import METRIC_BY_ID, SCORED_METRICS
-from ccare.scoring.observations import by_metric, is_one_of, observations
+from ccare.metrics.definitions import SCORED_METRICS
+from ccare.scoring.observations import observations
 from ccare.scoring.peers import ANY_INDUSTRY, LEVELS, TIERS, group_name, tier_cuts, tier_of
 from ccare.scoring.percentile import quantiles
 from ccare.scoring.policy import ScoringPolicy
 from ccare.scoring.shrinkage import moment_strength, moment_sums, shrunk, transformed
 
 MONTHLY, BOOTSTRAP = "monthly", "bootstrap"
+_POOL = ("level", "key", "metric_id")
 
 
 def month_of(day: date) -> str:
@@ -89,54 +90,41 @@ def _pools(peers: DataFrame, policy: ScoringPolicy) -> DataFrame:
     level = F.explode(
         F.array(*(F.struct(F.lit(n).alias("level"), key.alias("key")) for n, key in keys.items()))
     ).alias("at")
-    n, is_count = F.col("n"), F.col("n").isNull()
-    summed = (
-        long.select("metric_id", "value", "numerator", "denominator", "n", level)
-        .groupBy("at.level", "at.key", "metric_id")
-        .agg(
-            F.collect_list(F.when(is_count | (n > 0), F.struct("n", "value"))).alias("known"),
-            F.sum("numerator").alias("numerators"),
-            F.sum("denominator").alias("denominators"),
-            *(column.alias(name) for name, column in moment_sums(n, F.col("numerator")).items()),
-        )
+    long = long.select("*", level).select("*", "at.level", "at.key")
+    priors = _priors(long, policy)
+    mean, strength = F.col("prior_mean"), F.col("prior_strength")
+    value = shrunk(F.col("n"), F.col("value"), mean, strength)
+    known = long.where(F.col("n").isNull() | (F.col("n") > 0)).join(F.broadcast(priors), list(_POOL))
+    placed = known.select(*_POOL, transformed(value, F.col("scoring")).alias("x"))
+    pool = F.struct("quantiles", "prior_mean", "prior_strength", "peers")
+    joined = priors.join(quantiles(placed, _POOL, "x"), list(_POOL), "left")
+    return joined.select(*_POOL, "dimension", pool.alias("pool"))
+
+
+def _priors(long: DataFrame, policy: ScoringPolicy) -> DataFrame:
+    """For each pool the peers with data, the peers' mean m and the strength k; m and k are null for counts."""
+    n = F.col("n")
+    sums = long.groupBy(*_POOL).agg(
+        *(F.max(name).alias(name) for name in ("dimension", "fixed_k")),
+        F.count(F.when(n.isNull() | (n > 0), 1)).alias("peers"),
+        F.sum("numerator").alias("numerators"),
+        F.sum("denominator").alias("denominators"),
+        *(column.alias(name) for name, column in moment_sums(n, F.col("numerator")).items()),
     )
-    return _with_quantiles(_with_prior(summed, policy))
-
-
-def _with_prior(summed: DataFrame, policy: ScoringPolicy) -> DataFrame:
-    """The peers' mean m and the strength k; both null for counts."""
-    ratios = [metric for metric in SCORED_METRICS if metric.is_ratio]
-    fixed = {m.id: F.lit(float(m.fixed_k)) for m in ratios if m.fixed_k is not None}
-    strength = F.when(is_one_of(ratios), by_metric(ratios, fixed, moment_strength(policy)))
-    mean = F.when(
-        is_one_of(ratios) & (F.col("denominators") != 0), F.col("numerators") / F.col("denominators")
+    ratio = F.col("denominators").isNotNull()
+    mean = F.try_divide(F.col("numerators"), F.col("denominators"))
+    strength = F.coalesce("fixed_k", moment_strength(policy))
+    return sums.select(
+        *_POOL,
+        "dimension",
+        "peers",
+        mean.alias("prior_mean"),
+        F.when(ratio, strength).alias("prior_strength"),
     )
-    return summed.select(
-        "level", "key", "metric_id", "known", mean.alias("prior_mean"), strength.alias("prior_strength")
-    )
-
-
-def _with_quantiles(pools: DataFrame) -> DataFrame:
-    """Each peer's shrunk value on the scored scale, then the quantiles of them."""
-
-    def place(cell: Column) -> Column:
-        x = shrunk(cell["n"], cell["value"], F.col("prior_mean"), F.col("prior_strength"))
-        scales = {metric.id: transformed(x, metric.scoring) for metric in SCORED_METRICS}
-        return by_metric(SCORED_METRICS, scales, x)
-
-    scored = pools.withColumn("scored", F.transform("known", place))
-    pool = F.struct(
-        quantiles(F.col("scored")).alias("quantiles"),
-        "prior_mean",
-        "prior_strength",
-        F.size("known").cast("long").alias("peers"),
-    )
-    return scored.select("level", "key", "metric_id", pool.alias("pool"))
 
 
 def _chosen_pools(groups: DataFrame, pools: DataFrame, policy: ScoringPolicy) -> DataFrame:
     """For each group and metric the nearest pool with enough peers, else everyone."""
-    scale = [metric for metric in SCORED_METRICS if METRIC_BY_ID[metric.id].dimension == "scale"]
     keys = zip(LEVELS, ("peer_group", "industry", None), strict=True)
     candidates = F.explode(
         F.array(
@@ -155,7 +143,7 @@ def _chosen_pools(groups: DataFrame, pools: DataFrame, policy: ScoringPolicy) ->
     allowed = (level == everyone) | (
         (F.col("industry") != ANY_INDUSTRY)
         & (F.col("pool.peers") >= policy.min_peers)
-        & ((level == industry) | ~is_one_of(scale))
+        & ((level == industry) | (F.col("dimension") != "scale"))
     )
     joined = groups.select("*", candidates).select("*", "candidate.*").drop("candidate")
     fitting = joined.join(pools, ["level", "key"]).where(allowed)

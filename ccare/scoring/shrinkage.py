@@ -59,19 +59,13 @@ def shrunk(n: Column, value: Column, mean: Column, strength: Column) -> Column:
     return F.when(n.isNull(), value).when(n > 0, pulled).otherwise(mean)
 
 
-def transformed(x: Column, scoring: str) -> Column:
+def transformed(x: Column, scoring: Column) -> Column:
     """The value on the scale where percentiles are taken: log1p, signed_log1p or identity."""
-    if scoring == "log1p":
-        return F.log1p(x)
-    if scoring == "signed_log1p":
-        return F.signum(x) * F.log1p(F.abs(x))
-    return x
+    size = F.log1p(F.abs(x))
+    return F.when(scoring == "log1p", size).when(scoring == "signed_log1p", F.signum(x) * size).otherwise(x)
 
 
-def restored(x: Column, scoring: str) -> Column:
+def restored(x: Column, scoring: Column) -> Column:
     """The inverse of ``transformed``: back in the metric's own unit."""
-    if scoring == "log1p":
-        return F.expm1(x)
-    if scoring == "signed_log1p":
-        return F.signum(x) * F.expm1(F.abs(x))
-    return x
+    size = F.expm1(F.abs(x))
+    return F.when(scoring == "log1p", size).when(scoring == "signed_log1p", F.signum(x) * size).otherwise(x)

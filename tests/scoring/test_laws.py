@@ -1,0 +1,119 @@
+"""Laws of scores: bounded, monotone, blind to order and partitioning, unmoved by others between freezes."""
+
+import math
+import random
+
+import pytest
+
+from ccare.metrics.definitions import METRIC_BY_ID
+from ccare.runtime.settings import default_conf
+from ccare.scoring.policy import load_scoring
+from tests.scoring.metric_rows import DAY, market, metric_row
+from tests.scoring.scored import frozen, scored
+
+pytestmark = pytest.mark.spark
+WEIGHTED = tuple(load_scoring(default_conf()).for_day(DAY).weights)
+DIMENSIONS = ("scale", "activity", "potential", "efficiency", "total")
+
+
+@pytest.fixture(scope="module")
+def then():
+    return market(11, 300)
+
+
+@pytest.fixture(scope="module")
+def benchmarks(spark, then):
+    return frozen(spark, then)
+
+
+def _scores(rows):
+    return {row["merchant_id"]: row for row in rows}
+
+
+def test_bounded(spark, benchmarks) -> None:
+    drivers, merchants = scored(spark, market(12, 200, DAY), benchmarks)
+    for row in drivers:
+        assert 0 <= row["percentile_low"] <= row["percentile"] <= row["percentile_high"] <= 100
+        assert math.isfinite(row["contribution"])
+    for row in merchants:
+        for name in DIMENSIONS:
+            assert row[f"{name}_score"] is None or 0 <= row[f"{name}_score"] <= 100
+
+
+def _improved(row: dict, metric_id: str, share: float) -> dict:
+    """The same merchant with one value better at equal n: a count raised, a ratio's numerator moved."""
+    metric, better = METRIC_BY_ID[metric_id], dict(row)
+    if not metric.is_ratio:
+        better[metric_id] = row[metric_id] + 1 + int(40 * share)
+        return better
+    top, bottom = f"{metric_id}_num", f"{metric_id}_den"
+    if not row[bottom]:
+        return better
+    limit = 0 if metric.lower_is_better else row[bottom] if metric.is_proportion else 10 * abs(row[top]) + 900
+    better[top] = row[top] + int((limit - row[top]) * share)
+    better[metric_id] = better[top] / better[bottom]
+    return better
+
+
+def test_a_better_value_never_lowers_a_score(spark, benchmarks) -> None:
+    """Every metric of 40 merchants, bettered a little and a lot at equal n and unchanged group."""
+    rng, rows, pairs = random.Random(13), [], []
+    for base in market(14, 40, DAY):
+        rows.append(base)
+        for metric_id in WEIGHTED:
+            if metric_id == "c_mau28":  # also the n of other metrics and the tier: not one value alone
+                continue
+            for share in (rng.random() / 5, rng.random()):
+                name = f"{base['merchant_id']}-{metric_id}-{share}"
+                rows.append(_improved(base, metric_id, share) | {"merchant_id": name})
+                pairs.append((base["merchant_id"], name))
+    found = _scores(scored(spark, rows, benchmarks)[1])
+    raised = 0
+    for base, better in pairs:
+        for name in DIMENSIONS:
+            before, after = found[base][f"{name}_score"], found[better][f"{name}_score"]
+            if before is not None:
+                assert after >= before, (better, name)
+                raised += after > before
+    assert raised > 100, "the pairs hardly differ: the law was not put to the test"
+
+
+def test_order_and_partitioning_change_nothing(spark, then, benchmarks) -> None:
+    shuffled = random.Random(15).sample(then, len(then))
+    assert frozen(spark, shuffled, parts=7) == benchmarks
+    today = market(16, 120, DAY)
+    again = random.Random(17).sample(today, len(today))
+    assert scored(spark, today, benchmarks) == scored(spark, again, benchmarks[::-1], parts=5)
+
+
+def test_others_change_nothing_between_freezes(spark, benchmarks) -> None:
+    today = market(18, 60, DAY)
+    alone = _scores(scored(spark, today[:30], benchmarks)[1])
+    giants = [row | {"merchant_id": f"x{i}", "c_mau28": 10**6} for i, row in enumerate(today[30:])]
+    among = _scores(scored(spark, today[:30] + giants, benchmarks)[1])
+    assert all(among[name] == row for name, row in alone.items())
+
+
+def test_one_lucky_order_does_not_reach_the_top(spark, benchmarks) -> None:
+    """One user of one who paid is 100 %, 400 of 500 are 80 %: shrinkage puts the second above."""
+
+    def payers(name: str, paid: int, users: int) -> dict:
+        return metric_row(
+            name, DAY, c_mau28=users, r_pay_conversion_num=paid, r_pay_conversion_den=users, events_56d=users
+        )
+
+    lucky, proven = payers("lucky", 1, 1), payers("proven", 400, 500)
+    group = [{"merchant_id": m, "as_of_date": DAY, "peer_group": "cafe/large"} for m in ("lucky", "proven")]
+    drivers, _ = scored(spark, [lucky, proven], benchmarks, previous=group)
+    place = {r["merchant_id"]: r["percentile"] for r in drivers if r["metric_id"] == "r_pay_conversion"}
+    assert place["lucky"] < place["proven"]
+
+
+def test_all_equal_metrics_stand_in_the_middle(spark) -> None:
+    """Peers that are all alike: the middle for each, whatever the metric's direction."""
+    one = market(19, 1)[0] | {"c_mau28": 30, "events_56d": 9, "industry": "cafe"}
+    rows = [one | {"merchant_id": f"m{i}"} for i in range(60)]
+    frozen_rows = frozen(spark, rows)
+    drivers, _ = scored(spark, [row | {"as_of_date": DAY} for row in rows], frozen_rows)
+    assert {row["percentile"] for row in drivers} == {50.0}
+    assert {row["target"] for row in drivers} == {None}
