@@ -1,6 +1,6 @@
 """The caches that a close leaves: positions of keys and balances of accounts, folded from the day's bookings.
 
-Both are one union and one aggregation over (what was published, what this close adds): no join, any scale.
+What a close adds is folded first; what was published is then met once, where it lies.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from ccare.ledger.decisions import SAME
 from ccare.ledger.falls import Fallen
+from ccare.ledger.frames import beside
 from ccare.ledger.transfers import together
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ _ABOUT = (
     *("programme", "rule", "effective_date", "asset", "pool", "multiplier_milli"),
     *("matures_on", "expires_on"),
 )
-"""Constant for a key, so the greatest non-null value of any of its rows is the value."""
+"""Constant for a key."""
+_LATEST = ("revision", "asked", "policy_version", "updated_on")
 _SUMS = ("granted", "net", "lapsed", "forgiven", "cut_by_pool", "debt", "repayments")
 _KEY = ("merchant_id", "business_key")
 
@@ -35,25 +37,27 @@ def fold_positions(
 ) -> DataFrame:
     """ledger_positions after this close: the new revision of every key looked at, and what moved since."""
     version, today = F.lit(close.ledger.version), F.lit(close.day)
-    changed = F.when(F.col("change") != SAME, today)
     cut = F.col("extra") - F.col("granted")
-    looked_at = {"looked": F.lit(1), "net": -F.col("take"), "policy_version": version, "updated_on": changed}
-    rows = [
-        positions.withColumn("looked", F.lit(0)),
+    looked_at = {
+        "net": -F.col("take"),
+        "policy_version": version,
+        "updated_on": F.when(F.col("change") != SAME, today),
+    }
+    parts = [
         decisions.select(*_KEY, *_ABOUT, "revision", "asked", *_named(looked_at)),
         _delta(fallen.needs, lapsed=F.col("lapse"), forgiven=F.col("forgiven")),
         _delta(fallen.debts, debt=F.col("debt")),
         _delta(paid, debt=-F.col("served"), repayments=F.lit(2), updated_on=today),
         _delta(grants, granted=F.col("granted"), net=F.col("granted"), cut_by_pool=cut),
     ]
-    latest = {
-        "revision": F.max("revision"),
-        "asked": F.max_by("asked", "revision"),
-        "policy_version": F.max_by("policy_version", "looked"),
-        "updated_on": F.max("updated_on"),
-    }
-    folds = {**{n: F.max(n) for n in _ABOUT}, **{n: F.sum(n) for n in _SUMS}, **latest}
-    folded = together(rows).groupBy(*_KEY).agg(*_named(folds))
+    # Of the rows of one key only the decision's holds what is not a sum, so the greatest is the only one.
+    folds = {n: F.sum(n) if n in _SUMS else F.max(n) for n in (*_ABOUT, *_SUMS, *_LATEST)}
+    changes = together(parts).groupBy(*_KEY).agg(*(column.alias(f"new_{n}") for n, column in folds.items()))
+    joined = positions.join(beside(changes), list(_KEY), "full")
+    added = {n: F.coalesce(n, F.lit(0)) + F.coalesce(f"new_{n}", F.lit(0)) for n in _SUMS}
+    kept = {n: F.coalesce(n, f"new_{n}") for n in _ABOUT}
+    latest = {n: F.coalesce(f"new_{n}", n) for n in _LATEST}
+    folded = joined.select(*_KEY, *_named({**kept, **added, **latest}))
     return together([folded, _new_fundings(funded, close)]).fillna(0, list(_SUMS))
 
 

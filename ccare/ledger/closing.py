@@ -37,7 +37,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     decisions = shared(decide(inputs, laid_positions, close))
     fallen = fall(laid_lots, decisions)
     aged = age(fallen, laid_positions, close)
-    funded = fundings(positions, close)
+    funded = shared(fundings(positions, close))
     before_earning = shared(together([together([fallen.moves, *aged.moves]), funding_moves(funded)]))
     grants = shared(grant(decisions, available(balances, before_earning, close.ledger)))
     moves = together([before_earning, earning_moves(grants)])

@@ -75,8 +75,8 @@ def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
     """Merchant and effective date of what this close looks at again; a key may come up several times."""
     changes, refunds, days = inputs["state_changes"], inputs["state_refund_days"], inputs["state_user_days"]
     paid = changes.filter(_any("orders", "gmv_fen")).select("merchant_id", _as_effective("business_date"))
-    returned = changes.filter(_any("refunds", "refund_fen")).select("merchant_id", "business_date").distinct()
-    returned = returned.withColumnRenamed("business_date", "refund_date")
+    given_back = changes.filter(_any("refunds", "refund_fen"))
+    returned = given_back.select("merchant_id", F.col("business_date").alias("refund_date"))
     of_refunds = refunds.join(F.broadcast(returned), ["merchant_id", "refund_date"], "left_semi")
     staff = inputs["core_staff"].filter(F.col("taken_on") == F.lit(close.day))
     start = earn_start(close)
