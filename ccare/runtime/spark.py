@@ -1,5 +1,6 @@
 """The only place that builds a SparkSession, and the Spark face of a Table."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -43,6 +44,8 @@ def session(settings: Settings) -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
+    # py4j tells of its closing when the interpreter has already closed what it writes to.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     os.environ["JAVA_HOME"] = str(find_java().home)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
