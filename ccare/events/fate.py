@@ -29,8 +29,14 @@ def judge(parsed: DataFrame, stream: Stream, existing: DataFrame | None) -> Data
         disputed = F.col("_same_id") | F.col("_same_trade")
     else:
         disputed = F.col("_same_id")
-    fate = F.when(sound, ACCEPTED).otherwise(REJECTED)
-    plain = marked.where(~disputed).withColumn("fate", fate).select(*parsed.columns, "fate")
+    alone = F.when(sound, ACCEPTED).otherwise(REJECTED).alias("fate")
+    if existing is not None:
+        # On most days nothing clashes: one look saves ranking, which reads the rows taken before twice more.
+        marked = marked.persist()
+        clash = marked.agg(F.bool_or(disputed)).first()
+        if not (clash and clash[0]):
+            return marked.select(*parsed.columns, alone)
+    plain = marked.where(~disputed).select(*parsed.columns, alone)
     ranked = _rank_ids(marked.where(disputed), existing)
     if stream.name == "payments":
         ranked = _rank_trades(ranked, existing)

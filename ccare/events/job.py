@@ -10,6 +10,7 @@ from ccare.events.fate import ACCEPTED, REJECTED, judge
 from ccare.events.masking import masked
 from ccare.events.parse import parse
 from ccare.runtime.close import Close
+from ccare.state.facts import FUTURE_DAYS
 from ccare.tables import table
 from ccare.tables.streams import Stream
 
@@ -31,7 +32,9 @@ def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> Data
         names = ["event_id", "content_hash"]
         if stream.name == "payments":
             names += ["event_type", "merchant_id", "trade_no"]
-        existing = existing.where(F.col("business_date") >= F.lit(since)).select(*names)
+        # A row is dated at most two days after the close that took it: older partitions need not be opened.
+        taken = F.col("taken_on") >= F.lit(since - timedelta(days=FUTURE_DAYS))
+        existing = existing.where(taken & (F.col("business_date") >= F.lit(since))).select(*names)
     return judge(parsed, stream, existing)
 
 

@@ -16,7 +16,7 @@ class Close:
 
     ``first_day`` is the first business day ever closed in the lake; ``posted_at`` is the wall clock that the
     harness read once for the run (UTC). ``posts`` is False when a closed day is only published again;
-    ``touched`` are the business dates that the run's state_changes hold.
+    ``touched`` are the business dates that the run's state_changes hold, ``changes`` its rows.
     """
 
     day: date
@@ -29,3 +29,4 @@ class Close:
     slots: "SlotMap"
     posts: bool = True
     touched: tuple[date, ...] = ()
+    changes: int = 0

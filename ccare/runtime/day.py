@@ -191,6 +191,7 @@ def run_steps(
                 steps.STEP[step](run)
             if step != "publish":
                 run.done(step)
+        run.release()
         return run.written
 
 

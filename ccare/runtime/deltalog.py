@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pyarrow as pa
 from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
@@ -90,11 +91,26 @@ def row_count(lake: Path, table: str, version: int) -> int:
     return sum(value or 0 for value in actions.column(names.index("num_records")).to_pylist())
 
 
+def partition_rows(lake: Path, table: str, version: int | None, values: Collection[str]) -> int:
+    """Rows of the partitions named (all where none is) at ``version``, by the log's own statistics."""
+    if version is None:
+        return 0
+    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True))
+    keys = [name for name in actions.column_names if name.startswith("partition.")]
+    total = 0
+    for row in actions.select([*keys, "num_records"]).to_pylist():
+        if not values or str(row[keys[0]]) in values:
+            total += row["num_records"] or 0
+    return total
+
+
 def commit_metrics(lake: Path, table: str, version: int) -> dict[str, int]:
-    """What one commit says it wrote: numOutputRows, numOutputBytes, numFiles and the like."""
+    """What one commit added by its own actions: rows, bytes and files."""
+    added = {"rows": 0, "bytes": 0, "files": 0}
     for line in commit_file(lake, table, version).read_text().splitlines():
-        action = json.loads(line)
-        if "commitInfo" in action:
-            metrics = action["commitInfo"].get("operationMetrics") or {}
-            return {name: int(value) for name, value in metrics.items() if str(value).lstrip("-").isdigit()}
-    return {}
+        action = json.loads(line).get("add")
+        if action:
+            added["files"] += 1
+            added["bytes"] += int(action["size"])
+            added["rows"] += int(json.loads(action.get("stats") or "{}").get("numRecords") or 0)
+    return added

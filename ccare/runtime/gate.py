@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -33,6 +34,10 @@ _KINDS: dict[str, tuple[str, dict[str, str]]] = {
     "unique": ("ExpectCompoundColumnsToBeUnique", {"columns": "column_list"}),
     "row_count": ("ExpectTableRowCountToBeBetween", {"min": "min_value", "max": "max_value"}),
 }
+
+
+_ONE_AT_A_TIME = Lock()
+"""Great Expectations keeps one active batch a data source."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,8 @@ def check(df: DataFrame, table: Table, day: date) -> list[Failure]:
     suite = rules(table)
     if not suite:
         return []
-    broken = _broken(df, suite)
-    failures = [_examine(df, table, rule) for rule in broken]
+    with _ONE_AT_A_TIME:
+        failures = [_examine(df, table, rule) for rule in _broken(df, suite)]
     blocking = [f for f in failures if f.rule.severity == "block"]
     if blocking:
         raise GateRefused(

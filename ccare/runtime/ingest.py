@@ -1,7 +1,7 @@
 """The ingest step: deliveries of a day into core tables, every line with one fate."""
 
-import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -17,17 +17,17 @@ from ccare.errors import IntegrityBroken
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
 from ccare.events.pseudonym import pads
-from ccare.runtime import deltalog
+from ccare.runtime import deltalog, storage
 from ccare.runtime.intake import Delivery, deliveries, require_complete
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
-from ccare.runtime.spark import conform
+from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
 from ccare.runtime.staging import discard, staging_dir
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import ENTITY_STREAMS, EVENT_STREAMS, Stream
 
-SMALL_ROWS = 200_000
-"""Up to this many rows a day's partition is one file."""
+PASSES = 2
+"""Streams of a small day taken at once: planning is bound to one thread each."""
 Fates = dict[str, dict[str, int]]
 """file path -> fate -> lines"""
 
@@ -55,20 +55,39 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
     usable = [d for d in found if d.status == "taken" and d.lines]
     if usable:
         settings.require_key()
-    passes, fates = [], {}
-    for stream in (*ENTITY_STREAMS, *EVENT_STREAMS):
-        files = [d for d in usable if d.stream == stream.name]
-        if files:
-            taken = _take(run, stream, files)
-            _stage_rejected(run, taken)
-            run.spark.catalog.clearCache()
-            passes.append(taken)
-            fates.update(taken.fates)
+    passes = _take_all(run, usable)
     _store_rejected(run, passes)
-    _store_files(run, found, fates)
+    _store_files(run, found, {path: counts for taken in passes for path, counts in taken.fates.items()})
     late = _late_lines(found, run)
     if late:
         run.said(late)
+
+
+def _take_all(run: Run, usable: list[Delivery]) -> list[_Taken]:
+    """Every stream's pass: merchants and other entities first, for events name them.
+
+    The passes of a small day are mostly planning, so they run beside each other and without compiled code, which
+    takes longer to make than a few thousand rows take without it.
+    """
+    files = {s: [d for d in usable if d.stream == s.name] for s in (*ENTITY_STREAMS, *EVENT_STREAMS)}
+    lines = sum(d.lines for d in usable)
+    small = lines <= storage.SMALL_ROWS
+
+    def take(stream: Stream) -> _Taken:
+        taken = _take(run, stream, files[stream])
+        _stage_rejected(run, taken)
+        if not small:
+            run.spark.catalog.clearCache()
+        return taken
+
+    with (
+        interpreted(run.spark, lines <= INTERPRETED_ROWS),
+        ThreadPoolExecutor(PASSES if small else 1) as pool,
+    ):
+        passes = [take(stream) for stream in ENTITY_STREAMS if files[stream]]
+        passes += pool.map(take, (stream for stream in EVENT_STREAMS if files[stream]))
+    run.spark.catalog.clearCache()
+    return passes
 
 
 def known_deliveries(run: Run) -> dict[tuple[str, str], tuple[str, int, datetime]]:
@@ -83,7 +102,7 @@ def known_deliveries(run: Run) -> dict[tuple[str, str], tuple[str, int, datetime
 
 def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
     """One pass over a stream's files: parse, judge, count, store what is accepted."""
-    started, job_mark = time.monotonic(), run.jobs()
+    meter = run.meter(stream.table)
     inputs: dict[str, DataFrame] = {"landing": _lines(run, files)}
     if run.version("core_merchants") is not None or stream.is_event:
         inputs["core_merchants"] = run.read("core_merchants")
@@ -100,12 +119,12 @@ def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
     if taken.total(ACCEPTED):
         if stream.is_event:
             df = conform(accepted, declared)
-            few = taken.total(ACCEPTED) <= SMALL_ROWS
-            df = df.coalesce(1) if few else df
-            run.store("ingest", declared, df, [run.close.day], started, job_mark, cached=True)
+            count = taken.total(ACCEPTED)
+            df = df.coalesce(1) if count <= storage.SMALL_ROWS else df
+            run.store("ingest", declared, df, [run.close.day], meter, at_most=count, cached=True)
         else:
             whole = events.entity_state(run.before(stream.table), accepted, stream)
-            run.store("ingest", declared, conform(whole, declared).coalesce(1), (), started, job_mark)
+            run.store("ingest", declared, conform(whole, declared).coalesce(1), (), meter)
     return taken
 
 
@@ -168,19 +187,20 @@ def _store_rejected(run: Run, passes: list[_Taken]) -> None:
     if paths:
         declared = REGISTRY["core_rejected_events"]
         df = conform(run.spark.read.parquet(*paths), declared)
-        run.store("ingest", declared, df.coalesce(1), [run.close.day], cached=True)
+        count = sum(t.total(REJECTED) for t in passes)
+        run.store("ingest", declared, df.coalesce(1), [run.close.day], at_most=count, cached=True)
         discard(run.settings.lake, run.record.run_id)
 
 
 def _store_files(run: Run, found: list[Delivery], fates: Mapping[str, Mapping[str, int]]) -> None:
-    started, job_mark = time.monotonic(), run.jobs()
+    meter = run.meter("raw_files")
     rows = [_file_row(run, d, fates.get(d.path, {})) for d in found]
     run.record.inputs_digest = inputs_digest(found)
     if not rows:
         return
     lake = run.settings.lake
     version = write_rows(lake, table("raw_files"), rows, run.record.run_id, replaced=[run.close.day])
-    run.wrote("ingest", "raw_files", version, {"numOutputRows": len(rows)}, started, job_mark)
+    run.wrote("ingest", "raw_files", version, meter)
 
 
 def inputs_digest(found: list[Delivery]) -> str:

@@ -1,21 +1,24 @@
-"""A handful of driver-side rows written by delta-rs: no JVM, no Spark job, about ten milliseconds a commit."""
+"""Frames that fit the driver, written by delta-rs: no Spark job, and a commit takes milliseconds, not a second."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 
 from ccare.runtime import deltalog
-from ccare.tables import Table
+from ccare.tables import Table, WriteStyle
 
 _PROPERTIES = {
     "delta.logRetentionDuration": "interval 400 days",
     "delta.deletedFileRetentionDuration": "interval 35 days",
     "delta.checkpointInterval": "50",
 }
+
+
+_WRITER = WriterProperties(compression="ZSTD")
 
 
 def properties(table: Table) -> dict[str, str]:
@@ -26,6 +29,9 @@ def properties(table: Table) -> dict[str, str]:
     if table.layer == "core" and "business_date" in table.column_names:
         # Only dates are ever used to skip files; statistics on ids cost writing time and log bytes.
         result["delta.dataSkippingStatsColumns"] = "business_date"
+    elif table.write is WriteStyle.MERGE_STATE:
+        # Read whole, always: no reader skips files of it.
+        result["delta.dataSkippingStatsColumns"] = table.key[0]
     result |= {f"delta.constraints.{name}": expr for name, expr in table.checks.items()}
     return result
 
@@ -64,8 +70,24 @@ def write_rows(
     """
     data = [{name: row.get(name) for name in table.column_names} for row in rows]
     arrow = pa.Table.from_pylist(data, schema=arrow_schema(table))
+    return write_arrow(lake, table, arrow, run_id, "overwrite" if replaced else "append", replaced)
+
+
+def write_arrow(
+    lake: Path,
+    table: Table,
+    rows: pa.Table,
+    run_id: str,
+    mode: Literal["append", "overwrite"],
+    replaced: Sequence[date | str] = (),
+) -> int:
+    """Write a frame that fits the driver; returns the version.
+
+    ``overwrite`` takes the place of the partitions in ``replaced``, of the whole table where none is named.
+    ValueError where a required column holds a null.
+    """
+    arrow = rows.select(table.column_names).cast(arrow_schema(table))
     uri = str(lake / table.name)
-    commit = CommitProperties(custom_metadata={"userMetadata": run_id})
     if deltalog.latest_version(lake, table.name) is None:
         DeltaTable.create(
             uri,
@@ -74,12 +96,15 @@ def write_rows(
             description=table.description,
             configuration=properties(table),
         )
-    if replaced:
-        values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
-        predicate = f"{table.partition_by[0]} in ({values})"
-        write_deltalake(uri, arrow, mode="overwrite", predicate=predicate, commit_properties=commit)
+    values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
+    commit = CommitProperties(custom_metadata={"userMetadata": run_id})
+    if mode == "append":
+        write_deltalake(uri, arrow, mode="append", writer_properties=_WRITER, commit_properties=commit)
     else:
-        write_deltalake(uri, arrow, mode="append", commit_properties=commit)
+        where = f"{table.partition_by[0]} in ({values})" if replaced else None
+        write_deltalake(
+            uri, arrow, mode="overwrite", predicate=where, writer_properties=_WRITER, commit_properties=commit
+        )
     version = deltalog.latest_version(lake, table.name)
     assert version is not None, f"{table.name} was just written"
     return version

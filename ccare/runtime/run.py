@@ -1,6 +1,8 @@
 """A run in one process: pinned inputs, the jobs of a step, one summary line a table."""
 
+import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -44,6 +46,23 @@ class Written:
         )
 
 
+class Meter:
+    """Seconds and Spark jobs since it was made, counted for the thread that made it."""
+
+    def __init__(self, spark: SparkSession, name: str) -> None:
+        self._context, self._group = spark.sparkContext, f"{name}-{uuid.uuid4().hex[:12]}"
+        self._context.setJobGroup(self._group, name)
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def jobs(self) -> int:
+        return len(self._context.statusTracker().getJobIdsForGroup(self._group))
+
+
 @dataclass
 class Run:
     """The open run as one process sees it.
@@ -62,6 +81,7 @@ class Run:
     read_at: Mapping[str, int] = field(default_factory=dict)
     written: list[Written] = field(default_factory=list)
     shared: dict[str, DataFrame] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def version(self, name: str) -> int | None:
         """The version of a table that this run reads: what it wrote itself, else what is pinned."""
@@ -96,17 +116,21 @@ class Run:
         frames = built if isinstance(built, dict) else {name: built}
         return {key: conform(df, REGISTRY[key]) for key, df in frames.items()}
 
-    def make(self, step: str, name: str, replaced: Sequence[date | str] = ()) -> None:
-        """Run one job and store its table; a transient table stays in the session."""
-        started, job_mark = time.monotonic(), self.jobs()
+    def make(
+        self, step: str, name: str, replaced: Sequence[date | str] = (), at_most: int | None = None
+    ) -> None:
+        """Run one job and store its table; a transient table stays in the session.
+
+        ``at_most`` bounds the rows where that is known without counting them.
+        """
+        meter = self.meter(name)
         for key, df in self.build(name).items():
             declared = REGISTRY[key]
             if declared.write is WriteStyle.TRANSIENT:
                 self.shared[key] = df.persist()
                 continue
             df = df.coalesce(1) if len(replaced) == 1 else df
-            self.store(step, declared, df, replaced, started, job_mark)
-            started, job_mark = time.monotonic(), self.jobs()
+            self.store(step, declared, df, replaced, meter, at_most=at_most)
 
     def make_staged(self, name: str, keep: Callable[[dict[str, DataFrame]], None]) -> None:
         """Build a job with side tables, gate what is gated, and hand every frame to ``keep``."""
@@ -124,64 +148,67 @@ class Run:
         declared: Table,
         df: DataFrame,
         replaced: Sequence[date | str] = (),
-        started: float | None = None,
-        job_mark: int | None = None,
+        meter: Meter | None = None,
+        *,
+        at_most: int | None = None,
         cached: bool = False,
     ) -> None:
         """Gate, write and record one table; ``cached`` where reading ``df`` twice is cheap already."""
-        started = time.monotonic() if started is None else started
-        job_mark = self.jobs() if job_mark is None else job_mark
+        meter = meter or self.meter(declared.name)
         warnings: tuple[str, ...] = ()
         gated = declared.layer in GATED_LAYERS
         if gated:
             df = df if cached else df.persist()
             warnings = tuple(f.sentence() for f in gate.check(df, declared, self.close.day))
+            at_most = df.count() if at_most is None else at_most
         lake = self.settings.lake
         before = deltalog.latest_version(lake, declared.name)
-        version = storage.write(self.spark, lake, declared, df, self.record.run_id, replaced)
+        version = storage.write(self.spark, lake, declared, df, self.record.run_id, replaced, at_most)
         if gated and not cached:
             df.unpersist()
-        metrics = deltalog.commit_metrics(lake, declared.name, version) if version != before else {}
-        self.wrote(step, declared.name, version, metrics, started, job_mark, warnings)
+        self.wrote(step, declared.name, version, meter, warnings, new=version != before)
 
     def wrote(
         self,
         step: str,
         name: str,
         version: int,
-        metrics: Mapping[str, int],
-        started: float,
-        job_mark: int,
+        meter: Meter,
         warnings: tuple[str, ...] = (),
+        *,
+        new: bool = True,
     ) -> None:
-        """Record a table's new version and say its summary line."""
+        """Record a table's version, ``new`` where this run made it, and say its summary line."""
         reach(f"{name}.committed")
-        self.record.versions[name] = version
-        save_record(self.settings.lake, self.record)
+        lake = self.settings.lake
+        with self.lock:
+            self.record.versions[name] = version
+            save_record(lake, self.record)
         reach(f"{name}.recorded")
-        rows = metrics.get(
-            "numTargetRowsInserted", metrics.get("numOutputRows", metrics.get("num_added_rows", 0))
-        )
+        added = deltalog.commit_metrics(lake, name, version) if new else {"rows": 0, "bytes": 0, "files": 0}
         line = Written(
             step,
             name,
-            rows,
-            metrics.get("numOutputBytes", metrics.get("numTargetBytesAdded", 0)),
-            metrics.get("numFiles", metrics.get("numTargetFilesAdded", metrics.get("num_added_files", 0))),
-            version,
-            time.monotonic() - started,
-            self.jobs() - job_mark,
-            warnings,
+            **added,
+            version=version,
+            seconds=meter.seconds,
+            spark_jobs=meter.jobs,
+            warnings=warnings,
         )
         self.written.append(line)
-        self.said(line.line())
-        for warning in warnings:
-            self.said(f"  warning: {warning}")
+        self.said("\n".join((line.line(), *(f"  warning: {warning}" for warning in warnings))))
 
     def touch(self) -> None:
-        """Tell the close which business dates state_changes holds."""
-        rows = self.shared["state_changes"].select("business_date").distinct().collect()
-        self.close = replace(self.close, touched=tuple(sorted(row[0] for row in rows)))
+        """Tell the close which business dates state_changes holds, and keep how many rows it has."""
+        counts = self.shared["state_changes"].groupBy("business_date").count().collect()
+        days = tuple(sorted(row["business_date"] for row in counts))
+        self.close = replace(self.close, touched=days, changes=sum(row["count"] for row in counts))
+
+    def bound(self, name: str, days: Sequence[date] = ()) -> int:
+        """The most rows that a state table, or its partitions ``days``, can have after this run's changes."""
+        version = self.as_published.get(name)
+        lake = self.settings.lake
+        return self.close.changes + deltalog.partition_rows(lake, name, version, {str(day) for day in days})
 
     def save(self) -> None:
         """Keep the run record."""
@@ -192,13 +219,18 @@ class Run:
         self.record.steps_done.append(step)
         save_record(self.settings.lake, self.record)
         reach(f"{step}.done")
+        if self.close.changes > storage.SMALL_ROWS:
+            self.release()
+
+    def release(self) -> None:
+        """Give back the frames that live in the run only."""
         for df in self.shared.values():
             df.unpersist()
         self.shared.clear()
 
-    def jobs(self) -> int:
-        """Spark jobs started so far in this session."""
-        return len(self.spark.sparkContext.statusTracker().getJobIdsForGroup(None))
+    def meter(self, name: str) -> Meter:
+        """Time and Spark jobs from here on, of this thread."""
+        return Meter(self.spark, name)
 
 
 def refunds_in(changes: DataFrame) -> int:

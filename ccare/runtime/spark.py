@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,8 @@ def _conf(settings: Settings) -> dict[str, str]:
         # Rows are cached for seconds: packing them costs more than the memory it saves.
         conf["spark.sql.inMemoryColumnarStorage.compressed"] = "false"
         conf["spark.default.parallelism"] = str(cores)
+        # A table's files are named by its log: looking each up here is faster than a job that does.
+        conf["spark.sql.sources.parallelPartitionDiscovery.threshold"] = "100000"
         conf["spark.driver.extraClassPath"] = ":".join(map(str, jars))
     else:
         conf["spark.jars"] = ",".join(map(str, jars))
@@ -105,14 +108,34 @@ def _java_options(local: bool) -> list[str]:
     log4j = Path(__file__).with_name("log4j2.properties").as_uri()
     options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", f"-Dlog4j2.configurationFile={log4j}"]
     if local:
-        # A day's plans are many and short: the second compiler would take half the processor and never pay back.
         options += [
-            "-XX:TieredStopAtLevel=1",
             "-XX:ReservedCodeCacheSize=256m",
             "-XX:-DontCompileHugeMethods",
             *appcds_options(),
         ]
     return [*options, *os.environ.get("CCARE_JAVA_OPTIONS", "").split()]
+
+
+INTERPRETED_ROWS = 50_000
+"""Up to this many rows a step does better without generated code."""
+
+
+@contextmanager
+def interpreted(spark: SparkSession, wanted: bool = True) -> Iterator[None]:
+    """Run what is planned inside without generated code, where ``wanted``: for frames of a few thousand rows.
+
+    A day stands in every plan as a literal, so generated code is new every day, and compiling it took half of the
+    processor's time. Over a few hundred thousand rows it pays back many times: aggregates without it crawl.
+    """
+    settings = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    before = {name: spark.conf.get(name) for name in settings} if wanted else {}
+    try:
+        for name in before:
+            spark.conf.set(name, settings[name])
+        yield
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, str(value))
 
 
 def schema(table: Table) -> T.StructType:

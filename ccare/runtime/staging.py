@@ -4,11 +4,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyarrow import parquet
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
-from ccare.runtime.spark import conform
+from ccare.runtime.spark import conform, schema
 from ccare.tables import REGISTRY, Table
 
 if TYPE_CHECKING:
@@ -34,10 +35,15 @@ def staged(run: "Run", declared: Table) -> DataFrame | None:
     path = staging_dir(run.settings.lake, run.record.run_id) / declared.name
     if not path.is_dir():
         return None
-    df = conform(run.spark.read.parquet(str(path)), declared)
-    if declared.append_only and df.isEmpty():
+    if declared.append_only and not staged_rows(run, declared.name):
         return None
-    return df.coalesce(1)
+    return conform(run.spark.read.schema(schema(declared)).parquet(str(path)), declared).coalesce(1)
+
+
+def staged_rows(run: "Run", name: str) -> int:
+    """Rows of a staged table, by its files' own footers."""
+    folder = staging_dir(run.settings.lake, run.record.run_id) / name
+    return sum(parquet.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
 
 
 def discard(lake: Path, run_id: str) -> None:

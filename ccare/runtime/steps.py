@@ -13,7 +13,8 @@ from ccare.runtime.ingest import ingest
 from ccare.runtime.lease import clear_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.run import Run, refunds_in
-from ccare.runtime.staging import discard, stage, staged
+from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
+from ccare.runtime.staging import discard, stage, staged, staged_rows
 from ccare.tables import table
 
 STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
@@ -29,21 +30,21 @@ def state(run: Run) -> None:
     if not run.close.touched:
         return
     touched = run.close.touched
-    run.make("state", "state_user_days", touched)
-    run.make("state", "state_merchant_days", touched)
-    run.make("state", "state_users")
+    run.make("state", "state_user_days", touched, run.bound("state_user_days", touched))
+    run.make("state", "state_merchant_days", touched, run.bound("state_user_days", touched))
+    run.make("state", "state_users", at_most=run.bound("state_users"))
     if refunds_in(run.shared["state_changes"]) or _open_refunds(run):
-        run.make("state", "state_refund_days")
+        run.make("state", "state_refund_days", at_most=run.bound("state_refund_days"))
 
 
 def _open_refunds(run: Run) -> bool:
     """Whether a refund that came before its trade still waits, so that a new trade may complete it."""
-    payments = run.before("core_payments").where(F.col("event_type") == "refunded")
-    if run.as_published.get("core_payments") is None:
+    version = run.as_published.get("core_payments")
+    if version is None:
         return False
-    counted = payments.agg(F.count("*")).first()
+    payments = run.before("core_payments").where(F.col("event_type") == "refunded")
     kept = run.before("state_refund_days").agg(F.sum("refunds")).first()
-    return bool(counted and kept and counted[0] > (kept[0] or 0))
+    return bool(kept and payments.count() > (kept[0] or 0))
 
 
 def metrics(run: Run) -> None:
@@ -72,7 +73,8 @@ def post(run: Run) -> None:
     """Close the ledger's day: compute once into staging, then insert and refresh the caches from there."""
     lake, run_id = run.settings.lake, run.record.run_id
     if not run.record.staged:
-        run.make_staged("ledger_transfers", lambda frames: stage(run, frames))
+        with interpreted(run.spark, run.bound("ledger_positions") <= INTERPRETED_ROWS):
+            run.make_staged("ledger_transfers", lambda frames: stage(run, frames))
         reach("staging.written")
         run.record.staged = True
         run.save()
@@ -80,7 +82,7 @@ def post(run: Run) -> None:
     for name in ("ledger_transfers", *LEDGER_CACHES):
         df = staged(run, table(name))
         if df is not None:
-            run.store("post", table(name), df)
+            run.store("post", table(name), df, at_most=staged_rows(run, name))
     discard(lake, run_id)
 
 

@@ -11,6 +11,8 @@ from ccare.tables.state import RELATIONS, SUMS
 
 PAIR_DAY = ("merchant_id", "user_key", "business_date")
 WORD = 64
+FEW_CHANGES = 200_000
+"""Up to this many changed pair days are sent to every task rather than moving all users."""
 _CHANGE = "struct<at:timestamp,event_id:string,on:boolean>"
 
 
@@ -75,18 +77,24 @@ def merchant_days(pair_days_now: DataFrame, staff: DataFrame) -> DataFrame:
     )
 
 
-def users(before: DataFrame | None, changes: DataFrame, day: date, first_touched: date) -> DataFrame:
+def users(
+    before: DataFrame | None, changes: DataFrame, day: date, first_touched: date, few: bool = True
+) -> DataFrame:
     """Users as they were and what is added -> users as they are now.
 
     Dates, bits and relations are joins of a semilattice (max, min, or), sums are additive: any order will do.
-    ``changes`` hold business dates from ``first_touched`` to ``day``.
+    ``changes`` hold business dates from ``first_touched`` to ``day``; ``few`` of them fit every task's memory.
     """
     lifted = _lifted(changes.where(F.col("user_key").isNotNull()), day, first_touched)
     if before is None:
         return _with_stage(lifted)
-    old, new = _packed(before).alias("o"), _packed(lifted).alias("n")
-    both = old.join(new, ["merchant_id", "user_key"], "full")
-    return _with_stage(both.select("merchant_id", "user_key", *_joined(), *_later_relations()))
+    key = ["merchant_id", "user_key"]
+    new = F.broadcast(lifted) if few else lifted
+    known = _packed(before).alias("o").join(_packed(new).alias("n"), key, "left")
+    # Two joins in place of a full one: the many users that a day does not touch stay where they are.
+    met = before.select(*key).join(new.select(*key), key, "left_semi")
+    fresh = lifted.join(F.broadcast(met) if few else met, key, "left_anti")
+    return _with_stage(known.select(*key, *_joined(), *_later_relations()).unionByName(fresh))
 
 
 def _lifted(changes: DataFrame, day: date, first_touched: date) -> DataFrame:
