@@ -17,7 +17,7 @@ from ccare.errors import IntegrityBroken
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
 from ccare.events.pseudonym import pads
-from ccare.runtime import deltalog, storage
+from ccare.runtime import deltalog
 from ccare.runtime.intake import Delivery, deliveries, require_complete
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
@@ -26,6 +26,8 @@ from ccare.runtime.staging import discard, staging_dir
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import ENTITY_STREAMS, EVENT_STREAMS, Stream
 
+SMALL_LINES = 200_000
+"""Up to this many lines to take are a small day."""
 PASSES = 2
 """Streams of a small day taken at once: planning is bound to one thread each."""
 Fates = dict[str, dict[str, int]]
@@ -71,7 +73,7 @@ def _take_all(run: Run, usable: list[Delivery]) -> list[_Taken]:
     """
     files = {s: [d for d in usable if d.stream == s.name] for s in (*ENTITY_STREAMS, *EVENT_STREAMS)}
     lines = sum(d.lines for d in usable)
-    small = lines <= storage.SMALL_ROWS
+    small = lines <= SMALL_LINES
 
     def take(stream: Stream) -> _Taken:
         taken = _take(run, stream, files[stream])
@@ -120,11 +122,10 @@ def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
         if stream.is_event:
             df = conform(accepted, declared)
             count = taken.total(ACCEPTED)
-            df = df.coalesce(1) if count <= storage.SMALL_ROWS else df
             run.store("ingest", declared, df, [run.close.day], meter, at_most=count, cached=True)
         else:
             whole = events.entity_state(run.before(stream.table), accepted, stream)
-            run.store("ingest", declared, conform(whole, declared).coalesce(1), (), meter)
+            run.store("ingest", declared, conform(whole, declared), (), meter)
     return taken
 
 
@@ -188,7 +189,7 @@ def _store_rejected(run: Run, passes: list[_Taken]) -> None:
         declared = REGISTRY["core_rejected_events"]
         df = conform(run.spark.read.parquet(*paths), declared)
         count = sum(t.total(REJECTED) for t in passes)
-        run.store("ingest", declared, df.coalesce(1), [run.close.day], at_most=count, cached=True)
+        run.store("ingest", declared, df, [run.close.day], at_most=count, cached=True)
         discard(run.settings.lake, run.record.run_id)
 
 

@@ -20,6 +20,8 @@ from ccare.runtime.settings import Settings
 from ccare.runtime.spark import conform
 from ccare.tables import REGISTRY, Table, WriteStyle
 
+KEPT_CHANGES = 200_000
+"""Up to this many rows of state_changes stay in memory from the state step to the ledger's."""
 GATED_LAYERS = ("core", "metric", "score")
 """Layers gated as they are stored. The ledger is gated before it is staged; state by the metrics made of it."""
 
@@ -129,7 +131,6 @@ class Run:
             if declared.write is WriteStyle.TRANSIENT:
                 self.shared[key] = df.persist()
                 continue
-            df = df.coalesce(1) if len(replaced) == 1 else df
             self.store(step, declared, df, replaced, meter, at_most=at_most)
 
     def make_staged(self, name: str, keep: Callable[[dict[str, DataFrame]], None]) -> None:
@@ -157,14 +158,15 @@ class Run:
         meter = meter or self.meter(declared.name)
         warnings: tuple[str, ...] = ()
         gated = declared.layer in GATED_LAYERS
+        kept = not cached and (gated or at_most is None)
+        df = df.persist() if kept else df
         if gated:
-            df = df if cached else df.persist()
             warnings = tuple(f.sentence() for f in gate.check(df, declared, self.close.day))
-            at_most = df.count() if at_most is None else at_most
+        at_most = df.count() if at_most is None else at_most
         lake = self.settings.lake
         before = deltalog.latest_version(lake, declared.name)
         version = storage.write(self.spark, lake, declared, df, self.record.run_id, replaced, at_most)
-        if gated and not cached:
+        if kept:
             df.unpersist()
         self.wrote(step, declared.name, version, meter, warnings, new=version != before)
 
@@ -219,7 +221,7 @@ class Run:
         self.record.steps_done.append(step)
         save_record(self.settings.lake, self.record)
         reach(f"{step}.done")
-        if self.close.changes > storage.SMALL_ROWS:
+        if self.close.changes > KEPT_CHANGES:
             self.release()
 
     def release(self) -> None:

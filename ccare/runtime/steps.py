@@ -31,7 +31,7 @@ def state(run: Run) -> None:
         return
     touched = run.close.touched
     run.make("state", "state_user_days", touched, run.bound("state_user_days", touched))
-    run.make("state", "state_merchant_days", touched, run.bound("state_user_days", touched))
+    run.make("state", "state_merchant_days", touched)
     run.make("state", "state_users", at_most=run.bound("state_users"))
     if refunds_in(run.shared["state_changes"]) or _open_refunds(run):
         run.make("state", "state_refund_days", at_most=run.bound("state_refund_days"))

@@ -15,8 +15,8 @@ from ccare.runtime.rowstore import properties, write_arrow
 from ccare.runtime.spark import frame, schema
 from ccare.tables import Table, WriteStyle
 
-SMALL_ROWS = 200_000
-"""Up to this many rows are one file, and are written from the driver."""
+DRIVER_CELLS = 15_000_000
+"""A frame of up to this many rows x columns is one file, and is written from the driver: some 300 MB as Arrow."""
 
 
 def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> DataFrame:
@@ -65,7 +65,7 @@ def write(
     ``replaced`` names the partitions that a replace_day takes the place of; nothing else changes. ``at_most`` is a
     bound on the rows where one is known: a small frame is fetched and committed without Spark.
     """
-    if at_most is not None and at_most <= SMALL_ROWS and _plain(table):
+    if at_most is not None and at_most * len(table.columns) <= DRIVER_CELLS and _plain(table):
         days = replaced if table.write is WriteStyle.REPLACE_DAY else ()
         return write_arrow(lake, table, df.toArrow(), run_id, "overwrite", days)
     ensure(spark, lake, table)
