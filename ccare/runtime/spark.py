@@ -71,7 +71,7 @@ def _conf(settings: Settings) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": os.environ.get("CCARE_DRIVER_MEMORY", "3g"),
+        "spark.driver.memory": os.environ.get("CCARE_DRIVER_MEMORY") or _driver_memory(),
         "spark.driver.extraJavaOptions": " ".join(_java_options(local)),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -104,9 +104,20 @@ def _conf(settings: Settings) -> dict[str, str]:
     return conf
 
 
+def _driver_memory() -> str:
+    """A quarter of the machine's memory, from 2 to 6 GiB: rows of a pass are cached on the heap."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    return f"{min(max(machine // 4, 2048), 6144)}m"
+
+
 def _java_options(local: bool) -> list[str]:
     log4j = Path(__file__).with_name("log4j2.properties").as_uri()
-    options = ["-Duser.timezone=UTC", "-XX:+UseParallelGC", f"-Dlog4j2.configurationFile={log4j}"]
+    options = [
+        "-Duser.timezone=UTC",
+        "-XX:+UseParallelGC",
+        "-XX:NewRatio=1",
+        f"-Dlog4j2.configurationFile={log4j}",
+    ]
     if local:
         options += [
             "-XX:ReservedCodeCacheSize=256m",

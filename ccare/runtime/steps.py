@@ -1,6 +1,7 @@
 """The steps of a close, in order. Each reads what is pinned and leaves its versions in the run record."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from pyspark.sql import functions as F
 
@@ -29,9 +30,20 @@ def state(run: Run) -> None:
     run.touch()
     if not run.close.touched:
         return
+    with ThreadPoolExecutor(2) as pool:
+        # Days and users read the same changes and nothing of each other.
+        works = [pool.submit(_days, run), pool.submit(_users, run)]
+    for work in works:
+        work.result()
+
+
+def _days(run: Run) -> None:
     touched = run.close.touched
     run.make("state", "state_user_days", touched, run.bound("state_user_days", touched))
     run.make("state", "state_merchant_days", touched)
+
+
+def _users(run: Run) -> None:
     run.make("state", "state_users", at_most=run.bound("state_users"))
     if refunds_in(run.shared["state_changes"]) or _open_refunds(run):
         run.make("state", "state_refund_days", at_most=run.bound("state_refund_days"))

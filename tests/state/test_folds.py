@@ -16,6 +16,7 @@ from ccare.runtime.close import Close
 from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import conform, frame
 from ccare.scoring.policy import load_scoring
+from ccare.state.folds import FEW_CHANGES
 from ccare.tables import table
 from jobs import state_changes, state_merchant_days, state_refund_days, state_user_days, state_users
 
@@ -132,9 +133,12 @@ def close_on(day: date, first_day: date) -> Close:
 
 
 def fold(
-    spark: SparkSession, rows: Mapping[str, list[dict[str, Any]]], days: list[date]
+    spark: SparkSession, rows: Mapping[str, list[dict[str, Any]]], days: list[date], many: bool = False
 ) -> dict[str, list[Any]]:
-    """Close ``days`` one after another with the real jobs; the state at the end, as sorted rows."""
+    """Close ``days`` one after another with the real jobs; the state at the end, as sorted rows.
+
+    ``many`` claims more changes than would be sent to every task.
+    """
     names = ("state_user_days", "state_merchant_days", "state_users", "state_refund_days")
     state: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for day in days:
@@ -147,7 +151,7 @@ def fold(
         inputs |= taken | {"core_staff": frame(spark, table("core_staff"))}
         changes = conform(state_changes.build(inputs, close), table("state_changes")).collect()
         touched = tuple(sorted({row.business_date for row in changes}))
-        close = replace(close, touched=touched)
+        close = replace(close, touched=touched, changes=FEW_CHANGES + 1 if many else len(changes))
         inputs["state_changes"] = frame(spark, table("state_changes"), [r.asDict() for r in changes])
         state["state_refund_days"] = collect(state_refund_days.build(inputs, close), "state_refund_days")
         kept = [r for r in state["state_user_days"] if r["business_date"] not in touched]
@@ -166,11 +170,13 @@ def collect(df: DataFrame, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_split_deliveries_and_one_pass_end_in_the_same_state(spark: SparkSession, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "many"), [(1, False), (2, True)])
+def test_split_deliveries_and_one_pass_end_in_the_same_state(
+    spark: SparkSession, seed: int, many: bool
+) -> None:
     rows = random_events(seed)
     days = [LAST - timedelta(days=n) for n in (3, 2, 1, 0)]
-    split = fold(spark, rows, days)
+    split = fold(spark, rows, days, many)
     at_once = {name: [{**r, "taken_on": LAST} for r in core] for name, core in rows.items()}
     one_pass = fold(spark, at_once, [LAST])
     for name in ("state_user_days", "state_merchant_days", "state_users", "state_refund_days"):

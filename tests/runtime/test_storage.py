@@ -1,0 +1,99 @@
+"""Both roads to disk give the same table, and a pinned version is read as it was."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from ccare.errors import IntegrityBroken
+from ccare.runtime import deltalog, storage
+from ccare.runtime.run import Meter
+from ccare.runtime.spark import frame, interpreted
+from ccare.tables import table
+
+pytestmark = pytest.mark.spark
+
+DAYS = table("state_merchant_days")
+REFUNDS = table("state_refund_days")
+FIRST, SECOND = date(2024, 5, 1), date(2024, 5, 2)
+UNBOUND, SMALL = None, 10
+
+
+def merchant_days(spark: SparkSession, *rows: tuple[str, date, int]) -> DataFrame:
+    zeros = dict.fromkeys(DAYS.column_names, 0)
+    return frame(
+        spark, DAYS, [zeros | {"merchant_id": m, "business_date": d, "orders": n} for m, d, n in rows]
+    )
+
+
+def told(df: DataFrame) -> list[tuple[Any, ...]]:
+    return sorted((row["merchant_id"], row["business_date"], row["orders"]) for row in df.collect())
+
+
+@pytest.mark.parametrize("at_most", [UNBOUND, SMALL], ids=["by Spark", "from the driver"])
+def test_replacing_a_day_leaves_the_other(spark: SparkSession, tmp_path: Path, at_most: int | None) -> None:
+    both = merchant_days(spark, ("m1", FIRST, 1), ("m1", SECOND, 2))
+    storage.write(spark, tmp_path, DAYS, both, "run-1", [FIRST, SECOND], at_most)
+    again = merchant_days(spark, ("m2", SECOND, 5))
+    version = storage.write(spark, tmp_path, DAYS, again, "run-2", [SECOND], at_most)
+    assert told(storage.read(spark, tmp_path, DAYS, version)) == [("m1", FIRST, 1), ("m2", SECOND, 5)]
+    before = storage.read(spark, tmp_path, DAYS, version - 1)
+    assert told(before) == [("m1", FIRST, 1), ("m1", SECOND, 2)]
+    assert before.columns == list(DAYS.column_names)
+
+
+def test_the_roads_may_alternate(spark: SparkSession, tmp_path: Path) -> None:
+    for n, at_most in enumerate([SMALL, UNBOUND, SMALL]):
+        rows = merchant_days(spark, (f"m{n}", FIRST, n))
+        version = storage.write(spark, tmp_path, DAYS, rows, f"run-{n}", [FIRST], at_most)
+    assert told(storage.read(spark, tmp_path, DAYS, version)) == [("m2", FIRST, 2)]
+    assert deltalog.commit_metrics(tmp_path, DAYS.name, version)["rows"] == 1
+    assert deltalog.partition_rows(tmp_path, DAYS.name, version, {str(FIRST)}) == 1
+    assert deltalog.partition_rows(tmp_path, DAYS.name, version, {str(SECOND)}) == 0
+
+
+@pytest.mark.parametrize("at_most", [UNBOUND, SMALL], ids=["by Spark", "from the driver"])
+def test_state_is_replaced_whole(spark: SparkSession, tmp_path: Path, at_most: int | None) -> None:
+    row = {"merchant_id": "m1", "paid_date": FIRST, "refund_date": SECOND, "refund_fen": 5, "refunds": 1}
+    for payer in ("k1_a", "k1_b"):
+        rows = frame(spark, REFUNDS, [row | {"user_key": payer}])
+        version = storage.write(spark, tmp_path, REFUNDS, rows, payer, (), at_most)
+    assert [r["user_key"] for r in storage.read(spark, tmp_path, REFUNDS, version).collect()] == ["k1_b"]
+
+
+def test_a_null_in_a_required_column_is_not_written_from_the_driver(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rows = frame(
+        spark, REFUNDS, [{"merchant_id": "m1", "refund_date": SECOND, "refund_fen": 5, "refunds": 1}]
+    )
+    with pytest.raises(ValueError, match="null"):
+        storage.write(spark, tmp_path, REFUNDS, rows, "run-1", (), SMALL)
+
+
+def test_a_lost_data_file_names_its_table(spark: SparkSession, tmp_path: Path) -> None:
+    rows = merchant_days(spark, ("m1", FIRST, 1))
+    version = storage.write(spark, tmp_path, DAYS, rows, "run-1", [FIRST], SMALL)
+    for path in deltalog.data_files(tmp_path, DAYS.name, version):
+        Path(path).unlink()
+    with pytest.raises(IntegrityBroken, match="state_merchant_days has lost data files"):
+        storage.read(spark, tmp_path, DAYS, version)
+
+
+def test_code_is_generated_again_after_a_small_step(spark: SparkSession) -> None:
+    names = ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")
+    before = [spark.conf.get(name) for name in names]
+    with pytest.raises(RuntimeError), interpreted(spark):
+        assert [spark.conf.get(name) for name in names] == ["false", "NO_CODEGEN"]
+        raise RuntimeError
+    assert [spark.conf.get(name) for name in names] == before
+
+
+def test_a_meter_counts_its_own_jobs(spark: SparkSession) -> None:
+    spark.range(3).collect()
+    meter = Meter(spark, "one")
+    spark.range(3).collect()
+    assert meter.jobs == 1
+    assert meter.seconds > 0
