@@ -161,7 +161,7 @@ def run_steps(
 
     Steps that the open run has done are passed over; a step whose predecessor is open is refused.
     """
-    from ccare.runtime import steps
+    from ccare.runtime import gate, steps
     from ccare.runtime.ingest import ingest
     from ccare.runtime.run import Run
     from ccare.runtime.spark import session
@@ -174,6 +174,8 @@ def run_steps(
         if not due:
             said(f"nothing to do: {', '.join(wanted or road)} of {day} is done")
             return []
+        if set(due) - {"publish"}:
+            gate.preload()
         close = close_for(settings, record)
         pins = dict(lake.last.table_versions) if lake.last else {}
         if record.kind == "republish":

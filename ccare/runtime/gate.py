@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -106,6 +106,16 @@ def _business_rules(table: Table) -> list[Rule]:
             remedy="Mend the file and run again.",
         )
     return result
+
+
+def preload() -> None:
+    """Import Great Expectations beside other work: a run that gates would wait four seconds for it later."""
+
+    def load() -> None:
+        with _ONE_AT_A_TIME:
+            _gx()
+
+    Thread(target=load, daemon=True).start()
 
 
 def check(df: DataFrame, table: Table, day: date) -> list[Failure]:

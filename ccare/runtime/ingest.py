@@ -28,8 +28,8 @@ from ccare.tables.streams import ENTITY_STREAMS, EVENT_STREAMS, Stream
 
 SMALL_LINES = 200_000
 """Up to this many lines to take are a small day."""
-PASSES = 2
-"""Streams of a small day taken at once: planning is bound to one thread each."""
+PASSES = 3
+"""Streams of a small day taken at once: each is planned by one thread, which waits for its jobs half the time."""
 Fates = dict[str, dict[str, int]]
 """file path -> fate -> lines"""
 

@@ -200,11 +200,13 @@ class Run:
         self.written.append(line)
         self.said("\n".join((line.line(), *(f"  warning: {warning}" for warning in warnings))))
 
-    def touch(self) -> None:
-        """Tell the close which business dates state_changes holds, and keep how many rows it has."""
-        counts = self.shared["state_changes"].groupBy("business_date").count().collect()
-        days = tuple(sorted(row["business_date"] for row in counts))
-        self.close = replace(self.close, touched=days, changes=sum(row["count"] for row in counts))
+    def touch(self) -> int:
+        """Tell the close which business dates state_changes holds and how many rows; returns its refunds."""
+        by_day = self.shared["state_changes"].groupBy("business_date")
+        found = by_day.agg(F.count("*").alias("rows"), F.sum("refunds").alias("refunds")).collect()
+        days = tuple(sorted(row["business_date"] for row in found))
+        self.close = replace(self.close, touched=days, changes=sum(row["rows"] for row in found))
+        return sum(row["refunds"] or 0 for row in found)
 
     def bound(self, name: str, days: Sequence[date] = ()) -> int:
         """The most rows that a state table, or its partitions ``days``, can have after this run's changes."""
@@ -233,9 +235,3 @@ class Run:
     def meter(self, name: str) -> Meter:
         """Time and Spark jobs from here on, of this thread."""
         return Meter(self.spark, name)
-
-
-def refunds_in(changes: DataFrame) -> int:
-    """How many refunds a run's changes hold."""
-    row = changes.agg(F.sum("refunds")).first()
-    return int(row[0] or 0) if row else 0

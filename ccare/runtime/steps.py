@@ -13,7 +13,7 @@ from ccare.runtime.failpoint import reach
 from ccare.runtime.ingest import ingest
 from ccare.runtime.lease import clear_record
 from ccare.runtime.manifest import Published
-from ccare.runtime.run import Run, refunds_in
+from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_rows
 from ccare.tables import table
@@ -27,12 +27,12 @@ LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
 def state(run: Run) -> None:
     """Fold the day's new rows into user days, merchant days, users and refunds."""
     run.make("state", "state_changes")
-    run.touch()
+    refunds = run.touch()
     if not run.close.touched:
         return
     with ThreadPoolExecutor(2) as pool:
         # Days and users read the same changes and nothing of each other.
-        works = [pool.submit(_days, run), pool.submit(_users, run)]
+        works = [pool.submit(_days, run), pool.submit(_users, run, refunds)]
     for work in works:
         work.result()
 
@@ -43,9 +43,9 @@ def _days(run: Run) -> None:
     run.make("state", "state_merchant_days", touched)
 
 
-def _users(run: Run) -> None:
+def _users(run: Run, refunds: int) -> None:
     run.make("state", "state_users", at_most=run.bound("state_users"))
-    if refunds_in(run.shared["state_changes"]) or _open_refunds(run):
+    if refunds or _open_refunds(run):
         run.make("state", "state_refund_days", at_most=run.bound("state_refund_days"))
 
 
