@@ -3,16 +3,16 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table as RichTable
 
 from ccare import __version__
+from ccare.commands import rejected
+from ccare.commands.printing import Json, latest, print_json, show
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
 
@@ -23,9 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False, soft_wrap=True)
+rejected.register(app)
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Business day.")]
 AllowMissing = Annotated[list[str] | None, typer.Option("--allow-missing", help="Go on without this stream.")]
 
@@ -48,15 +47,6 @@ def _fail(message: str, remedy: str, code: int) -> None:
     sys.exit(code)
 
 
-def _print_json(value: Any) -> None:
-    def plain(item: Any) -> Any:
-        if is_dataclass(item) and not isinstance(item, type):
-            return asdict(item)
-        return sorted(item) if isinstance(item, set) else str(item)
-
-    print(json.dumps(value, default=plain, ensure_ascii=False))
-
-
 def _said(as_json: bool) -> Callable[[str], None]:
     """Where summary lines go: standard output, or standard error when that carries JSON."""
     return (lambda line: print(line, file=sys.stderr)) if as_json else (lambda line: print(line, flush=True))
@@ -66,19 +56,6 @@ def _day(value: datetime | None) -> date:
     if value is None:
         raise UsageError("No day was given.", remedy="Add --day YYYY-MM-DD.")
     return value.date()
-
-
-def _latest(settings: Settings) -> Any:
-    from ccare.runtime import manifest
-
-    row = manifest.latest(settings.lake)
-    if row is None:
-        raise InputMissing(
-            f"Nothing is published in {settings.lake}.",
-            remedy="Run `ccare demo`, or `ccare run --day D` first.",
-        )
-    manifest.check_tables(settings.lake, row)
-    return row
 
 
 @app.callback(invoke_without_command=True)
@@ -100,7 +77,7 @@ def demo(
 
     result = run_demo(folder.resolve(), real_only=real_only, said=_said(as_json))
     if as_json:
-        _print_json(result)
+        print_json(result)
 
 
 @app.command()
@@ -129,7 +106,7 @@ def run(
         allow_missing=tuple(allow_missing or ()),
     )
     if as_json:
-        _print_json(result)
+        print_json(result)
 
 
 def _step_command(step: str, text: str) -> None:
@@ -147,7 +124,7 @@ def _step_command(step: str, text: str) -> None:
             allow_missing=tuple(allow_missing or ()),
         )
         if as_json:
-            _print_json(result)
+            print_json(result)
 
 
 for _name, _text in {
@@ -174,14 +151,14 @@ def export(
     from ccare.runtime.close_days import export_all
 
     settings = Settings.load()
-    row = _latest(settings)
+    row = latest(settings)
     if day is not None and _day(day) > row.business_date:
         raise InputMissing(f"{_day(day)} is not published; the last day is {row.business_date}.")
     written = [str(export_card(settings, row, m)) for m in merchant or ()]
     if not merchant:
         written = export_all(settings, row)
     if as_json:
-        _print_json(written)
+        print_json(written)
     else:
         for path in written:
             print(path)
@@ -201,7 +178,7 @@ def verify(
     if report:
         report.write_text(json.dumps([asdict(r) for r in result.checks], indent=1, ensure_ascii=False))
     if as_json:
-        _print_json(result)
+        print_json(result)
     if not result.ok:
         first = next(check for check in result.checks if not check.ok)
         _fail(f"{first.name} is broken: {first.detail}", "See docs/how-to/recover.md.", 30)
@@ -214,7 +191,7 @@ def digest(day: Day = None, as_json: Json = False) -> None:
 
     result = lake_digest(Settings.load(), day.date() if day else None)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         print(result["digest"])
 
@@ -226,7 +203,7 @@ def status(day: Day = None, as_json: Json = False) -> None:
 
     result = lake_status(Settings.load(), day.date() if day else None)
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     names = [
         "day",
@@ -239,7 +216,7 @@ def status(day: Day = None, as_json: Json = False) -> None:
         "rejected",
         "scored",
     ]
-    _show(
+    show(
         names + ["posted", "open"],
         [[r.get(n, "") for n in [*names, "posted", "open"]] for r in result["days"]],
     )
@@ -252,9 +229,9 @@ def doctor(as_json: Json = False) -> None:
 
     findings = diagnose()
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
-        _show(
+        show(
             ["", "what", "found", "to mend it"],
             [["ok" if f.ok else "NO", f.name, f.value, f.remedy or ""] for f in findings],
         )
@@ -277,10 +254,10 @@ def sql(
     from ccare.growth.queries import run_query
 
     settings = Settings.load()
-    _latest(settings)
+    latest(settings)
     columns, rows = run_query(settings, name=name, query=query, file=file, params=_params(param or []))
     if as_json:
-        _print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif as_csv:
         import csv
 
@@ -288,7 +265,7 @@ def sql(
         writer.writerow(columns)
         writer.writerows(rows)
     else:
-        _show(columns, rows)
+        show(columns, rows)
 
 
 @app.command()
@@ -297,8 +274,8 @@ def catalogue(as_json: Json = False) -> None:
     from ccare.growth.catalogue import write_catalogue
 
     settings = Settings.load()
-    path = write_catalogue(settings, _latest(settings))
-    _print_json({"catalogue": path}) if as_json else print(path)
+    path = write_catalogue(settings, latest(settings))
+    print_json({"catalogue": path}) if as_json else print(path)
 
 
 def _params(pairs: Sequence[str]) -> dict[str, str]:
@@ -309,17 +286,6 @@ def _params(pairs: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--param {pair!r} is not name=value.", remedy="Write --param day=2017-12-31.")
         result[name] = value
     return result
-
-
-def _show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    if not console.is_terminal:
-        for row in [columns, *rows]:
-            print("\t".join("" if v is None else str(v) for v in row))
-        return
-    shown = RichTable(*map(str, columns), box=None, pad_edge=False)
-    for row in rows:
-        shown.add_row(*("" if v is None else str(v) for v in row))
-    console.print(shown)
 
 
 if __name__ == "__main__":

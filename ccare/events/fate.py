@@ -9,15 +9,16 @@ from pyspark.sql import functions as F
 from ccare.tables.streams import Stream
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
-_ORDER = ("delivery_date", "content_hash", "path", "position")
+_ORDER = ("delivery_date", "content_hash", "file_sha256", "position")
 
 
-def judge(parsed: DataFrame, stream: Stream, existing: DataFrame | None) -> DataFrame:
+def judge(parsed: DataFrame, stream: Stream, existing: DataFrame | None, *, look: bool = True) -> DataFrame:
     """Parsed rows + ``fate``; reasons completed with event_id_conflict and duplicate_trade.
 
     ``existing``: rows of the core table taken before (event_id, content_hash and, for payments, event_type,
     merchant_id, trade_no). Of rows with one id the earliest delivery stays, then the smallest content hash; the
-    same content again is a duplicate, other content a conflict. ``parsed`` is read several times: persist it.
+    same content again is a duplicate, other content a conflict. ``parsed`` is read several times: it should be kept
+    somewhere. ``look``: first look whether anything clashes, which keeps ``parsed`` in memory.
     """
     sound = F.size("reasons") == 0
     if not stream.is_event:
@@ -30,7 +31,7 @@ def judge(parsed: DataFrame, stream: Stream, existing: DataFrame | None) -> Data
     else:
         disputed = F.col("_same_id")
     alone = F.when(sound, ACCEPTED).otherwise(REJECTED).alias("fate")
-    if existing is not None:
+    if existing is not None and look:
         # On most days nothing clashes: one look saves ranking, which reads the rows taken before twice more.
         marked = marked.persist()
         clash = marked.agg(F.bool_or(disputed)).first()

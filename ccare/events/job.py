@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -19,13 +20,13 @@ LOOKUP_DAYS = 31
 
 
 def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> DataFrame:
-    """Every line of ``inputs['landing']`` as a typed row with ``fate`` and ``reasons``.
+    """Every line of ``inputs['landing']`` and ``inputs['landing_csv']`` as a typed row with ``fate`` and ``reasons``.
 
-    Reads ``inputs[stream.table]`` (rows taken before, where there are any) for ids and trades known already.
+    Where the harness has parsed them already they are ``inputs['parsed']``. Reads ``inputs[stream.table]`` (rows taken
+    before, where there are any) for ids and trades known already.
     """
-    merchants = inputs.get("core_merchants") if stream.is_event else None
     # Judging reads the parsed rows several times; parsing and hashing them once is most of an ingest's cost.
-    parsed = parse(inputs["landing"], stream, close.slots, close.timezone, merchants).persist()
+    rows = inputs["parsed"] if "parsed" in inputs else parsed(inputs, close, stream).persist()
     existing = inputs.get(stream.table) if stream.is_event else None
     if existing is not None:
         since = close.day - timedelta(days=LOOKUP_DAYS)
@@ -35,7 +36,15 @@ def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> Data
         # A row is dated at most two days after the close that took it: older partitions need not be opened.
         taken = F.col("taken_on") >= F.lit(since - timedelta(days=FUTURE_DAYS))
         existing = existing.where(taken & (F.col("business_date") >= F.lit(since))).select(*names)
-    return judge(parsed, stream, existing)
+    return judge(rows, stream, existing, look="parsed" not in inputs)
+
+
+def parsed(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> DataFrame:
+    """Every line as a typed row with the reasons against it alone."""
+    merchants = inputs.get("core_merchants") if stream.is_event else None
+    lines = [inputs[name] for name in ("landing", "landing_csv") if name in inputs]
+    frames = [parse(each, stream, close.slots, close.timezone, merchants) for each in lines]
+    return reduce(DataFrame.unionByName, frames)
 
 
 def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
@@ -47,21 +56,23 @@ def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
 
 def rejected(rows: DataFrame, stream: Stream) -> DataFrame:
     """The refused rows as core_rejected_events keeps them."""
+    refused = rows.where(F.col("fate") == REJECTED)
+    return refused.select(*refusal(rows, stream), "file_sha256", "position", "delivery_date", "taken_on")
+
+
+def refusal(rows: DataFrame, stream: Stream) -> list[Column]:
+    """What is kept of a refused row beside where it stood."""
     names = rows.columns
     merchant = F.col("merchant_id") if "merchant_id" in names else F.lit(None).cast("string")
     amount = F.col("amount_fen") if "amount_fen" in names else F.lit(None).cast("bigint")
-    return rows.where(F.col("fate") == REJECTED).select(
+    return [
         F.lit(stream.name).alias("stream"),
-        "file_sha256",
         F.coalesce(F.sha2("value", 256), F.col("content_hash")).alias("row_digest"),
-        "position",
-        "reasons",
+        F.col("reasons"),
         F.coalesce(masked(F.col("value")), _told(rows, stream)).alias("payload"),
         F.when(~F.array_contains("reasons", "bad_merchant_id"), merchant).alias("merchant_id"),
         amount.alias("amount_fen"),
-        "delivery_date",
-        "taken_on",
-    )
+    ]
 
 
 def _told(rows: DataFrame, stream: Stream) -> Column:

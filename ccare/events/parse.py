@@ -5,18 +5,15 @@ from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from ccare.events.pseudonym import token
+from ccare.events.read import NUMBERS, field_names, read_csv, read_json
 from ccare.events.slots import SlotMap
 from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
 
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 FUTURE_MINUTES = 10
-LINE_MAX_BYTES = 1 << 20
-"""A landing line longer than this is cut, hence malformed, hence rejected: the bound on memory."""
-_NUMBERS = ("fen", "count", "ms")
 
 
 def parse(
@@ -24,15 +21,18 @@ def parse(
 ) -> DataFrame:
     """Lines -> the stream's typed columns + reasons.
 
-    ``lines``: value, file_sha256, path, position, delivery_date, taken_on, _inner, _outer; ``merchants``: known
-    merchant ids, None where the stream may name any. Returns every line once; ``reasons`` is empty where nothing
-    is wrong with it alone, and ``value`` is kept only where something is. A quoted number counts as the number:
-    exporters quote them.
+    ``lines``: value, file_sha256, position, delivery_date, taken_on, _inner, _outer, and for lines of CSV files
+    _header; ``merchants``: known merchant ids, None where the stream may name any. Returns every line once;
+    ``reasons`` is empty where nothing is wrong with it alone, and ``value`` is kept only where something is;
+    ``unknown_fields`` names what the stream does not declare.
     """
-    raw = _raw(lines, stream)
+    csv = "_header" in lines.columns
+    raw = read_csv(lines, stream) if csv else read_json(lines, stream)
     typed = raw.select(
-        *(F.col(c) for c in lines.columns if c not in ("_inner", "_outer")),
-        F.col("_size"),
+        *(F.col(c) for c in lines.columns if c not in ("_inner", "_outer", "_header")),
+        "_size",
+        "_faults",
+        F.col("_unknown").alias("unknown_fields"),
         *_typed(stream, timezone),
         *_kept_raw(stream),
     )
@@ -47,7 +47,7 @@ def parse(
     kept = [
         F.col(f"`{c}`")
         for c in typed.columns
-        if not c.startswith("_raw_") and c not in ("_size", "_told", "value")
+        if not c.startswith("_raw_") and c not in ("_size", "_faults", "_told", "value")
     ]
     line = F.when(F.size("reasons") > 0, F.col("value"))
     return typed.select(*kept, line.alias("value"), _content_hash(stream).alias("content_hash"))
@@ -61,35 +61,10 @@ def _known_merchants(rows: DataFrame, merchants: DataFrame) -> DataFrame:
     return joined.withColumn("reasons", F.when(stranger, unknown).otherwise(F.col("reasons"))).drop("_known")
 
 
-def _field_names(stream: Stream) -> list[str]:
-    common = ["origin"]
-    if stream.is_event:
-        common += ["event_id", "event_type", stream.clock]
-    if stream.name not in PARTYLESS:
-        common.append("merchant_id")
-    if stream.has_user:
-        common.append("user_id")
-    return list(dict.fromkeys(common + [f.name for f in stream.fields]))
-
-
-def _raw(lines: DataFrame, stream: Stream) -> DataFrame:
-    """Every field as text. The line stands inside brackets: two objects, or text after one, give no single row."""
-    names = _field_names(stream)
-    row = T.ArrayType(T.StructType([T.StructField(name, T.StringType()) for name in names]))
-    value = F.col("value")
-    text = F.when(value.startswith("\ufeff"), F.substring(value, 2, LINE_MAX_BYTES)).otherwise(value)
-    text = F.when(F.is_valid_utf8(value), text)
-    parsed = F.from_json(F.concat(F.lit("["), text, F.lit("]")), row, {"allowSingleQuotes": "false"})
-    narrowed = lines.withColumn("_rows", parsed).withColumn("_size", F.size("_rows"))
-    return narrowed.withColumn("_row", F.when(F.col("_size") == 1, F.element_at("_rows", 1))).select(
-        *lines.columns, "_size", *(F.col(f"_row.`{n}`").alias(f"_raw_{n}") for n in names)
-    )
-
-
 def _cast(field: Field) -> Column:
     raw = F.col(f"_raw_{field.name}")
-    if field.kind in _NUMBERS:
-        return F.when(raw.rlike(r"^-?\d+$"), raw).try_cast("bigint")
+    if field.kind in NUMBERS:
+        return F.col(f"_num_{field.name}")
     if field.kind == "date":
         return F.when(raw.rlike(DATE_PATTERN), raw).try_cast("date")
     if field.kind == "flag":
@@ -119,7 +94,7 @@ def _typed(stream: Stream, timezone: str) -> list[Column]:
 
 
 def _kept_raw(stream: Stream) -> list[Column]:
-    return [F.col(f"_raw_{name}") for name in _field_names(stream)]
+    return [F.col(f"_raw_{name}") for name in field_names(stream)]
 
 
 def _slot(stream: Stream, slots: SlotMap) -> Column:
@@ -151,9 +126,8 @@ def _reasons(stream: Stream) -> list[Column]:
     if stream.is_event:
         checks += _id_checks("event_id", EVENT_ID_PATTERN)
         checks += _event_checks(stream)
-    unreadable = F.when(~F.coalesce(readable, F.lit(False)), F.lit("malformed_json"))
     return [
-        unreadable,
+        F.when(F.col("_faults") != "", F.col("_faults")),
         *(F.when(readable & F.coalesce(broken, F.lit(False)), F.lit(name)) for name, broken in checks),
     ]
 
@@ -185,9 +159,9 @@ def _field_checks(field: Field) -> list[tuple[str, Column]]:
             absent = absent & F.col("_raw_event_type").isin(*field.only_for)
         checks.append((f"missing_{field.name}", absent))
     bad: list[Column] = []
-    if field.kind in (*_NUMBERS, "date", "flag"):
+    if field.kind in (*NUMBERS, "date", "flag"):
         bad.append(raw.isNotNull() & value.isNull())
-    if field.kind in _NUMBERS:
+    if field.kind in NUMBERS:
         bad.append(value < 0)
     if field.kind == "id":
         bad.append(~raw.rlike(ID_PATTERN))
@@ -202,11 +176,14 @@ def _content_hash(stream: Stream) -> Column:
     """SHA-256 over what the event says, in field order; where it came from is left out."""
     names = [f.name for f in stream.fields]
     if stream.is_event:
-        names = ["event_type", "occurred_at", *names]
+        names = ["event_type", *names]
     if stream.name not in PARTYLESS:
         names.append("merchant_id")
     if stream.has_user:
         names.append("user_key")
     names.append("origin")
     parts = [F.coalesce(F.col(f"`{n}`").cast("string"), F.lit("\u0000")) for n in names]
+    if stream.is_event:
+        # As a number: writing an instant out as a date costs more than hashing it.
+        parts.append(F.coalesce(F.unix_micros("occurred_at").cast("string"), F.lit("\u0000")))
     return F.sha2(F.concat_ws("\u001f", *parts), 256)

@@ -1,33 +1,33 @@
-"""Deliveries found and read once before Spark sees them: digest, lines, decoder, sidecar.
+"""Deliveries found and read once before Spark sees them: names, digests, lines, decoders, headers, sidecars.
 
 Spark skips some names in silence, drops rows of a cut gzip or fails the whole job for one: so a bad file is
 refused here, alone, and the line count is an independent check on what Spark reads.
 """
 
-import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import IO
-
-import zstandard
 
 from ccare.errors import InputMissing
+from ccare.events.read import CSV_COLUMNS_MAX, field_names
+from ccare.runtime.survey import survey
 from ccare.tables.streams import STREAMS, Stream
 
-CHUNK = 1 << 22
-MAX_UNPACKED_BYTES = 64 << 30
-"""A compressed file that unpacks to more is refused."""
-ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".csv", ".csv.gz")
+REPLAY_PREFIX = "replay-"
+"""Files that deliver refused lines again may have the bytes of an earlier file: that one's rows were refused."""
+_NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivered file. ``status`` is taken, repeated (bytes known before) or refused, with a note."""
+    """One delivered file. ``status`` is taken, repeated (bytes known before) or refused, with a note.
+
+    ``lines`` leaves a CSV file's header out; ``blocks`` are the lines before each split that Spark will read.
+    """
 
     stream: str
     path: str
@@ -39,6 +39,8 @@ class Delivery:
     modified_at: datetime
     status: str
     note: str = ""
+    header: tuple[str, ...] = ()
+    blocks: tuple[int, ...] = (0,)
 
     def file(self, landing: Path) -> Path:
         """Where the file stands."""
@@ -55,22 +57,32 @@ def deliveries(
     seen = {sha: path for (_, path), (sha, _, _) in known.items()}
     result = []
     for stream in STREAMS.values():
-        for delivered, path in _files(landing, stream, day + timedelta(days=1)):
+        for delivered, path, fault in _entries(landing, stream, day + timedelta(days=1)):
             relative = str(path.relative_to(landing))
-            stat = path.stat()
+            stat = path.lstat()
             modified = datetime.fromtimestamp(stat.st_mtime, UTC)
             before = known.get((stream.name, relative))
             if before and before[1] == stat.st_size and before[2] == modified:
                 continue
-            found = _read(path, relative, stream.name, delivered, max(first_day, day), modified, stat.st_size)
+            found = Delivery(
+                stream.name,
+                relative,
+                delivered,
+                max(first_day, day),
+                stat.st_size,
+                _NOTHING,
+                0,
+                modified,
+                "taken",
+            )
+            found = replace(found, status="refused", note=fault) if fault else _read(path, stream, found)
             if before and before[0] == found.sha256:
                 continue
-            if found.status == "taken" and found.sha256 in seen:
-                found = _noted(found, "repeated", f"same bytes as {seen[found.sha256]}")
-            elif before:
-                found = _noted(
-                    found, found.status, found.note or "this name was delivered before with other bytes"
-                )
+            replay = path.name.startswith(REPLAY_PREFIX)
+            if found.lines and found.sha256 in seen and not replay:
+                found = replace(found, status="repeated", note=f"same bytes as {seen[found.sha256]}")
+            elif before and not found.note:
+                found = replace(found, note="this name was delivered before with other bytes")
             seen.setdefault(found.sha256, relative)
             result.append(found)
     return result
@@ -98,7 +110,8 @@ def require_complete(landing: Path, day: date, allow_missing: tuple[str, ...]) -
     return missing
 
 
-def _files(landing: Path, stream: Stream, until: date) -> Iterator[tuple[date, Path]]:
+def _entries(landing: Path, stream: Stream, until: date) -> Iterator[tuple[date, Path, str]]:
+    """Delivery date, path and fault of everything that was put into the stream's dated folders."""
     folder = landing / stream.name
     if not folder.is_dir():
         return
@@ -109,58 +122,54 @@ def _files(landing: Path, stream: Stream, until: date) -> Iterator[tuple[date, P
             continue
         if delivered > until:
             continue
+        if day_folder.is_symlink():
+            yield delivered, day_folder, "a link is not a delivery"
+            continue
         for path in sorted(day_folder.iterdir()):
-            if path.is_file() and not path.name.endswith((".manifest.json", ".part")):
-                yield delivered, path
+            if not path.name.endswith((".manifest.json", ".part")):
+                yield delivered, path, _entry_fault(path)
 
 
-def _read(
-    path: Path, relative: str, stream: str, delivered: date, taken_on: date, modified: datetime, size: int
-) -> Delivery:
-    status, note, lines = "taken", "", 0
-    sha256 = _sha256(path)
+def _entry_fault(path: Path) -> str:
+    """Why this cannot be a delivery, by its name and kind alone: nothing is opened."""
+    if path.is_symlink():
+        return "a link is not a delivery"
+    if not path.is_file():
+        return "it is not a file"
+    if path.name.startswith(("_", ".")):
+        return "a name that begins with _ or . is a hidden file's"
+    if not path.name.isprintable():
+        return "its name holds control characters"
     if not path.name.endswith(ENDINGS):
-        status, note = "refused", f"the name must end in {', '.join(ENDINGS)}"
-    elif path.is_symlink():
-        status, note = "refused", "a link is not a delivery"
-    else:
-        try:
-            lines = _count_lines(path)
-        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-            status, note = "refused", f"it cannot be unpacked whole: {error}"
-        note = note or _sidecar_fault(path, sha256, lines)
-        status = "refused" if note else status
-    return Delivery(stream, relative, delivered, taken_on, size, sha256, lines, modified, status, note)
+        return f"the name must end in {', '.join(ENDINGS)}"
+    return ""
 
 
-def _noted(delivery: Delivery, status: str, note: str) -> Delivery:
-    return Delivery(**{**delivery.__dict__, "status": status, "note": note})
+def _read(path: Path, stream: Stream, found: Delivery) -> Delivery:
+    seen = survey(path)
+    note = seen.fault or _header_fault(seen.header, stream) or _sidecar_fault(path, seen.sha256, seen.lines)
+    return replace(
+        found,
+        sha256=seen.sha256,
+        lines=seen.lines,
+        header=seen.header,
+        blocks=seen.blocks,
+        status="refused" if note else "taken",
+        note=note,
+    )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _count_lines(path: Path) -> int:
-    """Lines after unpacking; a last line without a newline counts."""
-    lines, last, total = 0, b"\n", 0
-    with _unpacked(path) as handle:
-        while chunk := handle.read(CHUNK):
-            lines += chunk.count(b"\n")
-            last = chunk[-1:]
-            total += len(chunk)
-            if total > MAX_UNPACKED_BYTES:
-                raise OSError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
-    return lines + (last != b"\n")
-
-
-def _unpacked(path: Path) -> IO[bytes]:
-    if path.name.endswith(".gz"):
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-    if path.name.endswith(".zst"):
-        return zstandard.open(path, "rb")
-    return path.open("rb")
+def _header_fault(header: tuple[str, ...], stream: Stream) -> str:
+    """What a CSV header lacks. Fields that only some rows need are asked of the rows."""
+    if not header:
+        return ""
+    if len(header) > CSV_COLUMNS_MAX:
+        return f"its header has {len(header)} columns, more than {CSV_COLUMNS_MAX}"
+    optional = {f.name for f in stream.fields if not f.required or f.only_for} | {"origin"}
+    if stream.is_event:
+        optional.add("user_id")
+    missing = [name for name in field_names(stream) if name not in optional and name not in header]
+    return f"its header lacks {', '.join(missing)}" if missing else ""
 
 
 def _sidecar_fault(path: Path, sha256: str, lines: int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 
 from ccare.runtime import deltalog
 from ccare.tables import Table, WriteStyle
@@ -88,14 +88,7 @@ def write_arrow(
     """
     arrow = rows.select(table.column_names).cast(arrow_schema(table))
     uri = str(lake / table.name)
-    if deltalog.latest_version(lake, table.name) is None:
-        DeltaTable.create(
-            uri,
-            arrow.schema,
-            partition_by=list(table.partition_by) or None,
-            description=table.description,
-            configuration=properties(table),
-        )
+    ensure_table(lake, table)
     values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
     commit = CommitProperties(custom_metadata={"userMetadata": run_id})
     if mode == "append":
@@ -108,6 +101,25 @@ def write_arrow(
     version = deltalog.latest_version(lake, table.name)
     assert version is not None, f"{table.name} was just written"
     return version
+
+
+def ensure_table(lake: Path, table: Table) -> None:
+    """Make the table where it is not there; add columns that its declaration has gained since it was made."""
+    uri, schema = str(lake / table.name), arrow_schema(table)
+    if deltalog.latest_version(lake, table.name) is None:
+        DeltaTable.create(
+            uri,
+            schema,
+            partition_by=list(table.partition_by) or None,
+            description=table.description,
+            configuration=properties(table),
+        )
+        return
+    opened = DeltaTable(uri)
+    known = {field.name for field in opened.schema().fields}
+    gained = pa.schema([field for field in schema if field.name not in known])
+    if gained:
+        opened.alter.add_columns(Schema.from_arrow(gained).fields)
 
 
 def roll_back(lake: Path, table: str, version: int | None, run_id: str) -> None:

@@ -161,7 +161,7 @@ class Run:
         kept = not cached and (gated or at_most is None)
         df = df.persist() if kept else df
         if gated:
-            warnings = tuple(f.sentence() for f in gate.check(df, declared, self.close.day))
+            warnings = self.gated(declared, df)
         at_most = df.count() if at_most is None else at_most
         lake = self.settings.lake
         before = deltalog.latest_version(lake, declared.name)
@@ -169,6 +169,10 @@ class Run:
         if kept:
             df.unpersist()
         self.wrote(step, declared.name, version, meter, warnings, new=version != before)
+
+    def gated(self, declared: Table, df: DataFrame) -> tuple[str, ...]:
+        """Warnings of the table's gate; GateRefused where a block rule fails."""
+        return tuple(f.sentence() for f in gate.check(df, declared, self.close.day))
 
     def wrote(
         self,

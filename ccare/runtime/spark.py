@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from ccare.events.parse import LINE_MAX_BYTES
+from ccare.events.read import LINE_MAX_BYTES
 from ccare.runtime.rowstore import arrow_schema
 from ccare.runtime.settings import Settings
+from ccare.runtime.survey import BLOCK_BYTES
 from ccare.setup.appcds import appcds_options
 from ccare.setup.jars import delta_jars
 from ccare.setup.java import find_java
@@ -84,6 +86,7 @@ def _conf(settings: Settings) -> dict[str, str]:
         "spark.databricks.delta.retentionDurationCheck.enabled": "true",
         "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
         "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # Frames laid out by merchant join on merchant and more without moving again (ledger: 41 stages -> 21).
         "spark.sql.requireAllClusterKeysForCoPartition": "false",
         # Naming the Python line of every expression takes 60 % of all calls into the JVM.
@@ -127,6 +130,20 @@ def _java_options(local: bool) -> list[str]:
     return [*options, *os.environ.get("CCARE_JAVA_OPTIONS", "").split()]
 
 
+@cache
+def reader(spark: SparkSession) -> SparkSession:
+    """A session beside the main one that reads landing files: one split a task, so that lines can be numbered.
+
+    Set on the main session the same would make a task of every small file of a table.
+    """
+    beside = spark.newSession()
+    for name in ("spark.sql.files.maxPartitionBytes", "spark.sql.files.openCostInBytes"):
+        beside.conf.set(name, str(BLOCK_BYTES))
+    # Sound and refused rows go to two folders at once; sorting them apart first would cost more than parsing.
+    beside.conf.set("spark.sql.maxConcurrentOutputFileWriters", "4")
+    return beside
+
+
 INTERPRETED_ROWS = 50_000
 """Up to this many rows a step does better without generated code."""
 
@@ -139,14 +156,15 @@ def interpreted(spark: SparkSession, wanted: bool = True) -> Iterator[None]:
     processor's time. Over a few hundred thousand rows it pays back many times: aggregates without it crawl.
     """
     settings = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-    before = {name: spark.conf.get(name) for name in settings} if wanted else {}
+    sessions = (spark, reader(spark)) if wanted else ()
+    before = [(each, name, str(each.conf.get(name))) for each in sessions for name in settings]
     try:
-        for name in before:
-            spark.conf.set(name, settings[name])
+        for each, name, _ in before:
+            each.conf.set(name, settings[name])
         yield
     finally:
-        for name, value in before.items():
-            spark.conf.set(name, str(value))
+        for each, name, value in before:
+            each.conf.set(name, value)
 
 
 def schema(table: Table) -> T.StructType:

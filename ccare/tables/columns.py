@@ -15,6 +15,9 @@ AS_OF_DATE = Column("as_of_date", "date", "Last day that the figures include.", 
 TAKEN_ON = Column("taken_on", "date", "Business day whose close first counted the row.", nullable=False)
 DELIVERY_DATE = Column("delivery_date", "date", "Date of the landing folder it came in.", nullable=False)
 FILE_SHA256 = Column("file_sha256", "string", "Digest of the delivered file's bytes.", volatile=True)
+POSITION = Column(
+    "position", "bigint", "Line number in the delivered file, from 1.", unit="line", volatile=True
+)
 ORIGIN = Column("origin", "string", "real or simulated, as delivered.", nullable=False)
 SLOT = Column("slot", "string", "Traffic slot by promo position, else scene; unknown where neither tells.")
 EVENT_ID = Column("event_id", "string", "Event number, unique in its stream.", nullable=False)

@@ -40,6 +40,7 @@ def _event_table(stream: Stream) -> Table:
             c.ORIGIN,
             c.CONTENT_HASH,
             c.FILE_SHA256,
+            c.POSITION,
         ),
         inputs=("raw_files", "core_merchants"),
         partition_by=("taken_on",),
@@ -68,8 +69,8 @@ def _entity_table(stream: Stream) -> Table:
 CORE_REJECTED_EVENTS = Table(
     "core_rejected_events",
     "Rows refused at ingest, with every reason.",
-    "one row for each refused line of a delivered file",
-    ("file_sha256", "position", "row_digest"),
+    "one row for each refused line of a delivered file and close",
+    ("taken_on", "file_sha256", "position", "row_digest"),
     (
         Column("stream", "string", "Landing stream.", nullable=False),
         Column("file_sha256", "string", "Digest of the delivered file's bytes.", nullable=False),

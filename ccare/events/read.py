@@ -1,0 +1,142 @@
+"""Landing lines to fields as text: what a line says, before anything is made of it. JSON or CSV, one row a line.
+
+Every line comes out once. One that cannot be read has no fields and one fault; a readable one may have faults too.
+"""
+
+from functools import reduce
+from operator import add
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from ccare.tables.streams import PARTYLESS, Stream
+
+LINE_MAX_BYTES = 1 << 20
+"""A landing line is read up to this many bytes: the bound on memory. One as long as this was cut, hence refused."""
+CSV_COLUMNS_MAX = 64
+NUMBERS = ("fen", "count", "ms")
+_WHOLE_NUMBER = r"^-?\d+$"
+_BOM = "\ufeff"
+_NUL = chr(0)
+_MARK = "\ue000"
+"""A private-use character: the key of an object that no line says, and a cell that no line holds."""
+
+
+def field_names(stream: Stream) -> list[str]:
+    """The fields that a line of the stream may have, as it names them."""
+    common = ["origin"]
+    if stream.is_event:
+        common += ["event_id", "event_type", stream.clock]
+    if stream.name not in PARTYLESS:
+        common.append("merchant_id")
+    if stream.has_user:
+        common.append("user_id")
+    return list(dict.fromkeys(common + [f.name for f in stream.fields]))
+
+
+def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
+    """``lines`` (a column ``value`` and others) + ``_size`` (1 where readable), ``_faults``, ``_unknown``, fields.
+
+    Each field is ``_raw_<field>``, its text or null; for a number there is also ``_num_<field>``, null where the
+    text is none. A quoted number counts as the number: exporters quote them. One look at a line as a map gives
+    fields, unknown keys and keys that stand twice: as a struct it would hide the last two.
+    """
+    names = field_names(stream)
+    value = F.col("value")
+    text = F.when(value.startswith(_BOM), F.substring(value, 2, LINE_MAX_BYTES)).otherwise(value)
+    read = lines.withColumn("_text", F.when(_whole(), text))
+    # Spark reads the first value of a text and passes over the rest. In an array, with a mark behind it, a line
+    # that is two objects, or has more after one, or closes the array itself, does not give these two members.
+    boxed = F.concat(F.lit("["), F.col("_text"), F.lit(f',{{"{_MARK}":""}}]'))
+    row = T.ArrayType(T.MapType(T.StringType(), T.StringType()))
+    read = read.withColumn("_rows", F.from_json(boxed, row, {"allowSingleQuotes": "false"}))
+    marked = (F.size("_rows") == 2) & F.map_contains_key(F.get("_rows", 1), _MARK)
+    read = read.withColumn("_row", F.when(marked, F.get("_rows", 0)))
+    readable = F.col("_row").isNotNull()
+    # As many fields found as keys: then every key is a known one that stands once, and no more is asked.
+    cells = [F.col("_row").getItem(n) for n in names]
+    found = reduce(add, (F.when(cell.isNotNull(), 1).otherwise(0) for cell in cells))
+    keys = F.map_keys("_row")
+    odd = F.when(readable & (F.size(keys) != found), keys)
+    holds_nul = F.col("_text").contains("\\u0000") & F.concat_ws("", *cells).contains(_NUL)
+    faults = [
+        *_line_faults(),
+        _fault("malformed_json", _whole() & ~readable),
+        _fault("duplicate_keys", F.size(odd) != F.size(F.array_distinct(odd))),
+        _fault("nul_character", readable & holds_nul),
+    ]
+    return read.select(
+        *lines.columns,
+        F.when(readable, 1).otherwise(0).alias("_size"),
+        F.concat_ws(",", *faults).alias("_faults"),
+        _told(odd, stream).alias("_unknown"),
+        *(cell.alias(f"_raw_{n}") for n, cell in zip(names, cells, strict=True)),
+    ).select("*", *_numbers(stream))
+
+
+def read_csv(lines: DataFrame, stream: Stream) -> DataFrame:
+    """Like ``read_json`` for lines of CSV files; ``_header`` (array of names) says which column is which.
+
+    The dialect is RFC 4180 with one record a line: a field that breaks the line makes two bad lines. An empty field
+    is absent.
+    """
+    value = F.col("value")
+    columns = ", ".join(f"c{n} string" for n in range(CSV_COLUMNS_MAX))
+    # Empty fields read as empty text, so that null means a column that the line does not have.
+    options = {"nullValue": _MARK, "emptyValue": "", "mode": "PERMISSIVE", "escape": '"'}
+    line = F.rtrim(value, F.lit("\r"))
+    read = lines.withColumn("_row", F.from_csv(F.when(_whole(), line), F.lit(columns), options))
+    row = F.array(*(F.col(f"_row.c{n}") for n in range(CSV_COLUMNS_MAX)))
+    read = read.withColumn("_cells", F.array_compact(row))
+    quotes = F.octet_length(value) - F.octet_length(F.replace(value, F.lit('"')))
+    sound = (quotes % 2 == 0) & (F.size("_cells") == F.size("_header")) & (F.length(line) > 0)
+    readable = F.coalesce(_whole() & sound, F.lit(False))
+    read = read.withColumn("_size", F.when(readable, 1).otherwise(0))
+    faults = [
+        *_line_faults(),
+        _fault("malformed_csv", _whole() & ~readable),
+        _fault("nul_character", readable & value.contains(_NUL)),
+    ]
+    return read.select(
+        *lines.columns,
+        "_size",
+        F.concat_ws(",", *faults).alias("_faults"),
+        _told(F.col("_header"), stream).alias("_unknown"),
+        *(_cell(n).alias(f"_raw_{n}") for n in field_names(stream)),
+    ).select("*", *_numbers(stream))
+
+
+def _cell(name: str) -> Column:
+    place = F.array_position("_header", name)
+    cell = F.when((F.col("_size") == 1) & (place > 0), F.get("_cells", (place - 1).cast("int")))
+    return F.when(F.length(cell) > 0, cell)
+
+
+def _numbers(stream: Stream) -> list[Column]:
+    """Text that is a whole number, as one."""
+    raws = {f.name: F.col(f"_raw_{f.name}") for f in stream.fields if f.kind in NUMBERS}
+    return [
+        F.when(raw.rlike(_WHOLE_NUMBER), raw).try_cast("bigint").alias(f"_num_{name}")
+        for name, raw in raws.items()
+    ]
+
+
+def _whole() -> Column:
+    """Whether the line was read to its end and is text."""
+    return (F.octet_length("value") < LINE_MAX_BYTES) & F.is_valid_utf8("value")
+
+
+def _line_faults() -> list[Column]:
+    short = F.octet_length("value") < LINE_MAX_BYTES
+    return [_fault("line_too_long", ~short), _fault("invalid_utf8", short & ~F.is_valid_utf8("value"))]
+
+
+def _fault(name: str, broken: Column) -> Column:
+    return F.when(F.coalesce(broken, F.lit(False)), F.lit(name))
+
+
+def _told(keys: Column, stream: Stream) -> Column:
+    """Names among ``keys`` that the stream does not declare, in one text; null where there are none."""
+    unknown = F.array_except(keys, F.array(*(F.lit(n) for n in field_names(stream))))
+    return F.when(F.size(unknown) > 0, F.array_join(unknown, " "))

@@ -1,0 +1,160 @@
+"""A stream's pass over more lines than memory should hold: parsed once, to files that become the table's own.
+
+Rows that share an id or a trade are few, so the files are written before these are known; only files that hold a
+row which lost are written again. What is refused rides in the same columns, packed, in a folder of its own.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from deltalake import CommitProperties, DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
+from pyarrow import parquet
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from ccare.events import job as events
+from ccare.runtime import deltalog
+from ccare.runtime.rowstore import arrow_schema, ensure_table
+from ccare.runtime.spark import frame, schema
+from ccare.tables import Table, table
+from ccare.tables.streams import Stream
+
+_SOUND = "_sound"
+_PACKED = "content_hash"
+"""Where a refused row's story rides: only a sound row has a hash to put there."""
+_ALWAYS = ("file_sha256", "position", "delivery_date")
+_STORY = (
+    "stream string, row_digest string, reasons array<string>, payload string, "
+    "merchant_id string, amount_fen bigint"
+)
+
+
+@dataclass
+class Staged:
+    """Parsed rows on disk: ``sound`` in the core table's columns, ``refused`` as core_rejected_events keeps them."""
+
+    spark: SparkSession
+    stream: Stream
+    folder: Path
+    taken_on: str
+    rewritten: set[str] = field(default_factory=set)
+
+    @property
+    def declared(self) -> Table:
+        return table(self.stream.table)
+
+    def _read(self, *paths: str) -> DataFrame:
+        fields = T.StructType([f for f in schema(self.declared) if f.name != "taken_on"])
+        rows = (
+            self.spark.read.schema(fields)
+            .parquet(*paths)
+            .withColumn("taken_on", F.lit(self.taken_on).cast("date"))
+        )
+        return rows.select(*self.declared.column_names, F.col("_metadata.file_name").alias("_file"))
+
+    @property
+    def sound(self) -> DataFrame:
+        """Rows with nothing against them alone, as judging wants them, and the ``_file`` that holds each."""
+        files = self.files()
+        none = F.array().cast("array<string>")
+        rows = self._read(*map(str, files)) if files else self._empty()
+        return rows.withColumn("reasons", none).withColumn("value", F.lit(None).cast("string"))
+
+    def _empty(self) -> DataFrame:
+        return frame(self.spark, self.declared).withColumn("_file", F.lit(""))
+
+    @property
+    def refused(self) -> DataFrame | None:
+        """Rows refused for what they say, unpacked; None where there are none."""
+        files = sorted((self.folder / f"{_SOUND}=false").glob("*.parquet"))
+        if not files:
+            return None
+        packed = F.from_json(_PACKED, _STORY).alias("_story")
+        rows = self._read(*map(str, files)).select(
+            "file_sha256", "position", "delivery_date", "taken_on", packed
+        )
+        return rows.select("*", "_story.*").drop("_story")
+
+    def files(self) -> list[Path]:
+        """The files of sound rows, those written again in place of the first."""
+        first = [
+            p for p in (self.folder / f"{_SOUND}=true").glob("*.parquet") if p.name not in self.rewritten
+        ]
+        return sorted([*first, *(self.folder / "again").glob("*.parquet")])
+
+    def drop(self, lost: DataFrame) -> None:
+        """Take ``lost`` (file_sha256, position, _file) out: only the files that hold one are written again."""
+        names = [row[0] for row in lost.select("_file").distinct().collect()]
+        held = [str(p) for p in self.files() if p.name in names]
+        kept = self._read(*held).join(
+            F.broadcast(lost.select("file_sha256", "position")), ["file_sha256", "position"], "left_anti"
+        )
+        columns = [n for n in self.declared.column_names if n != "taken_on"]
+        kept.select(*columns).write.mode("overwrite").parquet(str(self.folder / "again"))
+        self.rewritten.update(names)
+
+    def adopt(self, lake: Path, run_id: str) -> int:
+        """Make the files of sound rows the table's partition of this run, in one commit; returns the version."""
+        name = self.declared.name
+        ensure_table(lake, self.declared)
+        home = lake / name / f"taken_on={self.taken_on}"
+        home.mkdir(parents=True, exist_ok=True)
+        actions: list[AddAction | RemoveAction] = []
+        for path in self.files():
+            kept = path.rename(home / path.name)
+            actions.append(_add_action(kept, lake / name, self.taken_on))
+        DeltaTable(str(lake / name)).create_write_transaction(
+            actions,
+            "overwrite",
+            arrow_schema(self.declared),
+            partition_by=list(self.declared.partition_by),
+            partition_filters=[("taken_on", "=", self.taken_on)],
+            commit_properties=CommitProperties(custom_metadata={"userMetadata": run_id}),
+        )
+        version = deltalog.latest_version(lake, name)
+        assert version is not None, f"{name} was just written"
+        return version
+
+
+def stage_parsed(rows: DataFrame, stream: Stream, folder: Path, taken_on: str) -> Staged:
+    """Parse once: write ``rows`` (as ``events.parsed`` gives them) under ``folder``; nothing is kept in memory."""
+    shutil.rmtree(folder, ignore_errors=True)
+    sound = F.size("reasons") == 0
+    story = F.to_json(F.struct(*events.refusal(rows, stream)))
+    columns = []
+    for name in table(stream.table).column_names:
+        own = F.col(f"`{name}`")
+        if name == _PACKED:
+            columns.append(F.when(sound, own).otherwise(story).alias(name))
+        elif name in _ALWAYS:
+            columns.append(own)
+        elif name != "taken_on":
+            # A refused row's own values stay out: they may be what it was refused for.
+            columns.append(F.when(sound, own).alias(name))
+    packed = rows.select(*columns, sound.alias(_SOUND))
+    packed.write.mode("overwrite").partitionBy(_SOUND).parquet(str(folder))
+    spark = rows.sparkSession
+    return Staged(spark, stream, folder, taken_on)
+
+
+def _add_action(path: Path, root: Path, taken_on: str) -> AddAction:
+    footer, stat = parquet.read_metadata(path), path.stat()
+    stats: dict[str, object] = {"numRecords": footer.num_rows}
+    place = footer.schema.names.index("business_date")
+    dates = [footer.row_group(n).column(place).statistics for n in range(footer.num_row_groups)]
+    if dates and all(each is not None and each.has_min_max for each in dates):
+        stats["minValues"] = {"business_date": str(min(each.min for each in dates))}
+        stats["maxValues"] = {"business_date": str(max(each.max for each in dates))}
+    return AddAction(
+        path=quote(str(path.relative_to(root))),
+        size=stat.st_size,
+        partition_values={"taken_on": taken_on},
+        modification_time=int(stat.st_mtime * 1000),
+        data_change=True,
+        stats=json.dumps(stats),
+    )

@@ -1,0 +1,109 @@
+"""What became of the lines of a pass: counted by file, fate and business date, and told."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ccare.errors import IntegrityBroken
+from ccare.events.fate import ACCEPTED
+from ccare.runtime.close import Close
+from ccare.runtime.intake import Delivery
+from ccare.tables.streams import Stream
+
+_LATE_SHOWN = 10
+_FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z_.]{0,39}")
+Fates = dict[str, dict[tuple[str, date | None], int]]
+"""file digest -> (fate, business date) -> lines"""
+
+
+@dataclass
+class Taken:
+    """What a stream's pass left: the fates of its lines, and the fields that it does not declare."""
+
+    stream: Stream
+    fates: Fates
+    unknown_fields: str = ""
+
+    def total(self, fate: str) -> int:
+        """Lines of this fate."""
+        return sum(n for counts in self.fates.values() for (told, _), n in counts.items() if told == fate)
+
+    def lines(self, sha256: str, fate: str | None = None) -> int:
+        """Lines of one file, of this fate or any."""
+        counts = self.fates.get(sha256, {})
+        return sum(n for (told, _), n in counts.items() if fate in (None, told))
+
+
+def counted(stream: Stream, rows: DataFrame) -> Taken:
+    """Count rows with a ``fate``, which is what reads them for the first time."""
+    day = F.col("business_date") if stream.is_event else F.lit(None).cast("date")
+    grouped = rows.groupBy("file_sha256", "fate", day.alias("business_date"))
+    found = grouped.agg(F.count("*").alias("n"), F.max("unknown_fields").alias("unknown")).collect()
+    taken = Taken(stream, {}, max((row["unknown"] for row in found if row["unknown"]), default=""))
+    for row in found:
+        taken.fates.setdefault(row["file_sha256"], {})[row["fate"], row["business_date"]] = row["n"]
+    return taken
+
+
+def fates_of(rows: DataFrame) -> Fates:
+    """Lines by file, fate and business date."""
+    fates: Fates = {}
+    add(fates, rows)
+    return fates
+
+
+def add(fates: Fates, rows: DataFrame) -> None:
+    """Count ``rows`` into ``fates``."""
+    for sha256, fate, day, n in rows.groupBy("file_sha256", "fate", "business_date").count().collect():
+        counts = fates.setdefault(sha256, {})
+        counts[fate, day] = counts.get((fate, day), 0) + n
+
+
+def check_lines(files: list[Delivery], taken: Taken) -> None:
+    """Spark's rows must equal the lines counted beforehand, file by file."""
+    for d in files:
+        seen = taken.lines(d.sha256)
+        if seen != d.lines:
+            raise IntegrityBroken(
+                f"{d.path} has {d.lines} lines and {seen} were read: accepted + duplicate + rejected must equal them.",
+                remedy="The file changed while it was read; deliver it again under a new name.",
+            )
+
+
+def file_lines(found: list[Delivery]) -> list[str]:
+    """A line for each file that was not simply taken."""
+    return [f"  {d.path}: {d.status}, {d.note}" for d in found if d.note]
+
+
+def unknown_lines(passes: list[Taken]) -> list[str]:
+    """What was left out because no stream declares it. A name that does not look like one may be data."""
+    told = []
+    for taken in passes:
+        names = {n if _FIELD_NAME.fullmatch(n) else "(other)" for n in taken.unknown_fields.split()}
+        if names:
+            told.append(
+                f"  warning: {taken.stream.name} has fields that are left out: {', '.join(sorted(names))}"
+            )
+    return told
+
+
+def late_lines(passes: list[Taken], close: Close) -> list[str]:
+    """Rows of days that were closed already, by stream and business date."""
+    if close.day == close.first_day:
+        return []
+    told = []
+    for taken in passes:
+        days: Counter[date] = Counter()
+        for counts in taken.fates.values():
+            for (fate, day), n in counts.items():
+                if fate == ACCEPTED and day is not None and day < close.day:
+                    days[day] += n
+        if days:
+            shown = ", ".join(f"{day} {n:,}" for day, n in sorted(days.items())[-_LATE_SHOWN:])
+            more = f" and {len(days) - _LATE_SHOWN} days before" if len(days) > _LATE_SHOWN else ""
+            told.append(f"  late: {taken.stream.name} {sum(days.values()):,} rows: {shown}{more}")
+    return told

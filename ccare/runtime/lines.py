@@ -1,0 +1,79 @@
+"""Lines of delivered files as a frame: each with its file, its number, and what hashes its user."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from ccare.events.pseudonym import pads
+from ccare.runtime.intake import Delivery
+from ccare.runtime.spark import reader
+from ccare.runtime.survey import BLOCK_BYTES
+
+_ROW_BITS = (1 << 33) - 1
+"""monotonically_increasing_id counts a task's rows in its lower 33 bits; here a task is one split."""
+
+
+def landing_frames(
+    spark: SparkSession, landing: Path, files: Sequence[Delivery], key: bytes
+) -> dict[str, DataFrame]:
+    """``landing``: lines of JSON files; ``landing_csv``: of CSV files, with ``_header``; each where there are any.
+
+    Columns: value, file_sha256, position (line number from 1), delivery_date, taken_on, _inner, _outer.
+    """
+    frames = {}
+    for name, csv in (("landing", False), ("landing_csv", True)):
+        chosen = [d for d in files if bool(d.header) is csv]
+        if chosen:
+            frames[name] = _lines(spark, landing, chosen, key, csv=csv)
+    return frames
+
+
+def _lines(
+    spark: SparkSession, landing: Path, files: Sequence[Delivery], key: bytes, *, csv: bool
+) -> DataFrame:
+    text = reader(spark).read.option("lineSep", "\n").text([_unglobbed(d.file(landing)) for d in files])
+    lines = text.select(
+        "value",
+        F.col("_metadata.file_path").alias("_uri"),
+        F.col("_metadata.file_block_start").alias("_block"),
+        F.monotonically_increasing_id().bitwiseAND(F.lit(_ROW_BITS)).alias("_row_in_split"),
+    )
+    known = _known(spark, landing, files, key, csv=csv)
+    joined = lines.join(F.broadcast(known), ["_uri", "_block"], "left")
+    numbered = joined.withColumn("position", F.col("_before") + F.col("_row_in_split") + 1)
+    if csv:
+        numbered = numbered.where("position > 1")
+    return numbered.drop("_uri", "_block", "_before", "_row_in_split")
+
+
+def _known(
+    spark: SparkSession, landing: Path, files: Sequence[Delivery], key: bytes, *, csv: bool
+) -> DataFrame:
+    """One row for each split of each file. The pads ride along: a join of their own would cost every pass a job."""
+    inner, outer = pads(key)
+    jvm = spark._jvm
+    assert jvm is not None
+    rows = []
+    for d in files:
+        # Spark names files by Hadoop's rules of quoting, which are not Python's.
+        uri = jvm.org.apache.hadoop.fs.Path(f"file:{d.file(landing)}").toUri().toString()
+        told = {
+            "_uri": uri,
+            "file_sha256": d.sha256,
+            "delivery_date": d.delivery_date,
+            "taken_on": d.taken_on,
+            "_inner": inner,
+            "_outer": outer,
+        }
+        if csv:
+            told["_header"] = list(d.header)
+        rows += [{**told, "_block": n * BLOCK_BYTES, "_before": before} for n, before in enumerate(d.blocks)]
+    return spark.createDataFrame(pa.Table.from_pylist(rows))
+
+
+def _unglobbed(path: Path) -> str:
+    """The path as Spark takes it for a path: what else would be a pattern is quoted."""
+    return "".join(f"\\{c}" if c in "{}[]*?\\" else c for c in str(path))

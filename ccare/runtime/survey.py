@@ -1,0 +1,90 @@
+"""One reading of a delivered file before Spark sees it: digest, lines, where splits begin, header, whether whole."""
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+CHUNK = 1 << 22
+BLOCK_BYTES = 1 << 26
+"""Spark reads a plain file in splits of this size; a multiple of CHUNK, so that lines before each are counted."""
+MAX_UNPACKED_BYTES = 64 << 30
+"""A compressed file that unpacks to more is refused."""
+MAX_RATIO = 250
+"""Text packs ten to thirty times; what unpacks to more than this many times its size is no text."""
+RATIO_FREE_BYTES = 64 << 20
+HEADER_MAX_BYTES = 1 << 16
+CODECS = {".gz": "gzip", ".zst": "zstd"}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one reading found. ``fault`` is empty where the file can be taken.
+
+    ``blocks``: for each split of ``BLOCK_BYTES`` the lines that begin before it; one entry where a file is read whole.
+    """
+
+    sha256: str
+    lines: int = 0
+    blocks: tuple[int, ...] = (0,)
+    header: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def survey(path: Path) -> Survey:
+    """Read the file twice at most, in bounded memory; a fault is told, never raised."""
+    with path.open("rb") as handle:
+        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+    codec = CODECS.get(path.suffix)
+    try:
+        return _survey(path, sha256, codec)
+    except (OSError, EOFError, ValueError) as error:
+        return Survey(sha256, fault=f"it cannot be unpacked whole: {str(error)[:120]}")
+
+
+def _survey(path: Path, sha256: str, codec: str | None) -> Survey:
+    size, total, lines, last, head = path.stat().st_size, 0, 0, b"\n", b""
+    blocks = [0]
+    # Arrow's reader goes over frame after frame, checks each one's end, and never unpacks more than it is asked for.
+    with pa.input_stream(str(path), compression=codec) as handle:
+        while chunk := handle.read(CHUNK):
+            if len(head) < HEADER_MAX_BYTES:
+                head += chunk[: HEADER_MAX_BYTES - len(head)]
+            lines += chunk.count(b"\n")
+            last = chunk[-1:]
+            total += len(chunk)
+            if codec is None and total % BLOCK_BYTES == 0:
+                # The first line that begins after a boundary is the next split's.
+                blocks.append(lines + 1)
+            if total > MAX_UNPACKED_BYTES:
+                return Survey(sha256, fault=f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes")
+            if codec and total > max(RATIO_FREE_BYTES, size * MAX_RATIO):
+                return Survey(sha256, fault=f"it unpacks to more than {MAX_RATIO} times its size")
+    lines += last != b"\n"
+    if ".csv" not in path.suffixes or not total:
+        return Survey(sha256, lines, tuple(blocks))
+    try:
+        header = csv_header(head)
+    except ValueError as error:
+        return Survey(sha256, fault=str(error))
+    return Survey(sha256, max(lines - 1, 0), tuple(blocks), header)
+
+
+def csv_header(head: bytes) -> tuple[str, ...]:
+    """The names in the first line; ValueError says what is wrong with it."""
+    first, newline, _ = head.partition(b"\n")
+    if not newline and len(head) >= HEADER_MAX_BYTES:
+        raise ValueError("its first line is too long to be a header")
+    try:
+        text = first.decode("utf-8-sig").rstrip("\r")
+    except UnicodeDecodeError:
+        raise ValueError("its header is not UTF-8") from None
+    names = next(csv.reader([text]), [])
+    if not any(names):
+        raise ValueError("it has no header line")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"its header names {', '.join(repeated)} more than once")
+    return tuple(names)

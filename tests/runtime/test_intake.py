@@ -1,0 +1,176 @@
+"""What lands is looked at once before Spark: a bad file is refused alone, in words, in bounded memory."""
+
+import gzip
+import json
+import os
+import random
+from datetime import date
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from ccare.runtime import survey as surveys
+from ccare.runtime.intake import Delivery, deliveries
+from ccare.runtime.survey import survey
+
+DAY = date(2026, 3, 1)
+HEADER = "event_id,event_type,occurred_at,merchant_id,trade_no,amount_fen"
+
+
+def deliver(landing: Path, name: str, data: bytes, stream: str = "payments") -> Path:
+    folder = landing / stream / "2026-03-02"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def found(landing: Path) -> dict[str, Delivery]:
+    return {d.path.split("/", 2)[-1]: d for d in deliveries(landing, DAY, DAY, {})}
+
+
+def test_every_packing_has_its_lines_counted(tmp_path: Path) -> None:
+    text = b'{"a":1}\n{"a":2}\nlast without newline'
+    deliver(tmp_path, "a.jsonl", text)
+    deliver(tmp_path, "b.jsonl.gz", gzip.compress(text) + gzip.compress(b"\n" + text))
+    two = zstandard.ZstdCompressor().compress(text) + zstandard.ZstdCompressor().compress(b"\n" + text)
+    deliver(tmp_path, "c.jsonl.zst", two)
+    deliver(tmp_path, "d.csv", f"{HEADER}\n1,2,3,4,5,6\n".encode())
+    deliver(tmp_path, "e.csv.gz", gzip.compress(f"\ufeff{HEADER}\r\n1,2,3,4,5,6\r\n".encode()))
+    deliver(tmp_path, "f.jsonl", b"")
+    deliver(tmp_path, "g.csv", b"")
+    files = found(tmp_path)
+    assert {name: (d.status, d.lines) for name, d in files.items()} == {
+        "a.jsonl": ("taken", 3),
+        "b.jsonl.gz": ("taken", 6),
+        "c.jsonl.zst": ("taken", 6),
+        "d.csv": ("taken", 1),
+        "e.csv.gz": ("taken", 1),
+        "f.jsonl": ("taken", 0),
+        "g.csv": ("taken", 0),
+    }
+    assert files["d.csv"].header == files["e.csv.gz"].header == tuple(HEADER.split(","))
+
+
+@pytest.mark.parametrize("ending", [".jsonl.gz", ".jsonl.zst"])
+@pytest.mark.parametrize("kept", [0.2, 0.9, -1])
+def test_a_cut_file_is_refused_alone(tmp_path: Path, ending: str, kept: float) -> None:
+    noise = random.Random(3).randbytes(200_000).hex().encode()
+    packed = gzip.compress(noise) if ending == ".jsonl.gz" else zstandard.ZstdCompressor().compress(noise)
+    deliver(tmp_path, f"cut{ending}", packed[: kept if kept < 0 else int(len(packed) * kept)])
+    deliver(tmp_path, "whole.jsonl", b"{}\n")
+    files = found(tmp_path)
+    assert files[f"cut{ending}"].status == "refused"
+    assert "cannot be unpacked whole" in files[f"cut{ending}"].note
+    assert files["whole.jsonl"].status == "taken"
+
+
+def test_a_bit_flipped_in_a_gzip_is_refused(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b'{"a": 1}\n' * 1000))
+    packed[-6] ^= 1
+    deliver(tmp_path, "flipped.jsonl.gz", bytes(packed))
+    assert found(tmp_path)["flipped.jsonl.gz"].status == "refused"
+
+
+def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surveys, "RATIO_FREE_BYTES", 1 << 20)
+    deliver(tmp_path, "bomb.jsonl.zst", zstandard.ZstdCompressor().compress(bytes(64 << 20)))
+    deliver(tmp_path, "bomb.jsonl.gz", gzip.compress(bytes(64 << 20)))
+    assert {d.note for d in found(tmp_path).values()} == {"it unpacks to more than 250 times its size"}
+    monkeypatch.setattr(surveys, "MAX_UNPACKED_BYTES", 1 << 20)
+    plain = deliver(tmp_path, "long.jsonl", b"x" * (5 << 20))
+    assert "more than 1,048,576 bytes" in survey(plain).fault
+
+
+def test_what_is_no_delivery_is_named(tmp_path: Path) -> None:
+    sound = deliver(tmp_path, "sound.jsonl", b"{}\n")
+    folder = sound.parent
+    deliver(tmp_path, "_hidden.jsonl", b"{}\n")
+    deliver(tmp_path, ".hidden.jsonl", b"{}\n")
+    deliver(tmp_path, "bell\x07.jsonl", b"{}\n")
+    deliver(tmp_path, "table.parquet", b"PAR1")
+    (folder / "link.jsonl").symlink_to(sound)
+    (folder / "folder.jsonl").mkdir()
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder.parent / "2026-03-01").symlink_to(folder)
+    files = found(tmp_path)
+    assert files.pop("sound.jsonl").status == "taken"
+    assert {d.status for d in files.values()} == {"refused"}
+    assert {name: d.note for name, d in files.items()} == {
+        "_hidden.jsonl": "a name that begins with _ or . is a hidden file's",
+        ".hidden.jsonl": "a name that begins with _ or . is a hidden file's",
+        "bell\x07.jsonl": "its name holds control characters",
+        "table.parquet": "the name must end in .jsonl, .jsonl.gz, .jsonl.zst, .csv, .csv.gz",
+        "link.jsonl": "a link is not a delivery",
+        "folder.jsonl": "it is not a file",
+        "pipe.jsonl": "it is not a file",
+        "2026-03-01": "a link is not a delivery",
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "note"),
+    [
+        (HEADER.replace(",trade_no", ""), "its header lacks trade_no"),
+        (HEADER + ",amount_fen", "its header names amount_fen more than once"),
+        ("\n", "it has no header line"),
+        ("caf\xe9", "its header is not UTF-8"),
+        (",".join(f"c{n}" for n in range(70)), "its header has 70 columns, more than 64"),
+        ("x" * (1 << 17), "its first line is too long to be a header"),
+    ],
+)
+def test_a_csv_header_is_checked_by_name(tmp_path: Path, header: str, note: str) -> None:
+    deliver(tmp_path, "a.csv", (header + "\n1,2\n").encode("latin-1"))
+    assert (found(tmp_path)["a.csv"].status, found(tmp_path)["a.csv"].note) == ("refused", note)
+
+
+def test_columns_may_stand_in_any_order_and_more_may_stand_there(tmp_path: Path) -> None:
+    names = sorted([*HEADER.split(","), "shoe_size"])
+    deliver(tmp_path, "a.csv", (",".join(names) + "\n").encode())
+    assert (found(tmp_path)["a.csv"].status, found(tmp_path)["a.csv"].header) == ("taken", tuple(names))
+
+
+def test_a_sidecar_must_match(tmp_path: Path) -> None:
+    path = deliver(tmp_path, "a.jsonl", b"{}\n{}\n")
+    sidecar = path.with_name("a.manifest.json")
+    told = {"rows": 2, "sha256": survey(path).sha256}
+    for changed, note in (
+        ({}, ""),
+        ({"rows": 3}, "it has 2 lines and its sidecar says 3"),
+        ({"sha256": "0" * 64}, "its bytes are not those that its sidecar names"),
+    ):
+        sidecar.write_text(json.dumps({**told, **changed}))
+        assert found(tmp_path)["a.jsonl"].note == note
+    sidecar.write_text("{")
+    assert found(tmp_path)["a.jsonl"].note == "its sidecar is not readable"
+
+
+def test_known_files_are_passed_over_and_changed_ones_noted(tmp_path: Path) -> None:
+    deliver(tmp_path, "a.jsonl", b"{}\n")
+    first = found(tmp_path)["a.jsonl"]
+    known = {("payments", first.path): (first.sha256, first.bytes, first.modified_at)}
+    assert deliveries(tmp_path, DAY, DAY, known) == []
+    deliver(tmp_path, "again.jsonl", b"{}\n")
+    (again,) = deliveries(tmp_path, DAY, DAY, known)
+    assert (again.status, again.note) == ("repeated", f"same bytes as {first.path}")
+    deliver(tmp_path, "a.jsonl", b"{}\n{}\n")
+    changed = next(d for d in deliveries(tmp_path, DAY, DAY, known) if d.path == first.path)
+    assert (changed.status, changed.note) == ("taken", "this name was delivered before with other bytes")
+
+
+def test_lines_before_each_split_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surveys, "CHUNK", 64)
+    monkeypatch.setattr(surveys, "BLOCK_BYTES", 128)
+    draw = random.Random(5)
+    lines = [b"x" * draw.randrange(60) for _ in range(200)]
+    data = b"\n".join(lines) + b"\n"
+    starts = [0]
+    for text in lines:
+        starts.append(starts[-1] + len(text) + 1)
+    seen = survey(deliver(tmp_path, "a.jsonl", data))
+    assert seen.lines == 200
+    # A reader of a split takes the lines that begin after its first byte, for the one before reads on to a line's end.
+    for n, before in enumerate(seen.blocks):
+        expected = 0 if n == 0 else sum(1 for at in starts if at <= n * 128)
+        assert before == expected, n
