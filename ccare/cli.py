@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ccare import __version__
+from ccare.commands import reconcile
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
 
@@ -299,6 +300,9 @@ def catalogue(as_json: Json = False) -> None:
     settings = Settings.load()
     path = write_catalogue(settings, _latest(settings))
     _print_json({"catalogue": path}) if as_json else print(path)
+
+
+reconcile.register(app)
 
 
 def _params(pairs: Sequence[str]) -> dict[str, str]:

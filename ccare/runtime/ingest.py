@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +17,8 @@ from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
 from ccare.events.pseudonym import pads
 from ccare.runtime import deltalog
-from ccare.runtime.intake import Delivery, deliveries, require_complete
+from ccare.runtime.bills import take_bills
+from ccare.runtime.intake import Delivery, Known, deliveries, require_complete
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
@@ -58,8 +58,11 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
     if usable:
         settings.require_key()
     passes = _take_all(run, usable)
-    _store_rejected(run, passes)
-    _store_files(run, found, {path: counts for taken in passes for path, counts in taken.fates.items()})
+    bills = take_bills(run, found, _rejected_dir(run))
+    found = bills.deliveries
+    _store_rejected(run, passes, bills.rejected)
+    fates = {path: counts for taken in passes for path, counts in taken.fates.items()}
+    _store_files(run, found, fates | bills.fates)
     late = _late_lines(found, run)
     if late:
         run.said(late)
@@ -92,14 +95,14 @@ def _take_all(run: Run, usable: list[Delivery]) -> list[_Taken]:
     return passes
 
 
-def known_deliveries(run: Run) -> dict[tuple[str, str], tuple[str, int, datetime]]:
+def known_deliveries(run: Run) -> dict[tuple[str, str], Known]:
     """Published deliveries by stream and path."""
     version = run.as_published.get("raw_files")
     if version is None:
         return {}
-    columns = ("stream", "path", "file_sha256", "bytes", "modified_at")
+    columns = ("stream", "path", "file_sha256", "bytes", "modified_at", "file_status")
     rows = deltalog.rows(run.settings.lake, "raw_files", version, columns)
-    return {(r["stream"], r["path"]): (r["file_sha256"], r["bytes"], r["modified_at"]) for r in rows}
+    return {(r["stream"], r["path"]): tuple(r[name] for name in columns[2:]) for r in rows}
 
 
 def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
@@ -183,13 +186,13 @@ def _stage_rejected(run: Run, taken: _Taken) -> None:
         df.coalesce(1).write.mode("overwrite").parquet(str(_rejected_dir(run) / taken.stream.name))
 
 
-def _store_rejected(run: Run, passes: list[_Taken]) -> None:
-    paths = [str(_rejected_dir(run) / t.stream.name) for t in passes if t.total(REJECTED)]
+def _store_rejected(run: Run, passes: list[_Taken], of_bills: Mapping[str, int]) -> None:
+    counts = {t.stream.name: t.total(REJECTED) for t in passes if t.total(REJECTED)} | dict(of_bills)
+    paths = [str(_rejected_dir(run) / name) for name in counts]
     if paths:
         declared = REGISTRY["core_rejected_events"]
         df = conform(run.spark.read.parquet(*paths), declared)
-        count = sum(t.total(REJECTED) for t in passes)
-        run.store("ingest", declared, df, [run.close.day], at_most=count, cached=True)
+        run.store("ingest", declared, df, [run.close.day], at_most=sum(counts.values()), cached=True)
         discard(run.settings.lake, run.record.run_id)
 
 

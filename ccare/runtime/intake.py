@@ -17,12 +17,18 @@ from typing import IO
 import zstandard
 
 from ccare.errors import InputMissing
-from ccare.tables.streams import STREAMS, Stream
+from ccare.sources.bill_files import ENDINGS as BILL_ENDINGS
+from ccare.tables.streams import BILL_STREAMS, STREAMS, Stream
 
 CHUNK = 1 << 22
 MAX_UNPACKED_BYTES = 64 << 30
 """A compressed file that unpacks to more is refused."""
 ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+_BILLS = frozenset(stream.name for stream in BILL_STREAMS)
+
+
+Known = tuple[str, int, datetime, str]
+"""sha256, bytes, modified_at and file_status of a published delivery."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,16 @@ class Delivery:
 
 
 def deliveries(
-    landing: Path, day: date, first_day: date, known: dict[tuple[str, str], tuple[str, int, datetime]]
+    landing: Path, day: date, first_day: date, known: dict[tuple[str, str], Known]
 ) -> list[Delivery]:
     """Files of every stream dated up to ``day`` + 1 that no published run has taken.
 
-    ``known`` maps (stream, path) to (sha256, bytes, modified_at) of published deliveries. Order is stable.
+    ``known`` maps (stream, path) to what published runs noted of it. Order is stable. The bytes of a refused file
+    may come again under another name: what stood against them may be mended.
     """
-    seen = {sha: path for (_, path), (sha, _, _) in known.items()}
+    seen = {sha: path for (_, path), (sha, _, _, status) in known.items() if status != "refused"}
     result = []
-    for stream in STREAMS.values():
+    for stream in (*STREAMS.values(), *BILL_STREAMS):
         for delivered, path in _files(landing, stream, day + timedelta(days=1)):
             relative = str(path.relative_to(landing))
             stat = path.stat()
@@ -119,11 +126,13 @@ def _read(
 ) -> Delivery:
     status, note, lines = "taken", "", 0
     sha256 = _sha256(path)
-    if not path.name.endswith(ENDINGS):
-        status, note = "refused", f"the name must end in {', '.join(ENDINGS)}"
+    is_bill = stream in _BILLS
+    endings = BILL_ENDINGS if is_bill else ENDINGS
+    if not path.name.endswith(endings):
+        status, note = "refused", f"the name must end in {', '.join(endings)}"
     elif path.is_symlink():
         status, note = "refused", "a link is not a delivery"
-    else:
+    elif not is_bill:  # a bill's lines are counted as they are read, ccare/runtime/bills.py
         try:
             lines = _count_lines(path)
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:

@@ -11,7 +11,7 @@ are kept as magnitudes. 对方账户 is masked by the platform and is no user ke
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from operator import itemgetter
@@ -70,7 +70,21 @@ class Totals:
     """What the lines of one kind add up to, signed as written: lines, and fen by name of the footer."""
 
     count: int = 0
-    sums: dict[str, int] = field(default_factory=lambda: {"订单金额": 0, "商家实收": 0, "商家优惠": 0})
+    amount: int = 0
+    receipt: int = 0
+    discount: int = 0
+
+    def add(self, amount: int, receipt: int, discount: int) -> None:
+        """One line more."""
+        self.count += 1
+        self.amount += amount
+        self.receipt += receipt
+        self.discount += discount
+
+    @property
+    def sums(self) -> dict[str, int]:
+        """By the footer's names."""
+        return {"订单金额": self.amount, "商家实收": self.receipt, "商家优惠": self.discount}
 
 
 def bill_lines(path: Path, merchant_of: MerchantOf) -> Iterator[BillLine]:
@@ -155,22 +169,15 @@ def _line(
     trade_no, order_no, kind_told, at_told, refund_no, *money = map(str.strip, chosen(cells))
     kind = _KINDS.get(kind_told)
     reasons = ["nul_character"] if "\0" in line else []
-    amounts = []
-    for reason, text in zip(_AMOUNTS, money, strict=True):
-        try:
-            amounts.append(fen(text) if text else 0)
-        except ValueError:
-            reasons.append(reason)
-            amounts.append(0)
+    try:
+        amounts = [fen(text) for text in money]
+    except ValueError:
+        amounts = _readable(money, reasons)
     amount, receipt, discount, red_packet, *platform, fee = amounts
     if kind is None:
         reasons.append("unknown_kind")
     else:
-        total = totals[kind]
-        total.count += 1
-        total.sums["订单金额"] += amount
-        total.sums["商家实收"] += receipt
-        total.sums["商家优惠"] += discount
+        totals[kind].add(amount, receipt, discount)
         if (amount < 0) if kind == PAID else (amount > 0):
             reasons.append("sign_against_kind")
     at = instant(at_told)
@@ -194,6 +201,18 @@ def _line(
         None if sound else sha256(line.encode()).hexdigest(),
         None if sound else payload(header, cells, _KEPT),
     )
+
+
+def _readable(money: list[str], reasons: list[str]) -> list[int]:
+    """Amounts with 0 where one cannot be read, which adds its reason."""
+    amounts = []
+    for reason, text in zip(_AMOUNTS, money, strict=True):
+        try:
+            amounts.append(fen(text))
+        except ValueError:
+            reasons.append(reason)
+            amounts.append(0)
+    return amounts
 
 
 def _check_footer(lines: list[str], totals: dict[str, Totals]) -> None:

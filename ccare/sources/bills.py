@@ -59,7 +59,6 @@ class BillLine(NamedTuple):
     payload: str | None = None
 
 
-@lru_cache(maxsize=1 << 16)
 def units(text: str, decimals: int) -> int:
     """Yuan as written -> whole units of 10^-decimals yuan, by integer work only.
 
@@ -78,9 +77,10 @@ def units(text: str, decimals: int) -> int:
     return -value if negative else value
 
 
+@lru_cache(maxsize=1 << 16)
 def fen(text: str) -> int:
-    """Yuan as written -> fen, exact. ValueError where it is no amount of whole fen."""
-    return units(text, 2)
+    """Yuan as written -> fen, exact; an empty cell is 0. ValueError where it is no amount of whole fen."""
+    return units(text, 2) if text else 0
 
 
 def half_up(value: int, unit: int) -> int:

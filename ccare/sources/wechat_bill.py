@@ -12,9 +12,10 @@ positive; a refund's own amounts stand in its refund columns. 用户标识 (an o
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
-from operator import itemgetter
+from operator import add, itemgetter
 from pathlib import Path
 
 from ccare.sources.bill_exports import require_export
@@ -30,6 +31,7 @@ from ccare.sources.bills import (
     cells_of,
     columns_of,
     faults,
+    fen,
     half_up,
     instant,
     named,
@@ -60,10 +62,11 @@ COLUMNS = (
     "申请退款金额",
 )
 _TEXTS = 9
+_FEE = COLUMNS.index("手续费") - _TEXTS
 _SUMMED = ("应结订单金额", "退款金额", "充值券退款金额", "手续费", "订单金额", "申请退款金额")
 _TOTALS = ("应结订单总金额", "退款总金额", "充值券退款总金额", "手续费总金额", "订单总金额", "申请退款总金额")
 _COUNT = "总交易单数"
-_PLACES = tuple(COLUMNS.index(name) - _TEXTS for name in _SUMMED)
+_summed = itemgetter(*(COLUMNS.index(name) - _TEXTS for name in _SUMMED))
 _KEPT = frozenset(COLUMNS) - {"商户号", "特约商户号|子商户号"}
 _NONE = frozenset(("", "0"))
 """A cell that says there is none: no refund number, no partner's merchant."""
@@ -146,8 +149,7 @@ def _line(
     amounts, bad = _amounts(money)
     reasons += bad
     totals.count += 1
-    for place, of in enumerate(_PLACES):
-        totals.sums[place] += amounts[of]
+    totals.sums = list(map(add, totals.sums, _summed(amounts)))
     settled, coupon, returned, coupon_returned, fee, ordered, asked = amounts
     kind = PAID if status == "SUCCESS" else REFUNDED if status == "REFUND" or refund_no else None
     if kind == REFUNDED:
@@ -189,17 +191,25 @@ def _line(
 
 def _amounts(money: list[str]) -> tuple[list[int], list[str]]:
     """Amounts in 1/100,000 yuan and the reasons against those that are none; only the fee has more than fen."""
-    amounts, reasons = [], []
-    for name, text in zip(COLUMNS[_TEXTS:], money, strict=True):
+    fee = money[_FEE]
+    try:
+        amounts = [fen(text) * _FEN for text in money[:_FEE]]
+        return [*amounts, _fee(fee), fen(money[-2]) * _FEN, fen(money[-1]) * _FEN], []
+    except ValueError:
+        pass
+    read, reasons = [], []
+    for place, text in enumerate(money):
         try:
-            value = units(text, _DECIMALS) if text else 0
-            if value % _FEN and name != "手续费":
-                raise ValueError("less than a fen")
+            read.append(_fee(text) if place == _FEE else fen(text) * _FEN)
         except ValueError:
-            reasons.append("bad_fee_fen" if name == "手续费" else "bad_amount_fen")
-            value = 0
-        amounts.append(value)
-    return amounts, reasons
+            reasons.append("bad_fee_fen" if place == _FEE else "bad_amount_fen")
+            read.append(0)
+    return read, reasons
+
+
+@lru_cache(maxsize=1 << 16)
+def _fee(text: str) -> int:
+    return units(text, _DECIMALS) if text else 0
 
 
 def _check_summary(header: str, row: str, totals: _Totals) -> None:
