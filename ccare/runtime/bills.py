@@ -20,7 +20,7 @@ from ccare.errors import IntegrityBroken
 from ccare.events.bills import accepted_lines, bill_fates, rejected_lines
 from ccare.events.fate import ACCEPTED, REJECTED
 from ccare.runtime import deltalog
-from ccare.runtime.intake import Delivery
+from ccare.runtime.intake import Delivery, sidecar_fault
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
 from ccare.runtime.staging import staging_dir
@@ -87,7 +87,10 @@ def _read(run: Run, d: Delivery, accounts: "_Accounts", staged: Path) -> Deliver
         if run.settings.currency != CURRENCY:
             raise BillRefused(f"Its amounts are yuan and the lake's currency is {run.settings.currency}.")
         lines = _READ[d.stream](d.file(run.settings.landing), accounts.of(channel))
-        return replace(d, lines=_stage(lines, channel, d, staged))
+        count = _stage(lines, channel, d, staged)
+        if fault := sidecar_fault(d.file(run.settings.landing), d.sha256, count):
+            raise BillRefused(f"By its sidecar: {fault}.")
+        return replace(d, lines=count)
     except BillRefused as refused:
         staged.unlink(missing_ok=True)
         run.said(f"  warning: {d.path} is refused: {refused}")

@@ -137,7 +137,7 @@ def _read(
             lines = _count_lines(path)
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             status, note = "refused", f"it cannot be unpacked whole: {error}"
-        note = note or _sidecar_fault(path, sha256, lines)
+        note = note or sidecar_fault(path, sha256, lines)
         status = "refused" if note else status
     return Delivery(stream, relative, delivered, taken_on, size, sha256, lines, modified, status, note)
 
@@ -172,9 +172,10 @@ def _unpacked(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _sidecar_fault(path: Path, sha256: str, lines: int) -> str:
+def sidecar_fault(path: Path, sha256: str, lines: int) -> str:
+    """What speaks against a file by the sidecar beside it; nothing where there is none."""
     stem = path.name
-    for ending in sorted(ENDINGS, key=len, reverse=True):
+    for ending in sorted((*ENDINGS, *BILL_ENDINGS), key=len, reverse=True):
         stem = stem.removesuffix(ending)
     sidecar = path.with_name(f"{stem}.manifest.json")
     if not sidecar.is_file():
