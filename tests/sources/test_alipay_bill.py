@@ -3,6 +3,7 @@
 import gzip
 import stat
 import zipfile
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from ccare.sources import bill_files
 from ccare.sources.alipay_bill import bill_lines
-from ccare.sources.bills import BillLine, BillRefused, fen, half_up, units
+from ccare.sources.bills import BillLine, BillRefused, fen, half_up, text_lines, units
 from tests.sources import bill_writer as w
 
 ROWS = [
@@ -309,3 +310,20 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 
 def test_more_decimals_only_where_they_say_nothing() -> None:
     assert (fen("1.500"), fen("-0.05"), fen("7"), units("0.05940", 5)) == (150, -5, 700, 5940)
+
+
+def test_a_bill_is_never_held_whole() -> None:
+    text = w.alipay_text(ROWS * 40_000).encode("gb18030")
+    chunks = (text[at : at + bill_files.CHUNK] for at in range(0, len(text), bill_files.CHUNK))
+    left = iter(enumerate(chunks, start=1))
+    read = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal read
+        for read, chunk in left:  # noqa: B007
+            yield chunk
+
+    lines = text_lines(counted())
+    for _ in range(10):
+        next(lines)
+    assert read <= 2 < len(text) // bill_files.CHUNK, "a line is handed on before the next chunk is read"
