@@ -2,7 +2,7 @@
 
 A case holds ``why`` (what goes wrong without it), ``day``, ``inputs`` (table -> rows) and ``expected``
 (table -> rows). Optional: ``first_day``, ``timezone`` (UTC), ``posts``, ``scoring`` (fields of the scoring
-policy to replace), ``touched`` (business dates that state_changes hold; default d),
+policy to replace), ``touched`` (business dates that state_changes hold; default d), ``unreconciled`` (merchants),
 ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
@@ -64,6 +64,7 @@ class Case:
             slots=load_slots(conf, day),
             posts=self.content.get("posts", True),
             touched=tuple(_moved(word, day) for word in self.content.get("touched", ["d"])),
+            unreconciled=tuple(self.content.get("unreconciled", ())),
         )
 
     def inputs(self, spark: SparkSession) -> dict[str, DataFrame]:

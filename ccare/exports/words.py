@@ -35,6 +35,7 @@ SCORE_STATUS = {
     "partial": Words("some dimensions lack data, so there is no total", "部分维度数据不足，无总分"),
     "insufficient": Words("too little data to score", "数据不足，暂不评分"),
     "inactive": Words("no activity in the last 56 days", "近 56 天无活动"),
+    "unreconciled": Words("not scored: bills and payments differ", "账单与交易不符，暂不评分"),
 }
 DRIVER_STATUS = {
     "good": Words("good", "良好"),

@@ -16,7 +16,8 @@ class Close:
 
     ``first_day`` is the first business day ever closed in the lake; ``posted_at`` is the wall clock that the
     harness read once for the run (UTC). ``posts`` is False when a closed day is only published again;
-    ``touched`` are the business dates that the run's state_changes hold, ``changes`` its rows.
+    ``touched`` are the business dates that the run's state_changes hold, ``changes`` its rows. ``unreconciled`` are
+    the merchants whose bills differ from their payments by more than the policy allows.
     """
 
     day: date
@@ -30,3 +31,4 @@ class Close:
     posts: bool = True
     touched: tuple[date, ...] = ()
     changes: int = 0
+    unreconciled: tuple[str, ...] = ()

@@ -32,10 +32,12 @@ class Taken:
         """Lines of this fate."""
         return sum(n for counts in self.fates.values() for (told, _), n in counts.items() if told == fate)
 
-    def lines(self, sha256: str, fate: str | None = None) -> int:
-        """Lines of one file, of this fate or any."""
-        counts = self.fates.get(sha256, {})
-        return sum(n for (told, _), n in counts.items() if fate in (None, told))
+    def by_fate(self, sha256: str) -> Counter[str]:
+        """Lines of one file by fate."""
+        counts: Counter[str] = Counter()
+        for (fate, _), n in self.fates.get(sha256, {}).items():
+            counts[fate] += n
+        return counts
 
 
 def counted(stream: Stream, rows: DataFrame) -> Taken:
@@ -66,7 +68,7 @@ def add(fates: Fates, rows: DataFrame) -> None:
 def check_lines(files: list[Delivery], taken: Taken) -> None:
     """Spark's rows must equal the lines counted beforehand, file by file."""
     for d in files:
-        seen = taken.lines(d.sha256)
+        seen = taken.by_fate(d.sha256).total()
         if seen != d.lines:
             raise IntegrityBroken(
                 f"{d.path} has {d.lines} lines and {seen} were read: accepted + duplicate + rejected must equal them.",

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import reduce
 from hashlib import sha256
 from importlib import import_module
@@ -16,6 +15,7 @@ from pyspark.sql import functions as F
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
 from ccare.runtime import deltalog
+from ccare.runtime.bills import take_bills
 from ccare.runtime.bulk import stage_parsed
 from ccare.runtime.fates import (
     Taken,
@@ -27,7 +27,7 @@ from ccare.runtime.fates import (
     late_lines,
     unknown_lines,
 )
-from ccare.runtime.intake import Delivery, deliveries, require_complete
+from ccare.runtime.intake import Delivery, Known, deliveries, require_complete
 from ccare.runtime.lines import landing_frames
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
@@ -54,8 +54,11 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
     if usable:
         settings.require_key()
     passes = _take_all(run, usable)
-    _store_rejected(run, passes)
-    _store_files(run, found, {sha: taken for taken in passes for sha in taken.fates})
+    bills = take_bills(run, found, _rejected_dir(run))
+    found = bills.deliveries
+    _store_rejected(run, passes, bills.rejected)
+    fates = {sha: taken.by_fate(sha) for taken in passes for sha in taken.fates}
+    _store_files(run, found, fates | {d.sha256: bills.fates[d.path] for d in found if d.path in bills.fates})
     for line in (*file_lines(found), *unknown_lines(passes), *late_lines(passes, run.close)):
         run.said(line)
 
@@ -80,14 +83,14 @@ def _take_all(run: Run, usable: list[Delivery]) -> list[Taken]:
     return passes
 
 
-def known_deliveries(run: Run) -> dict[tuple[str, str], tuple[str, int, datetime]]:
+def known_deliveries(run: Run) -> dict[tuple[str, str], Known]:
     """Published deliveries by stream and path."""
     version = run.as_published.get("raw_files")
     if version is None:
         return {}
-    columns = ("stream", "path", "file_sha256", "bytes", "modified_at")
+    columns = ("stream", "path", "file_sha256", "bytes", "modified_at", "file_status")
     rows = deltalog.rows(run.settings.lake, "raw_files", version, columns)
-    return {(r["stream"], r["path"]): (r["file_sha256"], r["bytes"], r["modified_at"]) for r in rows}
+    return {(r["stream"], r["path"]): tuple(r[name] for name in columns[2:]) for r in rows}
 
 
 def _inputs(run: Run, stream: Stream, files: list[Delivery]) -> dict[str, DataFrame]:
@@ -172,19 +175,19 @@ def _stage_rejected(run: Run, stream: Stream, rejected: DataFrame) -> None:
     df.coalesce(1).write.mode("overwrite").parquet(str(_rejected_dir(run) / stream.name))
 
 
-def _store_rejected(run: Run, passes: list[Taken]) -> None:
-    paths = [str(_rejected_dir(run) / t.stream.name) for t in passes if t.total(REJECTED)]
+def _store_rejected(run: Run, passes: list[Taken], of_bills: Mapping[str, int]) -> None:
+    counts = {t.stream.name: t.total(REJECTED) for t in passes if t.total(REJECTED)} | dict(of_bills)
+    paths = [str(_rejected_dir(run) / name) for name in counts]
     if paths:
         declared = REGISTRY["core_rejected_events"]
         df = conform(run.spark.read.parquet(*paths), declared)
-        count = sum(t.total(REJECTED) for t in passes)
-        run.store("ingest", declared, df, [run.close.day], at_most=count, cached=True)
+        run.store("ingest", declared, df, [run.close.day], at_most=sum(counts.values()), cached=True)
         discard(run.settings.lake, run.record.run_id)
 
 
-def _store_files(run: Run, found: list[Delivery], taken: Mapping[str, Taken]) -> None:
+def _store_files(run: Run, found: list[Delivery], fates: Mapping[str, Mapping[str, int]]) -> None:
     meter = run.meter("raw_files")
-    rows = [_file_row(run, d, taken.get(d.sha256)) for d in found]
+    rows = [_file_row(run, d, fates.get(d.sha256, {}) if d.status == "taken" else {}) for d in found]
     run.record.inputs_digest = inputs_digest(found)
     if not rows:
         return
@@ -199,17 +202,16 @@ def inputs_digest(found: list[Delivery]) -> str:
     return sha256("\n".join(told).encode()).hexdigest()
 
 
-def _file_row(run: Run, d: Delivery, taken: Taken | None) -> dict[str, Any]:
-    lines = taken.lines if taken and d.status == "taken" else (lambda sha256, fate=None: 0)
+def _file_row(run: Run, d: Delivery, fates: Mapping[str, int]) -> dict[str, Any]:
     return {
         "file_sha256": d.sha256,
         "stream": d.stream,
         "path": d.path,
         "bytes": d.bytes,
         "rows_read": d.lines if d.status == "taken" else 0,
-        "rows_accepted": lines(d.sha256, ACCEPTED),
-        "rows_duplicate": lines(d.sha256, DUPLICATE),
-        "rows_rejected": lines(d.sha256, REJECTED),
+        "rows_accepted": fates.get(ACCEPTED, 0),
+        "rows_duplicate": fates.get(DUPLICATE, 0),
+        "rows_rejected": fates.get(REJECTED, 0),
         "delivery_date": d.delivery_date,
         "taken_on": d.taken_on,
         "file_status": d.status,

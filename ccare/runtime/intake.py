@@ -13,13 +13,17 @@ from pathlib import Path
 
 from ccare.errors import InputMissing
 from ccare.events.read import CSV_COLUMNS_MAX, field_names
-from ccare.runtime.survey import survey
-from ccare.tables.streams import STREAMS, Stream
+from ccare.runtime.survey import sha256_of, survey
+from ccare.sources.bill_files import ENDINGS as BILL_ENDINGS
+from ccare.tables.streams import BILL_STREAMS, STREAMS, Stream
 
 ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".csv", ".csv.gz")
 REPLAY_PREFIX = "replay-"
 """Files that deliver refused lines again may have the bytes of an earlier file: that one's rows were refused."""
 _NOTHING = hashlib.sha256(b"").hexdigest()
+_BILLS = frozenset(stream.name for stream in BILL_STREAMS)
+Known = tuple[str, int, datetime, str]
+"""sha256, bytes, modified_at and file_status of a published delivery."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,16 @@ class Delivery:
 
 
 def deliveries(
-    landing: Path, day: date, first_day: date, known: dict[tuple[str, str], tuple[str, int, datetime]]
+    landing: Path, day: date, first_day: date, known: dict[tuple[str, str], Known]
 ) -> list[Delivery]:
     """Files of every stream dated up to ``day`` + 1 that no published run has taken.
 
-    ``known`` maps (stream, path) to (sha256, bytes, modified_at) of published deliveries. Order is stable.
+    ``known`` maps (stream, path) to what published runs noted of it. Order is stable. The bytes of a refused file
+    may come again under another name: what stood against them may be mended.
     """
-    seen = {sha: path for (_, path), (sha, _, _) in known.items()}
+    seen = {sha: path for (_, path), (sha, _, _, status) in known.items() if status != "refused"}
     result = []
-    for stream in STREAMS.values():
+    for stream in (*STREAMS.values(), *BILL_STREAMS):
         for delivered, path, fault in _entries(landing, stream, day + timedelta(days=1)):
             relative = str(path.relative_to(landing))
             stat = path.lstat()
@@ -79,11 +84,12 @@ def deliveries(
             if before and before[0] == found.sha256:
                 continue
             replay = path.name.startswith(REPLAY_PREFIX)
-            if found.lines and found.sha256 in seen and not replay:
+            if found.bytes and found.sha256 in seen and not replay:
                 found = replace(found, status="repeated", note=f"same bytes as {seen[found.sha256]}")
             elif before and not found.note:
                 found = replace(found, note="this name was delivered before with other bytes")
-            seen.setdefault(found.sha256, relative)
+            if found.status == "taken":
+                seen.setdefault(found.sha256, relative)
             result.append(found)
     return result
 
@@ -127,10 +133,10 @@ def _entries(landing: Path, stream: Stream, until: date) -> Iterator[tuple[date,
             continue
         for path in sorted(day_folder.iterdir()):
             if not path.name.endswith((".manifest.json", ".part")):
-                yield delivered, path, _entry_fault(path)
+                yield delivered, path, _entry_fault(path, stream)
 
 
-def _entry_fault(path: Path) -> str:
+def _entry_fault(path: Path, stream: Stream) -> str:
     """Why this cannot be a delivery, by its name and kind alone: nothing is opened."""
     if path.is_symlink():
         return "a link is not a delivery"
@@ -140,14 +146,18 @@ def _entry_fault(path: Path) -> str:
         return "a name that begins with _ or . is a hidden file's"
     if not path.name.isprintable():
         return "its name holds control characters"
-    if not path.name.endswith(ENDINGS):
-        return f"the name must end in {', '.join(ENDINGS)}"
+    endings = BILL_ENDINGS if stream.name in _BILLS else ENDINGS
+    if not path.name.endswith(endings):
+        return f"the name must end in {', '.join(endings)}"
     return ""
 
 
 def _read(path: Path, stream: Stream, found: Delivery) -> Delivery:
+    if stream.name in _BILLS:
+        # A bill's lines are counted as they are read, by ccare/runtime/bills.py.
+        return replace(found, sha256=sha256_of(path))
     seen = survey(path)
-    note = seen.fault or _header_fault(seen.header, stream) or _sidecar_fault(path, seen.sha256, seen.lines)
+    note = seen.fault or _header_fault(seen.header, stream) or sidecar_fault(path, seen.sha256, seen.lines)
     return replace(
         found,
         sha256=seen.sha256,
@@ -172,9 +182,10 @@ def _header_fault(header: tuple[str, ...], stream: Stream) -> str:
     return f"its header lacks {', '.join(missing)}" if missing else ""
 
 
-def _sidecar_fault(path: Path, sha256: str, lines: int) -> str:
+def sidecar_fault(path: Path, sha256: str, lines: int) -> str:
+    """What speaks against a file by the sidecar beside it; nothing where there is none."""
     stem = path.name
-    for ending in sorted(ENDINGS, key=len, reverse=True):
+    for ending in sorted((*ENDINGS, *BILL_ENDINGS), key=len, reverse=True):
         stem = stem.removesuffix(ending)
     sidecar = path.with_name(f"{stem}.manifest.json")
     if not sidecar.is_file():

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from pyspark.sql import functions as F
 
 from ccare import __version__
 from ccare.errors import IntegrityBroken
+from ccare.reconcile.blocked import unreconciled
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import control_totals
 from ccare.runtime.failpoint import reach
@@ -65,11 +67,12 @@ def metrics(run: Run) -> None:
 
 
 def score(run: Run) -> None:
-    """Benchmarks where the month has none yet, then drivers and scores."""
+    """Benchmarks where the month has none yet, then drivers and scores; nobody's whose bills do not reconcile."""
     month = f"{run.close.day:%Y-%m}"
     if month not in _months(run):
         run.make("score", "score_benchmarks", [month])
     run.make("score", "score_drivers", [run.close.day])
+    run.close = replace(run.close, unreconciled=unreconciled(run))
     run.make("score", "score_merchants", [run.close.day])
 
 

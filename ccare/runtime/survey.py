@@ -35,13 +35,18 @@ class Survey:
 
 def survey(path: Path) -> Survey:
     """Read the file twice at most, in bounded memory; a fault is told, never raised."""
-    with path.open("rb") as handle:
-        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+    sha256 = sha256_of(path)
     codec = CODECS.get(path.suffix)
     try:
         return _survey(path, sha256, codec)
     except (OSError, EOFError, ValueError) as error:
         return Survey(sha256, fault=f"it cannot be unpacked whole: {str(error)[:120]}")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of the file as delivered."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _survey(path: Path, sha256: str, codec: str | None) -> Survey:

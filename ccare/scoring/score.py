@@ -20,16 +20,23 @@ from ccare.scoring.policy import ScoringPolicy
 FLOOR = 1.0
 """Least that a dimension counts in the geometric mean: a dead one is not bought back, nor ends everything."""
 FULL, PARTIAL, INSUFFICIENT, INACTIVE = "full", "partial", "insufficient", "inactive"
+UNRECONCILED = "unreconciled"
 
 
 def scores(
-    drivers: DataFrame, benchmarks: DataFrame, metrics: DataFrame, day: date, policy: ScoringPolicy
+    drivers: DataFrame,
+    benchmarks: DataFrame,
+    metrics: DataFrame,
+    day: date,
+    policy: ScoringPolicy,
+    unreconciled: tuple[str, ...] = (),
 ) -> DataFrame:
     """score_merchants for one day but run_id, from whole tables.
 
     A dimension whose known weight is below the coverage floor is null. The total is null where any dimension
     is: partial when some are known, insufficient when none is. A merchant without an active day, paid or
-    relation event in 56 days is inactive, everything null. _low and _high are 10 % and 90 % bounds: the score
+    relation event in 56 days is inactive, everything null; so is a merchant of ``unreconciled``, whatever it did,
+    for its payments are in doubt. _low and _high are 10 % and 90 % bounds: the score
     less and plus the half-width, so they hold the score, kept within 0 and 100.
     """
     today = drivers.where(F.col("as_of_date") == F.lit(day))
@@ -38,6 +45,7 @@ def scores(
     joined = wide.join(events, "merchant_id").join(
         F.broadcast(_group_facts(benchmarks, day)), "peer_group", "left"
     )
+    joined = joined.withColumn("blocked", F.col("merchant_id").isin(*unreconciled))
     measured = joined.withColumns(_measured(policy)).withColumns(_known(policy)).withColumns(_total(policy))
     return measured.select(
         "merchant_id",
@@ -95,7 +103,9 @@ def _known(policy: ScoringPolicy) -> dict[str, Column]:
     """Mean and half-width where the dimension may be told."""
     known = {}
     for d in DIMENSIONS:
-        told = (F.col(f"{d}_coverage") >= policy.coverage_floor) & (F.col("events_56d") > 0)
+        told = (
+            (F.col(f"{d}_coverage") >= policy.coverage_floor) & (F.col("events_56d") > 0) & ~F.col("blocked")
+        )
         known[f"{d}_value"] = F.when(told, F.col(f"{d}_mean"))
         known[f"{d}_half"] = F.when(told, F.col(f"{d}_half"))
     return known
@@ -128,7 +138,8 @@ def _one_decimal(value: Column) -> Column:
 def _status() -> Column:
     known = _sum(F.when(F.col(f"{d}_value").isNotNull(), 1).otherwise(0) for d in DIMENSIONS)
     return (
-        F.when(F.col("events_56d") == 0, INACTIVE)
+        F.when(F.col("blocked"), UNRECONCILED)
+        .when(F.col("events_56d") == 0, INACTIVE)
         .when(known == len(DIMENSIONS), FULL)
         .when(known > 0, PARTIAL)
         .otherwise(INSUFFICIENT)

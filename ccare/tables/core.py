@@ -93,5 +93,38 @@ CORE_REJECTED_EVENTS = Table(
     producer="core_rejected_events",
 )
 
+CORE_BILL_LINES = Table(
+    "core_bill_lines",
+    "Lines of the settlement bills that merchants download: what their channel says was paid and given back.",
+    "one row for each line of a settlement bill",
+    ("channel", "merchant_id", "line_key"),
+    (
+        Column("channel", "string", "alipay or wechat.", nullable=False),
+        c.MERCHANT_ID,
+        Column("line_key", "string", "Kind, trade number and refund number.", nullable=False),
+        Column(
+            "trade_no", "string", "The channel's trade number; a refund repeats its trade's.", nullable=False
+        ),
+        c.text("merchant_order_no", "The merchant's own order number."),
+        Column("kind", "string", "paid or refunded; tells the sign of the amounts.", nullable=False),
+        c.text("refund_no", "The channel's refund number."),
+        c.OCCURRED_AT,
+        c.BUSINESS_DATE,
+        c.fen("amount_fen", "What the trade is worth, or the part returned.", nullable=False),
+        c.fen("receipt_fen", "Part that the merchant receives, or gives back, before fees.", nullable=False),
+        c.fen("merchant_discount_fen", "Discount that the merchant bears.", nullable=False),
+        c.fen("platform_discount_fen", "Discount that the platform bears.", nullable=False),
+        c.fen("fee_fen", "Service fee, or its part given back; a fraction of a fen is rounded half up."),
+        c.DELIVERY_DATE,
+        c.TAKEN_ON,
+        c.ORIGIN,
+        c.CONTENT_HASH,
+        c.FILE_SHA256,
+    ),
+    inputs=("raw_files", "core_merchants"),
+    partition_by=("taken_on",),
+    caveats="A bill is a copy of its day: a refund's later fate is not in it. The payer is masked and not kept.",
+)
+
 TABLES = (*(_event_table(s) if s in EVENT_STREAMS else _entity_table(s) for s in STREAMS.values()),)
-TABLES = (*TABLES, CORE_REJECTED_EVENTS)
+TABLES = (*TABLES, CORE_BILL_LINES, CORE_REJECTED_EVENTS)

@@ -95,7 +95,9 @@ SCORE_MERCHANTS = Table(
         *(column for d in DIMENSIONS for column in _score(d, f"Score of {d}")),
         *_score("total", "Weighted geometric mean of the four"),
         *(Column(f"{d}_coverage", "double", f"Weight of {d} with data, 0 to 1.") for d in DIMENSIONS),
-        Column("score_status", "string", "full, partial, insufficient or inactive.", nullable=False),
+        Column(
+            "score_status", "string", "full, partial, insufficient, inactive or unreconciled.", nullable=False
+        ),
         c.PEER_GROUP,
         c.count("peers", "Active merchants in the peer group when it was frozen.", "merchants"),
         Column("benchmark_status", "string", "monthly or bootstrap."),

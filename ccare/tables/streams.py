@@ -234,6 +234,21 @@ ENROLMENTS = Stream(
     has_user=False,
 )
 
+_BILL_KEY = ("channel", "merchant_id", "line_key")
+ALIPAY_BILL = Stream(
+    "alipay_bill", "core_bill_lines", "Alipay's 业务明细 as downloaded.", (), key=_BILL_KEY, has_user=False
+)
+WECHAT_BILL = Stream(
+    "wechat_bill",
+    "core_bill_lines",
+    "WeChat Pay's trade bill ALL as downloaded.",
+    (),
+    key=_BILL_KEY,
+    has_user=False,
+)
+BILL_STREAMS = (ALIPAY_BILL, WECHAT_BILL)
+"""Folders of whole bills in their platforms' own formats: ccare/sources reads them, into one table."""
+
 EVENT_STREAMS = (PAYMENTS, MINI_PROGRAM, LIFE_ACCOUNT, VOUCHERS, TRAFFIC)
 ENTITY_STREAMS = (MERCHANTS, STAFF, SERVICE_PROVIDERS, SOLUTIONS, SOLUTION_ADOPTIONS, ENROLMENTS)
 STREAMS = {stream.name: stream for stream in (*ENTITY_STREAMS, *EVENT_STREAMS)}

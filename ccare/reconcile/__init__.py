@@ -1,0 +1,1 @@
+"""Settlement bills against payments: the policy and the comparison."""
