@@ -1,6 +1,6 @@
 """The ingest step: deliveries of a day into core tables, every line with one fate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ccare.errors import IntegrityBroken
+from ccare.errors import GateRefused, IntegrityBroken
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
 from ccare.events.pseudonym import pads
@@ -23,6 +23,7 @@ from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
 from ccare.runtime.staging import discard, staging_dir
+from ccare.runtime.stream_gate import Counted, counted, gate_pass, gate_relations, gate_silence
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import ENTITY_STREAMS, EVENT_STREAMS, Stream
 
@@ -30,8 +31,8 @@ SMALL_LINES = 200_000
 """Up to this many lines to take are a small day."""
 PASSES = 3
 """Streams of a small day taken at once: each is planned by one thread, which waits for its jobs half the time."""
-Fates = dict[str, dict[str, int]]
-"""file path -> fate -> lines"""
+Published = Sequence[Mapping[str, Any]]
+"""Rows of raw_files as published before the run."""
 
 
 @dataclass
@@ -40,10 +41,10 @@ class _Taken:
 
     stream: Stream
     rows: DataFrame
-    fates: Fates
+    found: Counted
 
     def total(self, fate: str) -> int:
-        return sum(counts.get(fate, 0) for counts in self.fates.values())
+        return self.found.total(fate)
 
 
 def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) -> None:
@@ -53,30 +54,41 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
         for name in require_complete(settings.landing, run.close.day, allow_missing):
             run.record.notes.append(f"missing allowed: {name}")
             run.said(f"  warning: {name} of {run.close.day} is missing and was let go")
-    found = deliveries(settings.landing, run.close.day, run.close.first_day, known_deliveries(run))
+    history = published_files(settings.lake, run.as_published.get("raw_files"))
+    found = deliveries(settings.landing, run.close.day, run.close.first_day, known_deliveries(history))
     usable = [d for d in found if d.status == "taken" and d.lines]
     if usable:
         settings.require_key()
-    passes = _take_all(run, usable)
+    passes = _take_all(run, usable, history)
+    for warning in gate_silence(run, [taken.stream for taken in passes], history):
+        run.said(f"  warning: {warning}")
     _store_rejected(run, passes)
-    _store_files(run, found, {path: counts for taken in passes for path, counts in taken.fates.items()})
+    fates = {path: counts for taken in passes for path, counts in taken.found.fates.items()}
+    _store_files(run, found, fates)
     late = _late_lines(found, run)
     if late:
         run.said(late)
 
 
-def _take_all(run: Run, usable: list[Delivery]) -> list[_Taken]:
+def _take_all(run: Run, usable: list[Delivery], history: Published) -> list[_Taken]:
     """Every stream's pass: merchants and other entities first, for events name them.
 
     The passes of a small day are mostly planning, so they run beside each other and without compiled code, which
-    takes longer to make than a few thousand rows take without it.
+    takes longer to make than a few thousand rows take without it. A stream that its gate refuses does not hold the
+    others up: the day's refusal names them all.
     """
     files = {s: [d for d in usable if d.stream == s.name] for s in (*ENTITY_STREAMS, *EVENT_STREAMS)}
     lines = sum(d.lines for d in usable)
     small = lines <= SMALL_LINES
 
-    def take(stream: Stream) -> _Taken:
-        taken = _take(run, stream, files[stream])
+    refused: list[GateRefused] = []
+
+    def take(stream: Stream) -> _Taken | None:
+        try:
+            taken = _take(run, stream, files[stream], history)
+        except GateRefused as error:
+            refused.append(error)
+            return None
         _stage_rejected(run, taken)
         if not small:
             run.spark.catalog.clearCache()
@@ -87,22 +99,28 @@ def _take_all(run: Run, usable: list[Delivery]) -> list[_Taken]:
         ThreadPoolExecutor(PASSES if small else 1) as pool,
     ):
         passes = [take(stream) for stream in ENTITY_STREAMS if files[stream]]
-        passes += pool.map(take, (stream for stream in EVENT_STREAMS if files[stream]))
+        if not refused:
+            passes += pool.map(take, (stream for stream in EVENT_STREAMS if files[stream]))
     run.spark.catalog.clearCache()
-    return passes
+    if refused:
+        raise GateRefused(" ".join(error.message for error in refused), remedy=refused[0].remedy)
+    return [taken for taken in passes if taken is not None]
 
 
-def known_deliveries(run: Run) -> dict[tuple[str, str], tuple[str, int, datetime]]:
-    """Published deliveries by stream and path."""
-    version = run.as_published.get("raw_files")
+def published_files(lake: Path, version: int | None) -> Published:
+    """Published deliveries: what names and dates them, and how many rows each had."""
     if version is None:
-        return {}
-    columns = ("stream", "path", "file_sha256", "bytes", "modified_at")
-    rows = deltalog.rows(run.settings.lake, "raw_files", version, columns)
-    return {(r["stream"], r["path"]): (r["file_sha256"], r["bytes"], r["modified_at"]) for r in rows}
+        return []
+    columns = ("stream", "path", "file_sha256", "bytes", "modified_at", "rows_read", "delivery_date")
+    return deltalog.rows(lake, "raw_files", version, columns)
 
 
-def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
+def known_deliveries(history: Published) -> dict[tuple[str, str], tuple[str, int, datetime]]:
+    """Published deliveries by stream and path."""
+    return {(r["stream"], r["path"]): (r["file_sha256"], r["bytes"], r["modified_at"]) for r in history}
+
+
+def _take(run: Run, stream: Stream, files: list[Delivery], history: Published) -> _Taken:
     """One pass over a stream's files: parse, judge, count, store what is accepted."""
     meter = run.meter(stream.table)
     inputs: dict[str, DataFrame] = {"landing": _lines(run, files)}
@@ -114,18 +132,24 @@ def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
     if stream.table in inputs:
         # Looking ids up among rows taken before costs more than keeping a day's fates.
         rows = rows.persist()
-    taken = _Taken(stream, rows, _count(rows))
+    taken = _Taken(stream, rows, counted(rows, stream, run.close.slots))
     _check_lines(files, taken)
+    told = [_file_row(run, d, taken.found.fates.get(d.path, {})) for d in files]
+    warnings = gate_pass(run, stream, rows, taken.found, told, history, inputs)
     declared = table(stream.table)
     accepted = events.accepted(rows, stream)
     if taken.total(ACCEPTED):
         if stream.is_event:
             df = conform(accepted, declared)
             count = taken.total(ACCEPTED)
-            run.store("ingest", declared, df, [run.close.day], meter, at_most=count, cached=True)
+            days = [run.close.day]
+            run.store("ingest", declared, df, days, meter, at_most=count, cached=True, warnings=warnings)
+            warnings = gate_relations(run, stream)
         else:
             whole = events.entity_state(run.before(stream.table), accepted, stream)
             run.store("ingest", declared, conform(whole, declared), (), meter)
+    for warning in warnings:
+        run.said(f"  warning: {warning}")
     return taken
 
 
@@ -154,17 +178,10 @@ def _lines(run: Run, files: list[Delivery]) -> DataFrame:
     return joined.crossJoin(F.broadcast(pads(spark, run.settings.require_key())))
 
 
-def _count(rows: DataFrame) -> Fates:
-    fates: Fates = {}
-    for path, fate, count in rows.groupBy("path", "fate").count().collect():
-        fates.setdefault(path, {})[fate] = count
-    return fates
-
-
 def _check_lines(files: list[Delivery], taken: _Taken) -> None:
     """Spark's rows must equal the lines counted beforehand, file by file."""
     for d in files:
-        seen = sum(taken.fates.get(d.path, {}).values())
+        seen = sum(taken.found.fates.get(d.path, {}).values())
         if seen != d.lines:
             raise IntegrityBroken(
                 f"{d.path} has {d.lines} lines and {seen} were read: accepted + duplicate + rejected must equal them.",

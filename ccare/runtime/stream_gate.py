@@ -1,0 +1,154 @@
+"""The gate of a stream's pass: rows by their rules, ids by uniqueness, the delivery by its dataset rules."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ccare.events import job as events
+from ccare.events.fate import ACCEPTED, REJECTED, SHARED
+from ccare.events.rules import covered, gate_rules, unique_rules
+from ccare.events.slots import SlotMap
+from ccare.runtime import gate
+from ccare.runtime.dataset_rules import Measured, delivery_measures, judged
+from ccare.runtime.relations import relation_measures
+from ccare.tables import table
+from ccare.tables.streams import EVENT_STREAMS, Stream
+
+if TYPE_CHECKING:
+    from ccare.runtime.run import Run
+
+Fates = dict[str, dict[str, int]]
+"""file path -> fate -> lines"""
+SHOWN_CODES = 10
+SHOWN_REASONS = 3
+
+
+@dataclass
+class Counted:
+    """What one aggregation over a stream's judged rows tells: fates by file, and what the gates ask of them."""
+
+    fates: Fates = field(default_factory=dict)
+    shared: int = 0
+    unknown_codes: int = 0
+
+    def total(self, fate: str) -> int:
+        """Lines of one fate."""
+        return sum(counts.get(fate, 0) for counts in self.fates.values())
+
+
+def counted(rows: DataFrame, stream: Stream, slots: SlotMap) -> Counted:
+    """Fates by file, accepted rows that share an id or a trade, accepted rows with an unknown code: one job."""
+    taken = F.col("fate") == ACCEPTED
+    asked = {
+        "shared": taken & F.col(SHARED) if stream.is_event else F.lit(False),
+        "unknown": taken & _unknown(stream, slots),
+    }
+    sums = [F.count_if(condition).alias(name) for name, condition in asked.items()]
+    result = Counted()
+    for row in rows.groupBy("path", "fate").agg(F.count("*").alias("rows"), *sums).collect():
+        result.fates.setdefault(row["path"], {})[row["fate"]] = row["rows"]
+        result.shared += row["shared"]
+        result.unknown_codes += row["unknown"]
+    return result
+
+
+def _codes(stream: Stream) -> list[str]:
+    names = [f.name for f in stream.fields]
+    return ["slot"] if "slot" in names else [n for n in ("promo_position", "scene") if n in names]
+
+
+def _unknown(stream: Stream, slots: SlotMap) -> Column:
+    """Whether a row names a scene, a position or a slot that the policy does not know."""
+    codes = _codes(stream) if stream.is_event else []
+    if not codes:
+        return F.lit(False)
+    if codes == ["slot"]:
+        return ~F.col("slot").isin(*slots.names)
+    return (F.col("slot") == "unknown") & F.coalesce(*codes).isNotNull()
+
+
+def gate_pass(
+    run: "Run",
+    stream: Stream,
+    rows: DataFrame,
+    found: Counted,
+    files: Sequence[Mapping[str, Any]],
+    history: Iterable[Mapping[str, Any]],
+    inputs: Mapping[str, DataFrame],
+) -> tuple[str, ...]:
+    """Judge a stream's pass before anything of it is written; returns warnings, GateRefused names what blocks."""
+    declared, timezone = table(stream.table), run.close.timezone
+    measures = delivery_measures(stream.name, run.close.day, files, history)
+    if _codes(stream) and stream.is_event:
+        measures["unknown_codes"] = _unknown_codes(rows, stream, run.close.slots, found)
+    looked, failures = judged(declared.name, measures)
+    failures = [_with_reasons(f, rows) for f in failures]
+    if found.total(ACCEPTED):
+        suite = row_suite(stream, timezone)
+        looked += suite
+        failures += gate.failures(events.gated(rows, stream, timezone), declared, suite)
+    unique = unique_rules(stream)
+    looked += unique
+    if found.shared:
+        sharing = events.sharing(rows, inputs, run.close, stream).persist()
+        failures += gate.failures(sharing, declared, unique)
+        sharing.unpersist()
+    return run.quality.judge(declared.name, looked, failures)
+
+
+def row_suite(stream: Stream, timezone: str) -> tuple[gate.Rule, ...]:
+    """The suite over a stream's accepted rows; of entities the table's own is held over the whole table later."""
+    rules = gate_rules(stream, timezone)
+    return gate.suite_of(table(stream.table), rules, covered(stream)) if stream.is_event else rules
+
+
+def gate_relations(run: "Run", stream: Stream) -> tuple[str, ...]:
+    """Judge how the rows just written stand to those taken before: not published yet, so still refusable."""
+    version = run.record.versions[stream.table]
+    measures = relation_measures(run.settings.lake, stream.table, version, run.close.day)
+    return run.quality.judge(stream.table, *judged(stream.table, measures))
+
+
+def gate_silence(
+    run: "Run", heard: Iterable[Stream], history: Iterable[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Judge the streams that delivered no line."""
+    warnings: list[str] = []
+    for stream in (s for s in EVENT_STREAMS if s not in heard):
+        measures = delivery_measures(stream.name, run.close.day, (), history)
+        warnings += run.quality.judge(stream.table, *judged(stream.table, measures))
+    return tuple(warnings)
+
+
+def _unknown_codes(rows: DataFrame, stream: Stream, slots: SlotMap, found: Counted) -> Measured:
+    taken, count = found.total(ACCEPTED), found.unknown_codes
+    if not count:
+        return Measured(0, taken, "every code is known")
+    code = F.substring(F.coalesce(*_codes(stream)), 1, 32).alias("code")
+    unknown = rows.where((F.col("fate") == ACCEPTED) & _unknown(stream, slots)).groupBy(code).count()
+    top = unknown.orderBy(F.desc("count"), "code").limit(SHOWN_CODES + 1).collect()
+    shown = ", ".join(f"{_printable(r['code'])} ({r['count']:,})" for r in top[:SHOWN_CODES])
+    rest = " and others" if len(top) > SHOWN_CODES else ""
+    return Measured(count, taken, f"{count:,} of {taken:,} rows name an unknown code: {shown}{rest}")
+
+
+def _printable(code: str) -> str:
+    """A code as it may be shown: what does not look like one could be anything, a person's name too."""
+    sound = code.replace("_", "").replace("-", "").replace(":", "").replace(".", "")
+    looks = sound.isascii() and sound.isalnum() and sum(map(str.isdigit, code)) < 11
+    return code if looks else "(no code)"
+
+
+def _with_reasons(failure: gate.Failure, rows: DataFrame) -> gate.Failure:
+    """Too many refused rows: say for what. Asked only then, while the rows are still in memory."""
+    if dict(failure.rule.arguments).get("column") != "refused_share_bp":
+        return failure
+    told = rows.where(F.col("fate") == REJECTED).select(F.explode("reasons").alias("reason"))
+    top = told.groupBy("reason").count().orderBy(F.desc("count"), "reason").limit(SHOWN_REASONS).collect()
+    shown = ", ".join(f"{r['reason']} {r['count']:,}" for r in top)
+    return gate.Failure(
+        failure.table, failure.rule, failure.unexpected, "", f"{failure.detail}: {shown}", failure.value
+    )
