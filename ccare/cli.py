@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ccare import __version__
+from ccare.commands import quality
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
 
@@ -321,6 +322,8 @@ def _show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         shown.add_row(*("" if v is None else str(v) for v in row))
     console.print(shown)
 
+
+quality.register(app)
 
 if __name__ == "__main__":
     main()

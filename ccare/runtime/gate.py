@@ -188,11 +188,12 @@ def _batch(df: DataFrame) -> Any:
 
 def _suite(suite: tuple[Rule, ...]) -> Any:
     gx, _ = _gx()
-    return gx.ExpectationSuite(name="gate", expectations=[_expectation(gx, rule) for rule in suite])
+    return gx.ExpectationSuite(name="gate", expectations=[expectation(gx, rule) for rule in suite])
 
 
-def _expectation(gx: Any, rule: Rule) -> Any:
-    """One of Great Expectations' own, from the rule."""
+def expectation(gx: Any, rule: Rule, description: str | None = None) -> Any:
+    """The rule as one of Great Expectations' own; ``gx`` is its module."""
     name, parameters = _KINDS[rule.expect]
     arguments = {parameters[key]: value for key, value in rule.arguments}
-    return getattr(gx.expectations, name)(**arguments, meta={"id": rule.id, "why": rule.why})
+    meta = {"id": rule.id, "why": rule.why}
+    return getattr(gx.expectations, name)(**arguments, meta=meta, description=description)

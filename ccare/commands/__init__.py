@@ -1,0 +1,1 @@
+"""Commands of the ccare program, one module a subject: each registers its own on the app."""
