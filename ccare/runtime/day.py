@@ -220,7 +220,10 @@ def run_steps(
                 if step != "publish":
                     run.done(step)
         finally:
-            run.quality.write(settings.exports)
+            try:
+                run.quality.write(settings.exports)
+            except OSError as error:
+                said(f"  warning: the gates' outcomes could not be kept ({error.strerror})")
         run.release()
         return run.written
 

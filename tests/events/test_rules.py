@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ccare.events.job import fates
 from ccare.events.rules import BEFORE_TYPING, row_rules, unique_rules
 from ccare.runtime import gate
 from ccare.runtime.close import Close
+from ccare.runtime.dataset_rules import every_rule
 from ccare.runtime.gate import Failure
 from ccare.runtime.quality import Quality
 from ccare.runtime.spark import frame, interpreted
@@ -244,3 +246,21 @@ def test_unknown_codes_are_counted(spark: SparkSession) -> None:
     told: Close = close()
     assert told.day == date(2024, 3, 1)
     assert counted(_judged(spark, stream, rows), stream, told.slots).unknown_codes == 2
+
+
+def test_the_page_for_people_names_every_rule_and_why(spark: SparkSession) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "quality.md").read_text(
+        encoding="utf-8"
+    )
+    for stream in STREAMS.values():
+        rules = [*(r.expectation() for r in row_rules(stream)), *unique_rules(stream)]
+        for rule in rules:
+            lines = [line for line in page.splitlines() if line.endswith(f"| {rule.why} |")]
+            assert lines, f"{stream.name}.{rule.id}: its why is not on the page"
+            family = "`" + rule.id.split("_")[0] + "_<"
+            assert any(f"`{rule.id}`" in line or family in line for line in lines), rule.id
+    for name, declared in every_rule():
+        told = f"| `{declared.rule.id}` |"
+        lines = [line for line in page.splitlines() if line.startswith(told)]
+        assert len(lines) == 1 and lines[0].endswith(f"| {declared.rule.why} |"), f"{name}.{declared.rule.id}"
+        assert f"| {declared.rule.severity} |" in lines[0] and declared.measure in lines[0]
