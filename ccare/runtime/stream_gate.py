@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Fates = dict[str, dict[str, int]]
 """file path -> fate -> lines"""
+GUIDED = "guide:"
 SHOWN_CODES = 10
 SHOWN_REASONS = 3
 
@@ -55,19 +56,31 @@ def counted(rows: DataFrame, stream: Stream, slots: SlotMap) -> Counted:
     return result
 
 
-def _codes(stream: Stream) -> list[str]:
-    names = [f.name for f in stream.fields]
-    return ["slot"] if "slot" in names else [n for n in ("promo_position", "scene") if n in names]
+def _code(stream: Stream) -> Column | None:
+    """What a row names its slot by: the slot itself, or position or scene; None where the stream has no such field.
+
+    A position that marks a guided visit (guide:…) names no slot, as it should not.
+    """
+    names = {f.name for f in stream.fields}
+    if not stream.is_event or not names & {"slot", "scene", "promo_position"}:
+        return None
+    if "slot" in names:
+        return F.col("slot")
+    scene = F.col("scene") if "scene" in names else F.lit(None).cast("string")
+    if "promo_position" not in names:
+        return scene
+    position = F.col("promo_position")
+    return F.coalesce(F.when(~position.startswith(GUIDED), position), scene)
 
 
 def _unknown(stream: Stream, slots: SlotMap) -> Column:
     """Whether a row names a scene, a position or a slot that the policy does not know."""
-    codes = _codes(stream) if stream.is_event else []
-    if not codes:
+    code = _code(stream)
+    if code is None:
         return F.lit(False)
-    if codes == ["slot"]:
-        return ~F.col("slot").isin(*slots.names)
-    return (F.col("slot") == "unknown") & F.coalesce(*codes).isNotNull()
+    if any(f.name == "slot" for f in stream.fields):
+        return ~code.isin(*slots.names)
+    return (F.col("slot") == "unknown") & code.isNotNull()
 
 
 def gate_pass(
@@ -82,7 +95,7 @@ def gate_pass(
     """Judge a stream's pass before anything of it is written; returns warnings, GateRefused names what blocks."""
     declared, timezone = table(stream.table), run.close.timezone
     measures = delivery_measures(stream.name, run.close.day, files, history)
-    if _codes(stream) and stream.is_event:
+    if _code(stream) is not None:
         measures["unknown_codes"] = _unknown_codes(rows, stream, run.close.slots, found)
     looked, failures = judged(declared.name, measures)
     failures = [_with_reasons(f, rows) for f in failures]
@@ -127,7 +140,9 @@ def _unknown_codes(rows: DataFrame, stream: Stream, slots: SlotMap, found: Count
     taken, count = found.total(ACCEPTED), found.unknown_codes
     if not count:
         return Measured(0, taken, "every code is known")
-    code = F.substring(F.coalesce(*_codes(stream)), 1, 32).alias("code")
+    named = _code(stream)
+    assert named is not None
+    code = F.substring(named, 1, 32).alias("code")
     unknown = rows.where((F.col("fate") == ACCEPTED) & _unknown(stream, slots)).groupBy(code).count()
     top = unknown.orderBy(F.desc("count"), "code").limit(SHOWN_CODES + 1).collect()
     shown = ", ".join(f"{_printable(r['code'])} ({r['count']:,})" for r in top[:SHOWN_CODES])

@@ -242,6 +242,7 @@ def test_a_row_that_clashes_with_one_taken_before_is_found_by_uniqueness(spark: 
 def test_unknown_codes_are_counted(spark: SparkSession) -> None:
     stream: Stream = STREAMS["mini_program"]
     codes = [{"scene": "1005"}, {"scene": "77"}, {"scene": None, "promo_position": None}, {"scene": "77"}]
+    codes.append({"scene": None, "promo_position": "guide:till"})
     rows = [{**sound(stream, n), "promo_position": None, **code} for n, code in enumerate(codes)]
     told: Close = close()
     assert told.day == date(2024, 3, 1)
