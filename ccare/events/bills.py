@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
 from ccare.events.masking import masked
-from ccare.events.parse import FUTURE_MINUTES
+from ccare.events.rules import FUTURE_MINUTES
 from ccare.runtime.close import Close
 from ccare.tables import table
 

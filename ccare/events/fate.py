@@ -3,22 +3,34 @@
 Rows that share an id or a trade are few, so only they are ranked: the rest never leave their task.
 """
 
+from collections.abc import Collection
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.tables.streams import Stream
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
+SHARED = "_shared"
+"""Helper column: the row shares its id or trade with another sound row, now or before (or seems to, by a hash)."""
 _ORDER = ("delivery_date", "content_hash", "file_sha256", "position")
 
 
-def judge(parsed: DataFrame, stream: Stream, existing: DataFrame | None, *, look: bool = True) -> DataFrame:
-    """Parsed rows + ``fate``; reasons completed with event_id_conflict and duplicate_trade.
+def judge(
+    parsed: DataFrame,
+    stream: Stream,
+    existing: DataFrame | None,
+    off: Collection[str] = (),
+    *,
+    look: bool = True,
+) -> DataFrame:
+    """Parsed rows + ``fate`` and, of events, SHARED; reasons completed with event_id_conflict and duplicate_trade.
 
     ``existing``: rows of the core table taken before (event_id, content_hash and, for payments, event_type,
     merchant_id, trade_no). Of rows with one id the earliest delivery stays, then the smallest content hash; the
     same content again is a duplicate, other content a conflict. ``parsed`` is read several times: it should be kept
-    somewhere. ``look``: first look whether anything clashes, which keeps ``parsed`` in memory.
+    somewhere. ``look``: first look whether anything clashes, which keeps ``parsed`` in memory. Rules in ``off``
+    refuse nothing.
     """
     sound = F.size("reasons") == 0
     if not stream.is_event:
@@ -36,13 +48,13 @@ def judge(parsed: DataFrame, stream: Stream, existing: DataFrame | None, *, look
         marked = marked.persist()
         clash = marked.agg(F.bool_or(disputed)).first()
         if not (clash and clash[0]):
-            return marked.select(*parsed.columns, alone)
-    plain = marked.where(~disputed).select(*parsed.columns, alone)
-    ranked = _rank_ids(marked.where(disputed), existing)
-    if stream.name == "payments":
+            return marked.select(*parsed.columns, alone, F.lit(False).alias(SHARED))
+    plain = marked.where(~disputed).select(*parsed.columns, alone, F.lit(False).alias(SHARED))
+    ranked = _rank_ids(marked.where(disputed), existing, off)
+    if stream.name == "payments" and "duplicate_trade" not in off:
         ranked = _rank_trades(ranked, existing)
     fate = F.when(F.size("reasons") > 0, REJECTED).when(F.col("_repeat"), DUPLICATE).otherwise(ACCEPTED)
-    return plain.unionByName(ranked.withColumn("fate", fate).select(*parsed.columns, "fate"))
+    return plain.unionByName(ranked.select(*parsed.columns, fate.alias("fate"), F.lit(True).alias(SHARED)))
 
 
 def _ids(existing: DataFrame | None) -> DataFrame | None:
@@ -75,7 +87,7 @@ def _with(reasons: Column, broken: Column, name: str) -> Column:
     )
 
 
-def _rank_ids(rows: DataFrame, existing: DataFrame | None) -> DataFrame:
+def _rank_ids(rows: DataFrame, existing: DataFrame | None, off: Collection[str]) -> DataFrame:
     if existing is not None:
         before = existing.select("event_id", F.col("content_hash").alias("_before"))
         wanted = F.broadcast(rows.select("event_id").distinct())
@@ -87,7 +99,8 @@ def _rank_ids(rows: DataFrame, existing: DataFrame | None) -> DataFrame:
     rows = rows.withColumn("_kept", F.coalesce("_before", F.first("content_hash").over(same_id)))
     again = (F.col("_place") > 1) | F.col("_before").isNotNull()
     same = F.col("content_hash") == F.col("_kept")
-    rows = rows.withColumn("reasons", _with(F.col("reasons"), again & ~same, "event_id_conflict"))
+    if "event_id_conflict" not in off:
+        rows = rows.withColumn("reasons", _with(F.col("reasons"), again & ~same, "event_id_conflict"))
     return rows.withColumn("_repeat", again & same).drop("_place", "_kept", "_before")
 
 

@@ -1,15 +1,16 @@
 """What every jobs/core_*.py does: landing lines of one stream to rows with a fate."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ccare.events.fate import ACCEPTED, REJECTED, judge
+from ccare.events.fate import ACCEPTED, REJECTED, SHARED, judge
 from ccare.events.masking import masked
 from ccare.events.parse import parse
+from ccare.events.rules import with_helpers
 from ccare.runtime.close import Close
 from ccare.state.facts import FUTURE_DAYS
 from ccare.tables import table
@@ -19,32 +20,41 @@ LOOKUP_DAYS = 31
 """An event id is looked for among rows of this many days: the late window and a day."""
 
 
-def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> DataFrame:
+def fates(
+    inputs: Mapping[str, DataFrame], close: Close, stream: Stream, off: Collection[str] = ()
+) -> DataFrame:
     """Every line of ``inputs['landing']`` and ``inputs['landing_csv']`` as a typed row with ``fate`` and ``reasons``.
 
     Where the harness has parsed them already they are ``inputs['parsed']``. Reads ``inputs[stream.table]`` (rows taken
-    before, where there are any) for ids and trades known already.
+    before, where there are any) for ids and trades known already. Rules in ``off`` refuse nothing, which shows what
+    the gate does alone.
     """
     # Judging reads the parsed rows several times; parsing and hashing them once is most of an ingest's cost.
-    rows = inputs["parsed"] if "parsed" in inputs else parsed(inputs, close, stream).persist()
-    existing = inputs.get(stream.table) if stream.is_event else None
-    if existing is not None:
-        since = close.day - timedelta(days=LOOKUP_DAYS)
-        names = ["event_id", "content_hash"]
-        if stream.name == "payments":
-            names += ["event_type", "merchant_id", "trade_no"]
-        # A row is dated at most two days after the close that took it: older partitions need not be opened.
-        taken = F.col("taken_on") >= F.lit(since - timedelta(days=FUTURE_DAYS))
-        existing = existing.where(taken & (F.col("business_date") >= F.lit(since))).select(*names)
-    return judge(rows, stream, existing, look="parsed" not in inputs)
+    rows = inputs["parsed"] if "parsed" in inputs else parsed(inputs, close, stream, off).persist()
+    return judge(rows, stream, _taken_before(inputs, close, stream), off, look="parsed" not in inputs)
 
 
-def parsed(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> DataFrame:
+def parsed(
+    inputs: Mapping[str, DataFrame], close: Close, stream: Stream, off: Collection[str] = ()
+) -> DataFrame:
     """Every line as a typed row with the reasons against it alone."""
     merchants = inputs.get("core_merchants") if stream.is_event else None
     lines = [inputs[name] for name in ("landing", "landing_csv") if name in inputs]
-    frames = [parse(each, stream, close.slots, close.timezone, merchants) for each in lines]
+    frames = [parse(each, stream, close.slots, close.timezone, merchants, off) for each in lines]
     return reduce(DataFrame.unionByName, frames)
+
+
+def _taken_before(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> DataFrame | None:
+    existing = inputs.get(stream.table) if stream.is_event else None
+    if existing is None:
+        return None
+    since = close.day - timedelta(days=LOOKUP_DAYS)
+    names = ["event_id", "content_hash"]
+    if stream.name == "payments":
+        names += ["event_type", "merchant_id", "trade_no"]
+    # A row is dated at most two days after the close that took it: older partitions need not be opened.
+    taken = F.col("taken_on") >= F.lit(since - timedelta(days=FUTURE_DAYS))
+    return existing.where(taken & (F.col("business_date") >= F.lit(since))).select(*names)
 
 
 def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
@@ -52,6 +62,38 @@ def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
     return rows.where(F.col("fate") == ACCEPTED).select(
         *(F.col(f"`{name}`") for name in table(stream.table).column_names if name != "valid_to")
     )
+
+
+def gated(rows: DataFrame, stream: Stream, timezone: str) -> DataFrame:
+    """The accepted rows with the helper columns that their gate looks at."""
+    return with_helpers(rows.where(F.col("fate") == ACCEPTED), stream, timezone)
+
+
+def sharing(rows: DataFrame, inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> DataFrame:
+    """event_id and trade (of payments paid) of accepted rows that share one, with the rows taken before that do."""
+    shared = _keys(rows.where((F.col("fate") == ACCEPTED) & F.col(SHARED)), stream)
+    before = _taken_before(inputs, close, stream)
+    if before is None:
+        return shared
+    met = _keys(before, stream)
+    by_id = met.join(F.broadcast(shared.select("event_id")), "event_id", "left_semi")
+    if stream.name != "payments":
+        return shared.unionByName(by_id)
+    # Each key is put beside its like only: a row met by both would otherwise stand twice.
+    by_trade = met.join(F.broadcast(shared.select("trade").where("trade is not null")), "trade", "left_semi")
+    nothing = F.lit(None).cast("string")
+    return (
+        shared.unionByName(by_id.withColumn("trade", nothing))
+        .unionByName(by_trade.withColumn("event_id", nothing))
+        .select("event_id", "trade")
+    )
+
+
+def _keys(rows: DataFrame, stream: Stream) -> DataFrame:
+    if stream.name != "payments":
+        return rows.select("event_id")
+    trade = F.when(F.col("event_type") == "paid", F.concat_ws("\u001f", "merchant_id", "trade_no"))
+    return rows.select("event_id", trade.alias("trade"))
 
 
 def rejected(rows: DataFrame, stream: Stream) -> DataFrame:

@@ -31,15 +31,34 @@ where s.as_of_date = (select max(as_of_date) from score_merchants)
 select m.* from core_merchants m, snapshot
 where m.valid_from <= business_date and (m.valid_to is null or m.valid_to >= business_date)
 """,
+    "refund_matches": """
+select r.merchant_id, r.trade_no, r.refund_no, r.event_id, r.business_date, r.amount_fen,
+       if(p.trade_no is null, 'held', 'matched') as match_status, p.business_date as paid_date,
+       p.amount_fen as paid_fen, r.taken_on, r.origin
+from core_payments r
+left join core_payments p on p.event_type = 'paid' and p.merchant_id = r.merchant_id and p.trade_no = r.trade_no
+where r.event_type = 'refunded'
+""",
 }
 _ABOUT = {
     "latest_scores": "Scores of the last published as-of day with the merchant's name. "
     "Grain: one row for each merchant.",
     "latest_drivers": "Drivers of the last published as-of day. Grain: one row for each merchant and metric.",
     "merchants_current": "Merchants as they are on the last closed day. Grain: one row for each merchant.",
+    "refund_matches": "Refunds with match_status: matched where the payment is known, held until it comes. "
+    "Grain: one row for each refund.",
 }
 _SOURCES = {"latest_scores": ("score_merchants", "core_merchants"), "latest_drivers": ("score_drivers",)}
-_SOURCES["merchants_current"] = ("core_merchants",)
+_SOURCES |= {"merchants_current": ("core_merchants",), "refund_matches": ("core_payments",)}
+_ADDED = {
+    c.name: c
+    for c in (
+        Column("match_status", "string", "matched, or held until the payment is known."),
+        Column("paid_date", "date", "Business date of the payment."),
+        Column("paid_fen", "bigint", "What the trade was worth.", unit="fen"),
+    )
+}
+"""Columns of derived views that no stored table has."""
 _MACRO = """
 create or replace macro scores_asof(day) as table
 select m.name, m.industry, s.*
@@ -170,7 +189,7 @@ def _describe(con: duckdb.DuckDBPyConnection) -> None:
             con, "view", stored.name, about + (f" {stored.caveats}" if stored.caveats else ""), stored.columns
         )
     for name, sources in _SOURCES.items():
-        columns = {c.name: c for source in sources for c in table(source).columns}
+        columns = _ADDED | {c.name: c for source in sources for c in table(source).columns}
         shown = [row[0] for row in con.execute(f"describe {name_of(name)}").fetchall()]
         _comment(con, "view", name, _ABOUT[name], tuple(columns[n] for n in shown))
     _comment(con, "table", "snapshot", "The published run that every view is pinned to: one row.", SNAPSHOT)

@@ -83,8 +83,32 @@ def open_record(settings: Settings, lake: LakeState, day: date) -> RunRecord:
             f"The run for {record.day} is not finished, so {day} cannot be run now.",
             remedy=f"Finish it first: ccare run --day {record.day}.",
         )
+    if _starts_again(settings, lake, record):
+        record.steps_done, record.versions, record.released = [], {}, {}
+        record.notes, record.inputs_digest = [], ""
     _drop_leftovers(settings, lake, record)
     return record
+
+
+def _starts_again(settings: Settings, lake: LakeState, record: RunRecord) -> bool:
+    """Whether the open run goes back to its start: its ingest is not whole, or it is blocked and was given other files.
+
+    A run that was cut off later must not look at deliveries that came in between; a blocked one must, for mending
+    a delivery is how it goes on.
+    """
+    if record.kind != "close" or record.staged:
+        return False
+    if "ingest" not in record.steps_done:
+        return bool(record.versions)
+    if not record.blocked:
+        return False
+    from ccare.runtime.ingest import inputs_digest, known_deliveries, published_files
+    from ccare.runtime.intake import deliveries
+
+    version = lake.last.table_versions.get("raw_files") if lake.last else None
+    known = known_deliveries(published_files(settings.lake, version))
+    found = deliveries(settings.landing, record.day, record.first_day, known)
+    return inputs_digest(found) != record.inputs_digest
 
 
 def _new_record(lake: LakeState, day: date) -> RunRecord:
@@ -186,13 +210,20 @@ def run_steps(
         else:
             read_at = {}
         run = Run(settings, session(settings), record, close, lake.last, said, pins, read_at)
-        for step in due:
-            if step == "ingest":
-                ingest(run, allow_missing)
-            else:
-                steps.STEP[step](run)
-            if step != "publish":
-                run.done(step)
+        record.blocked = []
+        try:
+            for step in due:
+                if step == "ingest":
+                    ingest(run, allow_missing)
+                else:
+                    steps.STEP[step](run)
+                if step != "publish":
+                    run.done(step)
+        finally:
+            try:
+                run.quality.write(settings.exports)
+            except OSError as error:
+                said(f"  warning: the gates' outcomes could not be kept ({error.strerror})")
         run.release()
         return run.written
 

@@ -9,9 +9,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
-from ccare.events.fate import ACCEPTED
+from ccare.events.fate import ACCEPTED, SHARED
+from ccare.events.slots import SlotMap
 from ccare.runtime.close import Close
 from ccare.runtime.intake import Delivery
+from ccare.runtime.stream_gate import unknown_code
 from ccare.tables.streams import Stream
 
 _LATE_SHOWN = 10
@@ -22,11 +24,17 @@ Fates = dict[str, dict[tuple[str, date | None], int]]
 
 @dataclass
 class Taken:
-    """What a stream's pass left: the fates of its lines, and the fields that it does not declare."""
+    """What a stream's pass left: the fates of its lines, and what the gates ask of them.
+
+    ``unknown_fields`` are those that it does not declare; ``shared`` counts accepted rows that share an id or a trade,
+    ``unknown_codes`` those that name a slot by a code that the policy does not know.
+    """
 
     stream: Stream
     fates: Fates
     unknown_fields: str = ""
+    shared: int = 0
+    unknown_codes: int = 0
 
     def total(self, fate: str) -> int:
         """Lines of this fate."""
@@ -40,14 +48,25 @@ class Taken:
         return counts
 
 
-def counted(stream: Stream, rows: DataFrame) -> Taken:
-    """Count rows with a ``fate``, which is what reads them for the first time."""
+def counted(stream: Stream, rows: DataFrame, slots: SlotMap) -> Taken:
+    """Count judged rows in one job, which is what reads them for the first time."""
+    accepted = F.col("fate") == ACCEPTED
+    shared = F.col(SHARED) if stream.is_event else F.lit(False)
     day = F.col("business_date") if stream.is_event else F.lit(None).cast("date")
     grouped = rows.groupBy("file_sha256", "fate", day.alias("business_date"))
-    found = grouped.agg(F.count("*").alias("n"), F.max("unknown_fields").alias("unknown")).collect()
-    taken = Taken(stream, {}, max((row["unknown"] for row in found if row["unknown"]), default=""))
+    found = grouped.agg(
+        F.count("*").alias("n"),
+        F.max("unknown_fields").alias("unknown_fields"),
+        F.count_if(accepted & shared).alias("shared"),
+        F.count_if(accepted & unknown_code(stream, slots)).alias("unknown_codes"),
+    ).collect()
+    taken = Taken(
+        stream, {}, max((row["unknown_fields"] for row in found if row["unknown_fields"]), default="")
+    )
     for row in found:
         taken.fates.setdefault(row["file_sha256"], {})[row["fate"], row["business_date"]] = row["n"]
+        taken.shared += row["shared"]
+        taken.unknown_codes += row["unknown_codes"]
     return taken
 
 

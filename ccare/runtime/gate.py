@@ -7,8 +7,8 @@ only those that fail run again, alone, with counts and samples.
 import logging
 import os
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from pathlib import Path
 from threading import Lock, Thread
@@ -16,7 +16,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from ccare.errors import GateRefused, UsageError
+from ccare.errors import UsageError
 from ccare.tables import Table
 
 _KINDS: dict[str, tuple[str, dict[str, str]]] = {
@@ -32,10 +32,13 @@ _KINDS: dict[str, tuple[str, dict[str, str]]] = {
         {"column": "column_A", "other": "column_B", "or_equal": "or_equal"},
     ),
     "unique": ("ExpectCompoundColumnsToBeUnique", {"columns": "column_list"}),
+    "unique_values": ("ExpectColumnValuesToBeUnique", {"column": "column"}),
+    "measured": ("ExpectColumnMaxToBeBetween", {"column": "column", "min": "min_value", "max": "max_value"}),
     "row_count": ("ExpectTableRowCountToBeBetween", {"min": "min_value", "max": "max_value"}),
 }
 
 
+KINDS = frozenset(_KINDS)
 _ONE_AT_A_TIME = Lock()
 """Great Expectations keeps one active batch a data source."""
 
@@ -59,12 +62,20 @@ class Failure:
     rule: Rule
     unexpected: int
     sample: str
+    detail: str = ""
+    value: float | None = None
 
     def sentence(self) -> str:
         """The failure in words."""
         rows = f"{self.unexpected} rows" if self.unexpected else "the table"
         shown = f", such as {self.sample}" if self.sample else ""
-        return f"{self.table}.{self.rule.id}: {rows} break it{shown} ({self.rule.why})"
+        said = self.detail or f"{rows} break it{shown}"
+        return f"{self.table}.{self.rule.id}: {said} ({self.rule.why})"
+
+    @property
+    def name(self) -> str:
+        """The rule as a person names it: table.rule."""
+        return f"{self.table}.{self.rule.id}"
 
 
 def expectations_dir() -> Path:
@@ -72,6 +83,12 @@ def expectations_dir() -> Path:
     package = Path(__file__).resolve().parent.parent
     packaged = package / "_expectations"
     return packaged if packaged.is_dir() else package.parent / "expectations"
+
+
+def suite_of(table: Table, rows: Iterable[Rule] = (), covered: Iterable[str] = ()) -> tuple[Rule, ...]:
+    """The table's own rules and those of its stream's rows, where ``covered`` names columns they look after."""
+    own = {f"{name}_present" for name in covered}
+    return (*(rule for rule in rules(table) if rule.id not in own), *rows)
 
 
 @cache
@@ -118,23 +135,16 @@ def preload() -> None:
     Thread(target=load, daemon=True).start()
 
 
-def check(df: DataFrame, table: Table, day: date) -> list[Failure]:
-    """Failures of warn rules; GateRefused names every block rule that failed.
+def failures(df: DataFrame, table: Table, suite: tuple[Rule, ...]) -> list[Failure]:
+    """Rules of the suite that do not hold, each with a count and one sample.
 
     ``df`` should be persisted: a failing expectation reads it again.
     """
-    suite = rules(table)
     if not suite:
         return []
     with _ONE_AT_A_TIME:
-        failures = [_examine(df, table, rule) for rule in _broken(df, suite)]
-    blocking = [f for f in failures if f.rule.severity == "block"]
-    if blocking:
-        raise GateRefused(
-            f"{table.name} of {day} is refused: {'; '.join(f.sentence() for f in blocking)}.",
-            remedy="Nothing was published. Mend the delivery or the rule, then run the day again.",
-        )
-    return failures
+        broken = _broken(df, suite)
+        return _examined(df, table, broken) if broken else []
 
 
 def _broken(df: DataFrame, suite: tuple[Rule, ...]) -> list[Rule]:
@@ -143,11 +153,19 @@ def _broken(df: DataFrame, suite: tuple[Rule, ...]) -> list[Rule]:
     return [by_id[r.expectation_config.meta["id"]] for r in result.results if not r.success]
 
 
-def _examine(df: DataFrame, table: Table, rule: Rule) -> Failure:
-    result = _batch(df).validate(_suite((rule,)), result_format="SUMMARY").results[0].result
+def _examined(df: DataFrame, table: Table, broken: list[Rule]) -> list[Failure]:
+    results = _batch(df).validate(_suite(tuple(broken)), result_format="SUMMARY").results
+    told = {r.expectation_config.meta["id"]: r.result for r in results}
+    return [_failure(table, rule, told[rule.id]) for rule in broken]
+
+
+def _failure(table: Table, rule: Rule, result: Mapping[str, Any]) -> Failure:
     column = dict(rule.arguments).get("column")
-    personal = column in table.column_names and table.column(str(column)).personal
-    sample = "" if personal else ", ".join(str(v) for v in (result.get("partial_unexpected_list") or [])[:1])
+    # A helper column shows nothing but that it is false. Personal values are not shown, nor text as delivered:
+    # anything may have been written into it.
+    declared = table.column(str(column)) if column in table.column_names else None
+    shown = declared and not declared.personal and not (table.layer == "core" and declared.type == "string")
+    sample = "" if not shown else ", ".join(str(v) for v in (result.get("partial_unexpected_list") or [])[:1])
     return Failure(table.name, rule, int(result.get("unexpected_count") or 0), sample[:120])
 
 
@@ -172,11 +190,12 @@ def _batch(df: DataFrame) -> Any:
 
 def _suite(suite: tuple[Rule, ...]) -> Any:
     gx, _ = _gx()
-    expectations = []
-    for rule in suite:
-        name, parameters = _KINDS[rule.expect]
-        arguments = {parameters[key]: value for key, value in rule.arguments}
-        expectations.append(
-            getattr(gx.expectations, name)(**arguments, meta={"id": rule.id, "why": rule.why})
-        )
-    return gx.ExpectationSuite(name="gate", expectations=expectations)
+    return gx.ExpectationSuite(name="gate", expectations=[expectation(gx, rule) for rule in suite])
+
+
+def expectation(gx: Any, rule: Rule, description: str | None = None) -> Any:
+    """The rule as one of Great Expectations' own; ``gx`` is its module."""
+    name, parameters = _KINDS[rule.expect]
+    arguments = {parameters[key]: value for key, value in rule.arguments}
+    meta = {"id": rule.id, "why": rule.why}
+    return getattr(gx.expectations, name)(**arguments, meta=meta, description=description)

@@ -48,7 +48,10 @@ def lease(lake: Path) -> Iterator[None]:
 
 @dataclass
 class RunRecord:
-    """The open run: which day, which steps are done, and the version of each table it has written."""
+    """The open run: which day, which steps are done, and the version of each table it has written.
+
+    ``blocked`` names the rules (table.rule) that refused it last; ``released`` those that a person let go.
+    """
 
     run_id: str
     day: date
@@ -62,6 +65,8 @@ class RunRecord:
     staged: bool = False
     inputs_digest: str = ""
     notes: list[str] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
+    released: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def record_file(lake: Path) -> Path:

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
@@ -16,6 +16,8 @@ from ccare.runtime.close import Close
 from ccare.runtime.failpoint import reach
 from ccare.runtime.lease import RunRecord, save_record
 from ccare.runtime.manifest import Published
+from ccare.runtime.quality import Quality
+from ccare.runtime.releases import releases_of
 from ccare.runtime.settings import Settings
 from ccare.runtime.spark import conform
 from ccare.tables import REGISTRY, Table, WriteStyle
@@ -84,6 +86,25 @@ class Run:
     written: list[Written] = field(default_factory=list)
     shared: dict[str, DataFrame] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    quality: Quality = field(init=False)
+
+    def __post_init__(self) -> None:
+        day, record = self.close.day, self.record
+        let_go = releases_of(self.settings.landing, day)
+        self.quality = Quality(day, record.revision, record.run_id, let_go, self._blocked)
+
+    def _blocked(self, failures: Iterable[gate.Failure]) -> None:
+        """A gate refuses the day: that outlasts the process, for a release must name what stands in the way."""
+        with self.lock:
+            self.record.blocked = sorted({*self.record.blocked, *(f.name for f in failures)})
+            save_record(self.settings.lake, self.record)
+
+    def gate(
+        self, declared: Table, df: DataFrame, suite: tuple[gate.Rule, ...] | None = None
+    ) -> tuple[str, ...]:
+        """Judge a frame by its table's suite; returns warnings, GateRefused where a block rule is broken."""
+        suite = gate.rules(declared) if suite is None else suite
+        return self.quality.judge(declared.name, suite, gate.failures(df, declared, suite))
 
     def version(self, name: str) -> int | None:
         """The version of a table that this run reads: what it wrote itself, else what is pinned."""
@@ -137,8 +158,8 @@ class Run:
         """Build a job with side tables, gate what is gated, and hand every frame to ``keep``."""
         frames = {key: df.persist() for key, df in self.build(name).items()}
         for key, df in frames.items():
-            for failure in gate.check(df, REGISTRY[key], self.close.day):
-                self.said(f"  warning: {failure.sentence()}")
+            for warning in self.gate(REGISTRY[key], df):
+                self.said(f"  warning: {warning}")
         keep(frames)
         for df in frames.values():
             df.unpersist()
@@ -153,26 +174,25 @@ class Run:
         *,
         at_most: int | None = None,
         cached: bool = False,
+        warnings: tuple[str, ...] | None = None,
     ) -> None:
-        """Gate, write and record one table; ``cached`` where reading ``df`` twice is cheap already."""
+        """Gate, write and record one table; ``cached`` where reading ``df`` twice is cheap already.
+
+        ``warnings`` are those of a gate that the caller has held itself.
+        """
         meter = meter or self.meter(declared.name)
-        warnings: tuple[str, ...] = ()
-        gated = declared.layer in GATED_LAYERS
+        gated = declared.layer in GATED_LAYERS and warnings is None
         kept = not cached and (gated or at_most is None)
         df = df.persist() if kept else df
         if gated:
-            warnings = self.gated(declared, df)
+            warnings = self.gate(declared, df)
         at_most = df.count() if at_most is None else at_most
         lake = self.settings.lake
         before = deltalog.latest_version(lake, declared.name)
         version = storage.write(self.spark, lake, declared, df, self.record.run_id, replaced, at_most)
         if kept:
             df.unpersist()
-        self.wrote(step, declared.name, version, meter, warnings, new=version != before)
-
-    def gated(self, declared: Table, df: DataFrame) -> tuple[str, ...]:
-        """Warnings of the table's gate; GateRefused where a block rule fails."""
-        return tuple(f.sentence() for f in gate.check(df, declared, self.close.day))
+        self.wrote(step, declared.name, version, meter, warnings or (), new=version != before)
 
     def wrote(
         self,
@@ -225,6 +245,7 @@ class Run:
     def done(self, step: str) -> None:
         """A step is whole: a later process goes on after it."""
         self.record.steps_done.append(step)
+        self.record.released |= self.quality.used
         save_record(self.settings.lake, self.record)
         reach(f"{step}.done")
         if self.close.changes > KEPT_CHANGES:

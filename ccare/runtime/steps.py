@@ -15,6 +15,7 @@ from ccare.runtime.failpoint import reach
 from ccare.runtime.ingest import ingest
 from ccare.runtime.lease import clear_record
 from ccare.runtime.manifest import Published
+from ccare.runtime.releases import store_releases
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_rows
@@ -104,6 +105,8 @@ def post(run: Run) -> None:
 def publish(run: Run) -> Published:
     """Append the manifest row: from here on readers see the day."""
     record, lake = run.record, run.settings.lake
+    store_releases(lake, record)
+    run.save()
     versions = {**run.as_published, **record.versions}
     _check_runs(run, versions)
     last = manifest.latest(lake)

@@ -50,4 +50,24 @@ RUN_MANIFEST = Table(
     append_only=True,
 )
 
-TABLES = (RUN_MANIFEST,)
+RUN_RELEASES = Table(
+    "run_releases",
+    "Block rules that a person let go for one day: who, when, why, and what was let through.",
+    "one row for each business date, revision, table and rule let go",
+    ("business_date", "revision", "table_name", "rule"),
+    (
+        c.BUSINESS_DATE,
+        Column("revision", "int", "Revision of the day's run that went on.", nullable=False),
+        Column("table_name", "string", "Table whose gate refused the day.", nullable=False),
+        Column("rule", "string", "Rule that was let go.", nullable=False),
+        Column("released_by", "string", "Who let it go.", nullable=False),
+        Column("reason", "string", "Why.", nullable=False),
+        Column("released_at", "timestamp", "When it was let go (UTC).", nullable=False),
+        Column("detail", "string", "What broke the rule, as the gate said it.", volatile=True),
+        c.RUN_ID,
+    ),
+    write=WriteStyle.MERGE_NEW,
+    caveats="Only releases that a published run used; the files themselves lie under landing/releases.",
+)
+
+TABLES = (RUN_MANIFEST, RUN_RELEASES)

@@ -1,0 +1,164 @@
+"""One pass over a stream's files: parse, judge, count, gate, store; in memory, or through files where they are many."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+
+from ccare.events import job as events
+from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED, SHARED
+from ccare.events.rules import KNOWN, UNREAD
+from ccare.runtime.bulk import Staged, stage_parsed
+from ccare.runtime.fates import Taken, add, check_lines, counted, fates_of
+from ccare.runtime.intake import Delivery
+from ccare.runtime.lines import landing_frames
+from ccare.runtime.run import Run
+from ccare.runtime.spark import conform
+from ccare.runtime.staging import staging_dir
+from ccare.runtime.stream_gate import gate_pass, gate_relations, unknown_code
+from ccare.tables import REGISTRY, table
+from ccare.tables.streams import Stream
+
+Published = Sequence[Mapping[str, Any]]
+"""Rows of raw_files as published before the run."""
+
+
+def take_small(run: Run, stream: Stream, files: list[Delivery], history: Published) -> Taken:
+    """A pass whose rows are kept in memory."""
+    meter = run.meter(stream.table)
+    inputs = _inputs(run, stream, files)
+    rows = import_module(f"jobs.{stream.table}").build(inputs, run.close)
+    if stream.table in inputs:
+        # Looking ids up among rows taken before costs more than keeping a day's fates.
+        rows = rows.persist()
+    taken = counted(stream, rows, run.close.slots)
+    check_lines(files, taken)
+    warnings = gate_pass(run, stream, rows, taken, _told(run, files, taken), history, inputs)
+    declared = table(stream.table)
+    accepted = events.accepted(rows, stream)
+    if taken.total(ACCEPTED):
+        if stream.is_event:
+            df, count = conform(accepted, declared), taken.total(ACCEPTED)
+            days = [run.close.day]
+            run.store("ingest", declared, df, days, meter, at_most=count, cached=True, warnings=warnings)
+            warnings = gate_relations(run, stream)
+        else:
+            whole = events.entity_state(run.before(stream.table), accepted, stream)
+            run.store("ingest", declared, conform(whole, declared), (), meter)
+    for warning in warnings:
+        run.said(f"  warning: {warning}")
+    if taken.total(REJECTED):
+        _stage_rejected(run, stream, events.rejected(rows, stream))
+    return taken
+
+
+def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Published) -> Taken:
+    """A pass through files, in memory that does not grow with the lines."""
+    meter = run.meter(stream.table)
+    inputs = _inputs(run, stream, files)
+    folder = staging_dir(run.settings.lake, run.record.run_id) / f"parsed_{stream.name}"
+    seen = Observation()
+    parsed = events.parsed(inputs, run.close, stream).observe(seen, *_observed(stream, run))
+    staged = stage_parsed(parsed, stream, folder, str(files[0].taken_on))
+    inputs = {name: df for name, df in inputs.items() if not name.startswith("landing")}
+    rows = import_module(f"jobs.{stream.table}").build({**inputs, "parsed": staged.sound}, run.close)
+    disputed = rows.where(F.col(SHARED) | (F.col("fate") != ACCEPTED)).persist()
+    lost = disputed.where(F.col("fate") != ACCEPTED)
+    taken = Taken(
+        stream, fates_of(lost), seen.get["unknown_fields"] or "", unknown_codes=seen.get["unknown_codes"]
+    )
+    taken.shared = disputed.where(F.col("fate") == ACCEPTED).count()
+    refused = staged.refused
+    rejects = [] if refused is None else [refused]
+    if taken.fates:
+        rejects.append(events.rejected(lost, stream))
+        staged.drop(lost)
+    accepted = _as_judged(staged, seen.get)
+    add(taken.fates, accepted)
+    if refused is not None:
+        nowhen = F.lit(None).cast("date")
+        refused = refused.withColumns({"fate": F.lit(REJECTED), "business_date": nowhen})
+        add(taken.fates, refused)
+    check_lines(files, taken)
+    told = _told(run, files, taken)
+    warnings = gate_pass(run, stream, accepted, taken, told, history, inputs, disputed, refused or accepted)
+    if taken.total(ACCEPTED):
+        version = staged.adopt(run.settings.lake, run.record.run_id)
+        run.wrote("ingest", stream.table, version, meter, warnings)
+        warnings = gate_relations(run, stream)
+    for warning in warnings:
+        run.said(f"  warning: {warning}")
+    if rejects:
+        declared = REGISTRY["core_rejected_events"]
+        _stage_rejected(run, stream, reduce(DataFrame.unionByName, (conform(df, declared) for df in rejects)))
+    disputed.unpersist()
+    shutil.rmtree(folder, ignore_errors=True)
+    return taken
+
+
+def _observed(stream: Stream, run: Run) -> list[Column]:
+    """What is asked of the parsed rows on their way to disk: the gate's helper columns are not kept there."""
+    sound = F.size("reasons") == 0
+    return [
+        F.max("unknown_fields").alias("unknown_fields"),
+        F.count_if(sound & unknown_code(stream, run.close.slots)).alias("unknown_codes"),
+        F.bit_or(F.when(sound, F.col(UNREAD)).otherwise(0)).alias(UNREAD),
+        F.bool_and(F.coalesce(F.col(KNOWN), F.lit(False)) | ~sound).alias(KNOWN),
+    ]
+
+
+def _as_judged(staged: Staged, seen: Mapping[str, Any]) -> DataFrame:
+    """The rows that stay, as the gate wants them: what one row was seen to break on its way, all of them answer for."""
+    known = F.lit(True if seen[KNOWN] is not False else None).cast("boolean")
+    helpers = {"fate": F.lit(ACCEPTED), SHARED: F.lit(False), UNREAD: F.lit(seen[UNREAD] or 0), KNOWN: known}
+    return staged.sound.withColumns(helpers)
+
+
+def _inputs(run: Run, stream: Stream, files: list[Delivery]) -> dict[str, DataFrame]:
+    inputs = landing_frames(run.spark, run.settings.landing, files, run.settings.require_key())
+    if run.version("core_merchants") is not None or stream.is_event:
+        inputs["core_merchants"] = run.read("core_merchants")
+    if run.as_published.get(stream.table) is not None:
+        inputs[stream.table] = run.before(stream.table)
+    return inputs
+
+
+def _told(run: Run, files: list[Delivery], taken: Taken) -> list[dict[str, Any]]:
+    return [file_row(run, d, taken.by_fate(d.sha256)) for d in files]
+
+
+def rejected_dir(run: Run) -> Path:
+    """Where refused rows wait for the one commit that all streams share."""
+    return staging_dir(run.settings.lake, run.record.run_id) / "rejected"
+
+
+def _stage_rejected(run: Run, stream: Stream, rejected: DataFrame) -> None:
+    """Put a stream's refused rows aside, so that no cache waits for their commit."""
+    df = conform(rejected, REGISTRY["core_rejected_events"])
+    df.coalesce(1).write.mode("overwrite").parquet(str(rejected_dir(run) / stream.name))
+
+
+def file_row(run: Run, d: Delivery, fates: Mapping[str, int]) -> dict[str, Any]:
+    """A delivery as raw_files keeps it."""
+    return {
+        "file_sha256": d.sha256,
+        "stream": d.stream,
+        "path": d.path,
+        "bytes": d.bytes,
+        "rows_read": d.lines if d.status == "taken" else 0,
+        "rows_accepted": fates.get(ACCEPTED, 0),
+        "rows_duplicate": fates.get(DUPLICATE, 0),
+        "rows_rejected": fates.get(REJECTED, 0),
+        "delivery_date": d.delivery_date,
+        "taken_on": d.taken_on,
+        "file_status": d.status,
+        "file_note": d.note or None,
+        "received_at": run.record.posted_at,
+        "modified_at": d.modified_at,
+        "run_id": run.record.run_id,
+    }

@@ -1,0 +1,106 @@
+"""How a day's rows stand to those taken before: refunds to payments, vouchers used to received, unfollows to follows.
+
+Asked of DuckDB over the files that the run has just written: an anti-join of a day against years takes
+milliseconds there, and one more plan and two jobs in Spark.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from ccare.growth.snapshot import view_sql
+from ccare.runtime.dataset_rules import Measured
+from ccare.tables import table
+
+_REFUNDS = """
+with rows as materialized (
+    select merchant_id, trade_no, event_type, amount_fen, occurred_at, taken_on = $day as new from core_payments
+    where taken_on <= $day
+), refunds as materialized (select * from rows where event_type = 'refunded'),
+paid as (
+    select * from rows
+    where event_type = 'paid' and (merchant_id, trade_no) in (from refunds select (merchant_id, trade_no))
+), pairs as (
+    select r.*, p.amount_fen as paid_fen, p.occurred_at as paid_at, r.new or p.new as told_now
+    from refunds r left join paid p using (merchant_id, trade_no)
+), trades as (
+    select sum(amount_fen) > any_value(paid_fen) as beyond from pairs where paid_at is not null
+    group by merchant_id, trade_no having bool_or(new)
+)
+select (select count(*) from trades), (select count(*) from trades where beyond),
+       (select count(*) from pairs where paid_at is null), (select count(*) from pairs where paid_at is null and new),
+       (select count(*) from pairs where told_now and occurred_at < paid_at), (select count(*) from refunds where new)
+"""
+_VOUCHERS = """
+with used as materialized (
+    select merchant_id, voucher_code, occurred_at from core_voucher_events
+    where event_type = 'used' and taken_on = $day
+)
+select (select count(*) from used), count(*) from used u
+where not exists (
+    from core_voucher_events r where r.event_type = 'received' and r.merchant_id = u.merchant_id
+    and r.voucher_code = u.voucher_code and r.occurred_at <= u.occurred_at and r.taken_on <= $day
+)
+"""
+_FOLLOWS = """
+with changes as (
+    select merchant_id, user_key, event_type, occurred_at, event_id, taken_on = $day as new
+    from core_life_account_events
+    where event_type in ('follow', 'unfollow') and user_key is not null and taken_on <= $day
+), touched as materialized (
+    from changes where (merchant_id, user_key) in (
+        select (merchant_id, user_key) from changes where new and event_type = 'unfollow')
+), told as (
+    select *, lag(event_type) over (partition by merchant_id, user_key order by occurred_at, event_id) as before
+    from touched
+)
+select count(*), count(*) filter (before is distinct from 'follow') from told where new and event_type = 'unfollow'
+"""
+
+
+def relation_measures(lake: Path, name: str, version: int, day: date) -> dict[str, Measured]:
+    """Measures of one core table at ``version`` that look beyond the rows taken on ``day``; {} for other tables."""
+    measure = _MEASURES.get(name)
+    if measure is None:
+        return {}
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(f"create view {name} as {view_sql(lake, table(name), version)}")
+        query, told = measure
+        row = con.execute(query, {"day": day}).fetchone()
+    return dict(told(*(row or ())))
+
+
+def _refunds(
+    trades: int, beyond: int, held: int, held_now: int, early: int, refunds: int
+) -> Mapping[str, Measured]:
+    over = f"{beyond:,} of {trades:,} trades refunded today have more refunded than was paid"
+    return {
+        "trades_refunded_beyond_paid": Measured(beyond, trades, over),
+        "refunded_beyond_paid_share_bp": Measured(10_000 * beyond / trades if trades else 0, trades, over),
+        "refunds_held": Measured(
+            held, held, f"{held:,} refunds wait for their payment, {held_now:,} of them taken today"
+        ),
+        "refunds_before_payment": Measured(
+            early, refunds, f"{early:,} refunds are dated before the payment that they return"
+        ),
+    }
+
+
+def _vouchers(used: int, unreceived: int) -> Mapping[str, Measured]:
+    told = f"{unreceived:,} of {used:,} vouchers used were not received before"
+    return {"vouchers_used_unreceived": Measured(unreceived, used, told)}
+
+
+def _follows(unfollows: int, strangers: int) -> Mapping[str, Measured]:
+    told = f"{strangers:,} of {unfollows:,} unfollows are by users who did not follow"
+    return {"unfollows_of_strangers": Measured(strangers, unfollows, told)}
+
+
+_MEASURES: dict[str, tuple[str, Callable[..., Mapping[str, Measured]]]] = {
+    "core_payments": (_REFUNDS, _refunds),
+    "core_voucher_events": (_VOUCHERS, _vouchers),
+    "core_life_account_events": (_FOLLOWS, _follows),
+}
