@@ -15,13 +15,13 @@ from ccare.runtime.dataset_rules import Measured
 from ccare.tables import table
 
 _REFUNDS = """
-with rows as materialized (
-    select merchant_id, trade_no, event_type, amount_fen, occurred_at, taken_on = $day as new from core_payments
-    where taken_on <= $day
-), refunds as materialized (select * from rows where event_type = 'refunded'),
-paid as (
-    select * from rows
-    where event_type = 'paid' and (merchant_id, trade_no) in (from refunds select (merchant_id, trade_no))
+with refunds as materialized (
+    select merchant_id, trade_no, amount_fen, occurred_at, taken_on = $day as new from core_payments
+    where event_type = 'refunded' and taken_on <= $day
+), paid as (
+    select p.merchant_id, p.trade_no, p.amount_fen, p.occurred_at, p.taken_on = $day as new from core_payments p
+    semi join refunds r on r.merchant_id = p.merchant_id and r.trade_no = p.trade_no
+    where p.event_type = 'paid' and p.taken_on <= $day
 ), pairs as (
     select r.*, p.amount_fen as paid_fen, p.occurred_at as paid_at, r.new or p.new as told_now
     from refunds r left join paid p using (merchant_id, trade_no)
