@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from ccare import __version__
+from ccare.commands import forget
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
 
@@ -320,6 +321,9 @@ def _show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         shown.add_row(*("" if v is None else str(v) for v in row))
     console.print(shown)
+
+
+forget.register(app)
 
 
 if __name__ == "__main__":

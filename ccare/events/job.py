@@ -7,7 +7,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.events.fate import ACCEPTED, REJECTED, judge
-from ccare.events.masking import masked
+from ccare.events.forgotten import without_forgotten
+from ccare.events.masking import masked, private
 from ccare.events.parse import parse
 from ccare.runtime.close import Close
 from ccare.state.facts import FUTURE_DAYS
@@ -25,7 +26,10 @@ def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> Data
     """
     merchants = inputs.get("core_merchants") if stream.is_event else None
     # Judging reads the parsed rows several times; parsing and hashing them once is most of an ingest's cost.
-    parsed = parse(inputs["landing"], stream, close.slots, close.timezone, merchants).persist()
+    parsed = parse(inputs["landing"], stream, close.slots, close.timezone, merchants)
+    if "core_forgotten" in inputs:
+        parsed = without_forgotten(parsed, inputs["core_forgotten"], inputs["pads"], stream)
+    parsed = parsed.persist()
     existing = inputs.get(stream.table) if stream.is_event else None
     if existing is not None:
         since = close.day - timedelta(days=LOOKUP_DAYS)
@@ -57,7 +61,9 @@ def rejected(rows: DataFrame, stream: Stream) -> DataFrame:
         "position",
         "reasons",
         F.coalesce(masked(F.col("value")), _told(rows, stream)).alias("payload"),
-        F.when(~F.array_contains("reasons", "bad_merchant_id"), merchant).alias("merchant_id"),
+        F.when(~(F.array_contains("reasons", "bad_merchant_id") | private(merchant)), merchant).alias(
+            "merchant_id"
+        ),
         amount.alias("amount_fen"),
         "delivery_date",
         "taken_on",

@@ -7,7 +7,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from ccare.events.pseudonym import token
+from ccare.events.masking import MASK, formed_like_personal, private
+from ccare.events.pseudonym import NUMBER, OPERATOR, token
 from ccare.events.slots import SlotMap
 from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
 
@@ -94,7 +95,18 @@ def _cast(field: Field) -> Column:
         return F.when(raw.rlike(DATE_PATTERN), raw).try_cast("date")
     if field.kind == "flag":
         return F.when(raw.isin("true", "false"), raw).try_cast("boolean")
-    return raw
+    return _kept_text(field, raw) if field.kind == "text" and not field.allowed else raw
+
+
+def _kept_text(field: Field, raw: Column) -> Column:
+    """A text as it may be stored. What a row says stays one value for one text, so that rows still join."""
+    if field.holds == "person":
+        return token(raw, OPERATOR)
+    if field.holds == "number":
+        return F.when(private(raw), token(raw, NUMBER)).otherwise(raw)
+    if field.holds == "words":
+        return F.when(formed_like_personal(raw), F.lit(MASK)).otherwise(raw)
+    return F.when(private(raw), F.lit(MASK)).otherwise(raw)
 
 
 def _typed(stream: Stream, timezone: str) -> list[Column]:
@@ -109,7 +121,9 @@ def _typed(stream: Stream, timezone: str) -> list[Column]:
         clock = F.col(f"_raw_{stream.clock}")
         at = F.when(clock.rlike(INSTANT_PATTERN), clock).try_cast("timestamp")
         columns += [
-            F.col("_raw_event_id").alias("event_id"),
+            F.when(private(F.col("_raw_event_id")), token(F.col("_raw_event_id"), NUMBER))
+            .otherwise(F.col("_raw_event_id"))
+            .alias("event_id"),
             F.col("_raw_event_type").alias("event_type"),
             at.alias("occurred_at"),
             F.to_date(F.from_utc_timestamp(at, timezone)).alias("business_date"),

@@ -145,8 +145,9 @@ def _broken(df: DataFrame, suite: tuple[Rule, ...]) -> list[Rule]:
 
 def _examine(df: DataFrame, table: Table, rule: Rule) -> Failure:
     result = _batch(df).validate(_suite((rule,)), result_format="SUMMARY").results[0].result
-    column = dict(rule.arguments).get("column")
-    personal = column in table.column_names and table.column(str(column)).personal
+    told = dict(rule.arguments)
+    shown = {told.get("column"), told.get("other"), *told.get("columns", ())}
+    personal = any(column.personal for column in table.columns if column.name in shown)
     sample = "" if personal else ", ".join(str(v) for v in (result.get("partial_unexpected_list") or [])[:1])
     return Failure(table.name, rule, int(result.get("unexpected_count") or 0), sample[:120])
 

@@ -110,6 +110,9 @@ def _take(run: Run, stream: Stream, files: list[Delivery]) -> _Taken:
         inputs["core_merchants"] = run.read("core_merchants")
     if run.as_published.get(stream.table) is not None:
         inputs[stream.table] = run.before(stream.table)
+    if stream.has_user and run.as_published.get("core_forgotten") is not None:
+        inputs["core_forgotten"] = run.before("core_forgotten")
+        inputs["pads"] = pads(run.spark, run.settings.require_key())
     rows = import_module(f"jobs.{stream.table}").build(inputs, run.close)
     if stream.table in inputs:
         # Looking ids up among rows taken before costs more than keeping a day's fates.

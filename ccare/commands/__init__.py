@@ -1,0 +1,1 @@
+"""Commands, one module each: ``register`` adds them to the app."""
