@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+# Test lakes are small; several test processes beside each other must fit into one machine.
+os.environ.setdefault("CCARE_DRIVER_MEMORY", "2g")
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:

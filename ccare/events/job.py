@@ -44,9 +44,13 @@ def fates(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> Data
 
 def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
     """The accepted rows in the core table's columns."""
-    return rows.where(F.col("fate") == ACCEPTED).select(
-        *(F.col(f"`{name}`") for name in table(stream.table).column_names if name != "valid_to")
-    )
+    return rows.where(F.col("fate") == ACCEPTED).select(*(F.col(f"`{name}`") for name in _delivered(stream)))
+
+
+def _delivered(stream: Stream) -> list[str]:
+    """The core table's columns that rows come with: merchants' valid_to follows from the record after it."""
+    derived = {"valid_to"} - {field.name for field in stream.fields}
+    return [name for name in table(stream.table).column_names if name not in derived]
 
 
 def rejected(rows: DataFrame, stream: Stream) -> DataFrame:
@@ -87,8 +91,7 @@ def entity_state(before: DataFrame, new: DataFrame, stream: Stream) -> DataFrame
 
     Merchants get valid_to, the day before their next valid_from.
     """
-    columns = [name for name in table(stream.table).column_names if name != "valid_to"]
-    names = [F.col(f"`{name}`") for name in columns]
+    names = [F.col(f"`{name}`") for name in _delivered(stream)]
     rows = before.select(*names).unionByName(new.select(*names))
     latest = Window.partitionBy(*stream.key).orderBy(F.desc("delivery_date"), F.desc("content_hash"))
     rows = rows.withColumn("_rank", F.row_number().over(latest)).where("_rank = 1").drop("_rank")

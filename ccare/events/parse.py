@@ -17,6 +17,8 @@ DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 FUTURE_MINUTES = 10
 LINE_MAX_BYTES = 1 << 20
 """A landing line longer than this is cut, hence malformed, hence rejected: the bound on memory."""
+OWN_ID_CHARACTERS = 6
+"""A user's own id is looked for in other fields of the row from this length on; a shorter one is in many words."""
 _NUMBERS = ("fen", "count", "ms")
 
 
@@ -95,22 +97,32 @@ def _cast(field: Field) -> Column:
         return F.when(raw.rlike(DATE_PATTERN), raw).try_cast("date")
     if field.kind == "flag":
         return F.when(raw.isin("true", "false"), raw).try_cast("boolean")
-    return _kept_text(field, raw) if field.kind == "text" and not field.allowed else raw
+    return raw
 
 
-def _kept_text(field: Field, raw: Column) -> Column:
+def _kept_text(field: Field, has_user: bool) -> Column:
     """A text as it may be stored. What a row says stays one value for one text, so that rows still join."""
+    raw = F.col(f"_raw_{field.name}")
+    own = F.lit(False)
+    if has_user and field.holds in ("code", "trace"):
+        user = F.col("_raw_user_id")
+        own = F.coalesce((F.length(user) >= OWN_ID_CHARACTERS) & raw.contains(user), F.lit(False))
     if field.holds == "person":
         return token(raw, OPERATOR)
     if field.holds == "number":
         return F.when(private(raw), token(raw, NUMBER)).otherwise(raw)
+    if field.holds == "trace":
+        return F.when(private(raw) | own, token(raw, NUMBER)).otherwise(raw)
     if field.holds == "words":
         return F.when(formed_like_personal(raw), F.lit(MASK)).otherwise(raw)
-    return F.when(private(raw), F.lit(MASK)).otherwise(raw)
+    return F.when(private(raw) | own, F.lit(MASK)).otherwise(raw)
 
 
 def _typed(stream: Stream, timezone: str) -> list[Column]:
-    columns = [_cast(f).alias(f.name) for f in stream.fields]
+    columns = [
+        (_kept_text(f, stream.has_user) if f.kind == "text" and not f.allowed else _cast(f)).alias(f.name)
+        for f in stream.fields
+    ]
     columns.append(F.coalesce(F.col("_raw_origin"), F.lit("real")).alias("origin"))
     if stream.name not in PARTYLESS:
         columns.append(F.col("_raw_merchant_id").alias("merchant_id"))

@@ -185,7 +185,11 @@ def run_steps(
             assert original is not None
             read_at = {n: v for n, v in original.table_versions.items() if n.startswith(("state_", "core_"))}
             older = {n: v for n, v in read_at.items() if pins.get(n) != v}
-            deltalog.require_files(settings.lake, older, f"{day} cannot be told again")
+            try:
+                deltalog.require_files(settings.lake, older, f"{day} cannot be told again")
+            except InputMissing:
+                clear_record(settings.lake)  # a day that can never be told again must not stand in the way
+                raise
         else:
             read_at = {}
         run = Run(settings, session(settings), record, close, lake.last, said, pins, read_at)

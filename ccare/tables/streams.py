@@ -11,7 +11,8 @@ class Field:
     """One field of a landing line. ``kind`` is id, text, fen, count, ms, flag, date or instant.
 
     ``holds`` says what a text is kept as: a "code" is starred where it is none, a "number" that joins rows turns
-    into a token where it looks personal, a "person" always does, and "words" are for people to read.
+    into a token where it looks personal, a "trace" also where it names the row's own user, a "person" always does,
+    and "words" are for people to read.
     """
 
     name: str
@@ -85,7 +86,7 @@ MINI_PROGRAM = Stream(
     "core_mini_program_events",
     "What a user did in the merchant's mini-program.",
     (
-        Field("session_id", "text", "Visit."),
+        Field("session_id", "text", "Visit.", holds="trace"),
         *_scene_fields(),
         Field("page", "text", "Page."),
         Field("stay_ms", "ms", "Time on the page."),
@@ -115,7 +116,7 @@ LIFE_ACCOUNT = Stream(
     "core_life_account_events",
     "What a user did in the merchant's life account.",
     (
-        Field("content_id", "text", "Content."),
+        Field("content_id", "text", "Content.", holds="trace"),
         Field("content_type", "text", "Kind of content.", allowed=("image_text", "short_video", "live")),
         Field("stay_ms", "ms", "Time with the content."),
         Field("scene", "text", "Launch scene code."),
