@@ -127,7 +127,10 @@ def fed(spark: object, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         "CCARE_SPARK_CONF": ",".join(f"{name}={value}" for name, value in conf.items()),
         "CCARE_JAVA_OPTIONS": f"-Dlog4j2.configurationFile={log4j.as_uri()}",
     }
-    arguments = [sys.executable, "-c", _WORK, str(FIRST), str(root / "report.json"), str(root / "scratch")]
+    work = root / "work.py"
+    work.write_text(_WORK)
+    env["PYTHONPATH"] = str(ROOT)
+    arguments = [sys.executable, str(work), str(FIRST), str(root / "report.json"), str(root / "scratch")]
     done = subprocess.run(arguments, env=env, cwd=ROOT, capture_output=True, check=False)
     (root / "stdout").write_bytes(done.stdout)
     (root / "stderr").write_bytes(done.stderr)
