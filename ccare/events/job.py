@@ -15,6 +15,7 @@ from ccare.state.facts import FUTURE_DAYS
 from ccare.tables import table
 from ccare.tables.streams import Stream
 
+TEN_DIGITS = 10_000_000_000
 LOOKUP_DAYS = 31
 """An event id is looked for among rows of this many days: the late window and a day."""
 
@@ -68,7 +69,8 @@ def rejected(rows: DataFrame, stream: Stream) -> DataFrame:
         F.when(~(F.array_contains("reasons", "bad_merchant_id") | private(merchant)), merchant).alias(
             "merchant_id"
         ),
-        amount.alias("amount_fen"),
+        # A number of eleven digits may be a telephone's.
+        F.when(amount < TEN_DIGITS, amount).alias("amount_fen"),
         "delivery_date",
         "taken_on",
     )

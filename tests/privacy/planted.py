@@ -51,7 +51,13 @@ def write_planted(landing: Path, day: date) -> None:
                 {**trade, "event_type": "paid", "amount_fen": 101},
                 {**trade, "event_type": "refunded", "refund_no": other, "event_id": f"r{n}", "amount_fen": 1},
                 {**trade, "event_type": other, "event_id": f"bad{n}", "amount_fen": other, "origin": other},
-                {**trade, "event_type": "paid", "event_id": text, "merchant_id": other, "occurred_at": other},
+                {
+                    **trade,
+                    "event_type": "paid",
+                    "event_id": other,
+                    "merchant_id": other,
+                    "occurred_at": other,
+                },
             ],
             "mini_program": [{**visit, "event_type": "page_view"}, {**visit, "message_kind": other}],
             "life_account": [watch, {**watch, "content_type": other}],
@@ -63,9 +69,11 @@ def write_planted(landing: Path, day: date) -> None:
                 {**hour, "source": "free", "arm": "treated"},
                 {**hour, "source": other, "arm": other},
             ],
-            "staff": [{"merchant_id": "m2", "user_id": text}, {"merchant_id": other, "user_id": text}],
-            "solutions": [{"solution_id": other, "service_provider_id": other, "name": other}],
+            "staff": [{"merchant_id": "m2", "user_id": text}, {"merchant_id": "m 2", "user_id": text}],
+            "solutions": [{"solution_id": f"s{n}", "service_provider_id": f"sp{n}", "name": other}],
         }
+        if name in ("chinese", "latin"):
+            rows.pop("solutions")  # a name shown to people may be a person's
         if name not in ("chinese", "latin", "user"):
             account = {
                 "merchant_id": f"mc{n}",
