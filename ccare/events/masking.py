@@ -24,8 +24,10 @@ _PERSONAL = ("user_id", "operator_id", "buyer_id", "phone", "mobile", "email", "
 _COMMON = ("event_id", "event_type", "occurred_at", "hour_start", "merchant_id", "origin")
 _DECLARED = sorted({f.name for s in STREAMS.values() for f in s.fields} | set(_COMMON))
 _VALUE = rf'(?:"[{_PLAIN}]{{0,128}}"|-?[0-9][0-9.eE+-]{{0,40}}|true|false|null)(?=\s*(?:[,}}\]]|$))'
-_TOLD = "|".join(name for name in _DECLARED if name not in _PERSONAL)
-_PAIRS = rf'"(?:{_TOLD})"\s*:\s*{_VALUE}|"(?:{_TOLD}|{"|".join(_PERSONAL)})"(?=\s*:)'
+# A visit's own fields name its user: in a page's path, before a session's number.
+_TRACES = ("page", *sorted({f.name for s in STREAMS.values() for f in s.fields if f.holds == "trace"}))
+_TOLD = "|".join(name for name in _DECLARED if name not in (*_PERSONAL, *_TRACES))
+_PAIRS = rf'"(?:{_TOLD})"\s*:\s*{_VALUE}|"(?:{_TOLD}|{"|".join((*_PERSONAL, *_TRACES))})"(?=\s*:)'
 
 
 def private(text: Column) -> Column:
