@@ -8,7 +8,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.events.fate import ACCEPTED, REJECTED, SHARED, judge
-from ccare.events.masking import masked
+from ccare.events.forgotten import without_forgotten
+from ccare.events.masking import masked, private
 from ccare.events.parse import parse
 from ccare.events.rules import with_helpers
 from ccare.runtime.close import Close
@@ -16,6 +17,7 @@ from ccare.state.facts import FUTURE_DAYS
 from ccare.tables import table
 from ccare.tables.streams import Stream
 
+TEN_DIGITS = 10_000_000_000
 LOOKUP_DAYS = 31
 """An event id is looked for among rows of this many days: the late window and a day."""
 
@@ -37,11 +39,14 @@ def fates(
 def parsed(
     inputs: Mapping[str, DataFrame], close: Close, stream: Stream, off: Collection[str] = ()
 ) -> DataFrame:
-    """Every line as a typed row with the reasons against it alone."""
+    """Every line as a typed row with the reasons against it alone; who was forgotten is taken out."""
     merchants = inputs.get("core_merchants") if stream.is_event else None
     lines = [inputs[name] for name in ("landing", "landing_csv") if name in inputs]
     frames = [parse(each, stream, close.slots, close.timezone, merchants, off) for each in lines]
-    return reduce(DataFrame.unionByName, frames)
+    rows = reduce(DataFrame.unionByName, frames)
+    if "core_forgotten" in inputs:
+        return without_forgotten(rows, inputs["core_forgotten"], inputs["pads"], stream)
+    return rows
 
 
 def _taken_before(inputs: Mapping[str, DataFrame], close: Close, stream: Stream) -> DataFrame | None:
@@ -59,9 +64,13 @@ def _taken_before(inputs: Mapping[str, DataFrame], close: Close, stream: Stream)
 
 def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
     """The accepted rows in the core table's columns."""
-    return rows.where(F.col("fate") == ACCEPTED).select(
-        *(F.col(f"`{name}`") for name in table(stream.table).column_names if name != "valid_to")
-    )
+    return rows.where(F.col("fate") == ACCEPTED).select(*(F.col(f"`{name}`") for name in _delivered(stream)))
+
+
+def _delivered(stream: Stream) -> list[str]:
+    """The core table's columns that rows come with: merchants' valid_to follows from the record after it."""
+    derived = {"valid_to"} - {field.name for field in stream.fields}
+    return [name for name in table(stream.table).column_names if name not in derived]
 
 
 def gated(rows: DataFrame, stream: Stream, timezone: str) -> DataFrame:
@@ -112,8 +121,11 @@ def refusal(rows: DataFrame, stream: Stream) -> list[Column]:
         F.coalesce(F.sha2("value", 256), F.col("content_hash")).alias("row_digest"),
         F.col("reasons"),
         F.coalesce(masked(F.col("value")), _told(rows, stream)).alias("payload"),
-        F.when(~F.array_contains("reasons", "bad_merchant_id"), merchant).alias("merchant_id"),
-        amount.alias("amount_fen"),
+        F.when(~(F.array_contains("reasons", "bad_merchant_id") | private(merchant)), merchant).alias(
+            "merchant_id"
+        ),
+        # A number of eleven digits may be a telephone's.
+        F.when(amount < TEN_DIGITS, amount).alias("amount_fen"),
     ]
 
 
@@ -134,8 +146,7 @@ def entity_state(before: DataFrame, new: DataFrame, stream: Stream) -> DataFrame
 
     Merchants get valid_to, the day before their next valid_from.
     """
-    columns = [name for name in table(stream.table).column_names if name != "valid_to"]
-    names = [F.col(f"`{name}`") for name in columns]
+    names = [F.col(f"`{name}`") for name in _delivered(stream)]
     rows = before.select(*names).unionByName(new.select(*names))
     latest = Window.partitionBy(*stream.key).orderBy(F.desc("delivery_date"), F.desc("content_hash"))
     rows = rows.withColumn("_rank", F.row_number().over(latest)).where("_rank = 1").drop("_rank")

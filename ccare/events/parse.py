@@ -5,14 +5,18 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.events.pseudonym import token
+from ccare.events.masking import MASK, formed_like_personal, private
+from ccare.events.pseudonym import NUMBER, OPERATOR, token
 from ccare.events.read import NUMBERS, field_names, read_csv, read_json
 from ccare.events.rules import KNOWN, UNREAD, reasons, unread
 from ccare.events.slots import SlotMap
-from ccare.tables.streams import PARTYLESS, Field, Stream
+from ccare.tables.streams import EVENT_ID_PATTERN, PARTYLESS, Field, Stream
 
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
+OWN_ID_CHARACTERS = 6
+"""A user's own id is looked for in other fields of the row from this length on; a shorter one is in many words."""
+EVENT_ID_CHARACTERS = 64
 
 
 def parse(
@@ -32,6 +36,7 @@ def parse(
     stands between them and the table.
     """
     raw = read_csv(lines, stream) if "_header" in lines.columns else read_json(lines, stream)
+    raw = raw.withColumn("_odd", _odd(stream))
     typed = raw.select(
         *(F.col(c) for c in lines.columns if c not in ("_inner", "_outer", "_header")),
         "_size",
@@ -79,8 +84,37 @@ def _cast(field: Field) -> Column:
     return raw
 
 
+def _plain_texts(stream: Stream) -> list[Field]:
+    return [f for f in stream.fields if f.kind == "text" and not f.allowed]
+
+
+def _odd(stream: Stream) -> Column:
+    """Whether any text of the row may be personal: asked once of all of them, then of each where one is."""
+    names = [f.name for f in _plain_texts(stream) if f.holds not in ("person", "words")]
+    names += ["event_id"] if stream.is_event else []
+    return private(F.concat_ws(",", *(F.col(f"_raw_{n}") for n in names))) if names else F.lit(False)
+
+
+def _kept_text(field: Field, has_user: bool) -> Column:
+    """A text as it may be stored. What a row says stays one value for one text, so that rows still join."""
+    raw = F.col(f"_raw_{field.name}")
+    odd = F.col("_odd") & private(raw)
+    if has_user and field.holds in ("code", "trace"):
+        user = F.col("_raw_user_id")
+        odd = odd | F.coalesce((F.length(user) >= OWN_ID_CHARACTERS) & raw.contains(user), F.lit(False))
+    if field.holds == "person":
+        return token(raw, OPERATOR)
+    if field.holds == "words":
+        return F.when(formed_like_personal(raw), F.lit(MASK)).otherwise(raw)
+    hidden = token(raw, NUMBER) if field.holds in ("number", "trace") else F.lit(MASK)
+    return F.when(odd, hidden).otherwise(raw)
+
+
 def _typed(stream: Stream, timezone: str) -> list[Column]:
-    columns = [_cast(f).alias(f.name) for f in stream.fields]
+    texts = _plain_texts(stream)
+    columns = [
+        (_kept_text(f, stream.has_user) if f in texts else _cast(f)).alias(f.name) for f in stream.fields
+    ]
     columns.append(F.coalesce(F.col("_raw_origin"), F.lit("real")).alias("origin"))
     if stream.name not in PARTYLESS:
         columns.append(F.col("_raw_merchant_id").alias("merchant_id"))
@@ -90,8 +124,12 @@ def _typed(stream: Stream, timezone: str) -> list[Column]:
     if stream.is_event:
         clock = F.col(f"_raw_{stream.clock}")
         at = F.when(clock.rlike(INSTANT_PATTERN), clock).try_cast("timestamp")
+        id_ = F.col("_raw_event_id")
+        hidden = F.substring(token(id_, NUMBER), 1, EVENT_ID_CHARACTERS)
         columns += [
-            F.col("_raw_event_id").alias("event_id"),
+            F.when(F.col("_odd") & id_.rlike(EVENT_ID_PATTERN) & private(id_), hidden)
+            .otherwise(id_)
+            .alias("event_id"),
             F.col("_raw_event_type").alias("event_type"),
             at.alias("occurred_at"),
             F.to_date(F.from_utc_timestamp(at, timezone)).alias("business_date"),

@@ -19,8 +19,9 @@ NUMBERS = ("fen", "count", "ms")
 _WHOLE_NUMBER = r"^-?\d+$"
 _BOM = "\ufeff"
 _NUL = chr(0)
+NAMES_APART = chr(31)
 _MARK = "\ue000"
-"""A private-use character: the key of an object that no line says, and a cell that no line holds."""
+"""A private-use character: the key of an object that no line says."""
 
 
 def field_names(stream: Stream) -> list[str]:
@@ -83,14 +84,14 @@ def read_csv(lines: DataFrame, stream: Stream) -> DataFrame:
     """
     value = F.col("value")
     columns = ", ".join(f"c{n} string" for n in range(CSV_COLUMNS_MAX))
-    # Empty fields read as empty text, so that null means a column that the line does not have.
-    options = {"nullValue": _MARK, "emptyValue": "", "mode": "PERMISSIVE", "escape": '"'}
+    options = {"mode": "PERMISSIVE", "escape": '"'}
     line = F.rtrim(value, F.lit("\r"))
     read = lines.withColumn("_row", F.from_csv(F.when(_whole(), line), F.lit(columns), options))
-    row = F.array(*(F.col(f"_row.c{n}") for n in range(CSV_COLUMNS_MAX)))
-    read = read.withColumn("_cells", F.array_compact(row))
-    quotes = F.octet_length(value) - F.octet_length(F.replace(value, F.lit('"')))
-    sound = (quotes % 2 == 0) & (F.size("_cells") == F.size("_header")) & (F.length(line) > 0)
+    read = read.withColumn("_cells", F.array(*(F.col(f"_row.c{n}") for n in range(CSV_COLUMNS_MAX))))
+    # Spark fills up a short line and cuts a long one: the cells are counted here, quoted ones taken out first.
+    unquoted = F.regexp_replace(line, '"(?:[^"]|"")*"', "")
+    commas = F.octet_length(unquoted) - F.octet_length(F.replace(unquoted, F.lit(",")))
+    sound = ~unquoted.contains('"') & (commas + 1 == F.size("_header")) & (F.length(line) > 0)
     readable = F.coalesce(_whole() & sound, F.lit(False))
     read = read.withColumn("_size", F.when(readable, 1).otherwise(0))
     faults = [
@@ -139,4 +140,4 @@ def _fault(name: str, broken: Column) -> Column:
 def _told(keys: Column, stream: Stream) -> Column:
     """Names among ``keys`` that the stream does not declare, in one text; null where there are none."""
     unknown = F.array_except(keys, F.array(*(F.lit(n) for n in field_names(stream))))
-    return F.when(F.size(unknown) > 0, F.array_join(unknown, " "))
+    return F.when(F.size(unknown) > 0, F.array_join(unknown, NAMES_APART))

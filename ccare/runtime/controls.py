@@ -6,6 +6,8 @@ import duckdb
 
 from ccare.runtime import deltalog
 
+FORGOTTEN_ROWS = ".forgotten_rows"
+"""A forget tells the rows that it touched beside the sums, as ``table.forgotten_rows``."""
 _TOTALS = {
     "core_payments": {"amount_fen": "sum(amount_fen)"},
     "state_merchant_days": {"gmv_fen": "sum(gmv_fen)", "events": "sum(events)"},

@@ -72,7 +72,8 @@ def next_days(lake: LakeState, day: date) -> list[date]:
 def open_record(settings: Settings, lake: LakeState, day: date) -> RunRecord:
     """The run for ``day``: the one that was cut off, a new close, or a republication of a closed day."""
     record = read_record(settings.lake)
-    if record and any(row.run_id == record.run_id for row in lake.rows):
+    if record and (record.kind == "forget" or any(row.run_id == record.run_id for row in lake.rows)):
+        # A forget that was cut off is taken back whole: only who asked for it can name the user again.
         clear_record(settings.lake)
         record = None
     if record is None:
@@ -86,7 +87,7 @@ def open_record(settings: Settings, lake: LakeState, day: date) -> RunRecord:
     if _starts_again(settings, lake, record):
         record.steps_done, record.versions, record.released = [], {}, {}
         record.notes, record.inputs_digest = [], ""
-    _drop_leftovers(settings, lake, record)
+    drop_leftovers(settings, lake, record)
     return record
 
 
@@ -137,7 +138,7 @@ def _new_record(lake: LakeState, day: date) -> RunRecord:
     )
 
 
-def _drop_leftovers(settings: Settings, lake: LakeState, record: RunRecord) -> None:
+def drop_leftovers(settings: Settings, lake: LakeState, record: RunRecord) -> None:
     """Take back what a broken run wrote beyond its record, so that a retry starts from what is pinned."""
     pinned = {**(lake.last.table_versions if lake.last else {}), **record.versions}
     for table in stored_tables():
@@ -207,6 +208,12 @@ def run_steps(
             original = lake.close_of(day)
             assert original is not None
             read_at = {n: v for n, v in original.table_versions.items() if n.startswith(("state_", "core_"))}
+            older = {n: v for n, v in read_at.items() if pins.get(n) != v}
+            try:
+                deltalog.require_files(settings.lake, older, f"{day} cannot be told again")
+            except InputMissing:
+                clear_record(settings.lake)  # a day that can never be told again must not stand in the way
+                raise
         else:
             read_at = {}
         run = Run(settings, session(settings), record, close, lake.last, said, pins, read_at)

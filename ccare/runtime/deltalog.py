@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +11,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from ccare.errors import IntegrityBroken
+from ccare.errors import InputMissing, IntegrityBroken
 
 
 def log_dir(lake: Path, table: str) -> Path:
@@ -49,6 +49,16 @@ def data_files(lake: Path, table: str, version: int) -> list[str]:
     """Absolute paths of the data files at ``version``, in name order."""
     opened = open_table(lake, table, version)
     return sorted(unquote(uri.removeprefix("file://")) for uri in opened.file_uris())
+
+
+def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:
+    """InputMissing, beginning with ``what``, where data files of a version before the published one are gone."""
+    for name, version in sorted(versions.items()):
+        if not all(Path(path).exists() for path in data_files(lake, name, version)):
+            raise InputMissing(
+                f"{what}: files of {name} at version {version} were purged.",
+                remedy="What is published now is whole; older versions end with a purge (docs/how-to/forget.md).",
+            )
 
 
 def open_table(lake: Path, table: str, version: int | None = None) -> DeltaTable:

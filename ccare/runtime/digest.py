@@ -6,7 +6,7 @@ from typing import Any
 
 from ccare.errors import InputMissing
 from ccare.growth.snapshot import connect, name_of
-from ccare.runtime import manifest
+from ccare.runtime import deltalog, manifest
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 from ccare.tables import Table, stored_tables
@@ -21,6 +21,9 @@ def lake_digest(settings: Settings, day: date | None = None) -> dict[str, Any]:
         raise InputMissing(f"{what}.", remedy="See `ccare status`.")
     row = chosen[-1]
     manifest.check_tables(settings.lake, rows[-1])
+    if row is not rows[-1]:
+        older = {n: v for n, v in row.table_versions.items() if rows[-1].table_versions.get(n) != v}
+        deltalog.require_files(settings.lake, older, f"Run {row.seq} has no digest any more")
     tables = _table_digests(settings, row)
     told = "\n".join(f"{name} {value}" for name, value in sorted(tables.items()))
     return {

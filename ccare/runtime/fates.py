@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
 from ccare.events.fate import ACCEPTED, SHARED
+from ccare.events.read import NAMES_APART
 from ccare.events.slots import SlotMap
 from ccare.runtime.close import Close
 from ccare.runtime.intake import Delivery
@@ -104,7 +105,9 @@ def unknown_lines(passes: list[Taken]) -> list[str]:
     """What was left out because no stream declares it. A name that does not look like one may be data."""
     told = []
     for taken in passes:
-        names = {n if _FIELD_NAME.fullmatch(n) else "(other)" for n in taken.unknown_fields.split()}
+        names = {
+            n if _FIELD_NAME.fullmatch(n) else "(other)" for n in taken.unknown_fields.split(NAMES_APART)
+        }
         if names:
             told.append(
                 f"  warning: {taken.stream.name} has fields that are left out: {', '.join(sorted(names))}"

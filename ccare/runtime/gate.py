@@ -160,11 +160,14 @@ def _examined(df: DataFrame, table: Table, broken: list[Rule]) -> list[Failure]:
 
 
 def _failure(table: Table, rule: Rule, result: Mapping[str, Any]) -> Failure:
-    column = dict(rule.arguments).get("column")
+    arguments = dict(rule.arguments)
+    column = arguments.get("column")
     # A helper column shows nothing but that it is false. Personal values are not shown, nor text as delivered:
     # anything may have been written into it.
     declared = table.column(str(column)) if column in table.column_names else None
-    shown = declared and not declared.personal and not (table.layer == "core" and declared.type == "string")
+    others = {arguments.get("other"), *arguments.get("columns", ())}
+    personal = any(c.personal for c in table.columns if c.name in {column, *others})
+    shown = declared and not personal and not (table.layer == "core" and declared.type == "string")
     sample = "" if not shown else ", ".join(str(v) for v in (result.get("partial_unexpected_list") or [])[:1])
     return Failure(table.name, rule, int(result.get("unexpected_count") or 0), sample[:120])
 

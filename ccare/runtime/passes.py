@@ -7,11 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED, SHARED
+from ccare.events.pseudonym import pads
 from ccare.events.rules import KNOWN, UNREAD
 from ccare.runtime.bulk import Staged, stage_parsed
 from ccare.runtime.fates import Taken, add, check_lines, counted, fates_of
@@ -125,6 +127,10 @@ def _inputs(run: Run, stream: Stream, files: list[Delivery]) -> dict[str, DataFr
         inputs["core_merchants"] = run.read("core_merchants")
     if run.as_published.get(stream.table) is not None:
         inputs[stream.table] = run.before(stream.table)
+    if stream.has_user and run.as_published.get("core_forgotten") is not None:
+        inner, outer = pads(run.settings.require_key())
+        inputs["core_forgotten"] = run.before("core_forgotten")
+        inputs["pads"] = run.spark.createDataFrame(pa.table({"_inner": [inner], "_outer": [outer]}))
     return inputs
 
 

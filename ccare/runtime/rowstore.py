@@ -29,6 +29,9 @@ def properties(table: Table) -> dict[str, str]:
     if table.layer == "core" and "business_date" in table.column_names:
         # Only dates are ever used to skip files; statistics on ids cost writing time and log bytes.
         result["delta.dataSkippingStatsColumns"] = "business_date"
+    elif any(column.personal for column in table.columns):
+        # Least and greatest values of a column are values: a log must hold no user's token.
+        result["delta.dataSkippingStatsColumns"] = table.key[0]
     elif table.write is WriteStyle.MERGE_STATE:
         # Read whole, always: no reader skips files of it.
         result["delta.dataSkippingStatsColumns"] = table.key[0]

@@ -1,6 +1,6 @@
 """The steps of a close, in order. Each reads what is pinned and leaves its versions in the run record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -102,8 +102,8 @@ def post(run: Run) -> None:
     discard(lake, run_id)
 
 
-def publish(run: Run) -> Published:
-    """Append the manifest row: from here on readers see the day."""
+def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
+    """Append the manifest row: from here on readers see the day. ``also``: totals told beside the control sums."""
     record, lake = run.record, run.settings.lake
     store_releases(lake, record)
     run.save()
@@ -118,7 +118,7 @@ def publish(run: Run) -> Published:
         revision=record.revision,
         kind=record.kind,
         table_versions=versions,
-        control_totals=control_totals(lake, versions),
+        control_totals={**control_totals(lake, versions), **(also or {})},
         inputs_digest=record.inputs_digest,
         code_version=__version__,
         policy_version=f"{run.close.scoring.version}/{run.close.ledger.version}",

@@ -45,7 +45,8 @@ def diagnose(settings: Settings | None = None) -> list[Finding]:
             settings = Settings.load()
         except CcareError as error:
             return [*findings, Finding("settings", error.message, False, error.remedy)]
-    return [*findings, *time_zones(settings), key(settings), policy(settings), *lake(settings)]
+    private = [key(settings), *landing(settings)]
+    return [*findings, *time_zones(settings), *private, policy(settings), *lake(settings)]
 
 
 def guarded(name: str, examine: Callable[[], str]) -> Finding:
@@ -178,6 +179,20 @@ def key(settings: Settings) -> Finding:
     )
 
 
+def landing(settings: Settings) -> Iterator[Finding]:
+    """Whether the landing folder, where raw ids are, is closed to other users of this machine."""
+    if not settings.landing.is_dir():
+        return
+    mode = settings.landing.stat().st_mode & 0o777
+    told = f"{settings.landing}, mode {mode:o}, kept {settings.landing_days} days"
+    if mode & 0o077:
+        # A warning, no failure: the folder may be upstream's to close.
+        told += ": OPEN TO OTHERS, and raw user ids are there"
+        yield Finding("landing", told, remedy=f"chmod 700 {settings.landing}")
+    else:
+        yield Finding("landing", told)
+
+
 def policy(settings: Settings) -> Finding:
     """The scoring policy in force on the lake's last day, or today where there is none."""
     from ccare.scoring.policy import load_scoring
@@ -229,6 +244,10 @@ def open_run(settings: Settings) -> Iterator[Finding]:
         return
     if record is not None:
         done = ", ".join(record.steps_done) or "none"
+        if record.kind == "forget":
+            told = "a forget was broken off; readers see the lake as it was before"
+            yield Finding("open run", told, False, "Ask for it again: `ccare forget`.")
+            return
         told = f"the run of {record.day} was broken off (steps done: {done})"
         yield Finding("open run", told, False, f"Run `ccare run --day {record.day}` to finish it.")
 

@@ -61,8 +61,12 @@ def merged_pair_days(before: DataFrame | None, changes: DataFrame) -> DataFrame:
     """Days as they were and what is added -> days as they are now."""
     if before is None:
         return changes
-    both = before.select(*changes.columns).unionByName(changes)
-    return pair_days(_packed(both))
+    return refolded(before.select(*changes.columns).unionByName(changes))
+
+
+def refolded(days: DataFrame) -> DataFrame:
+    """Pair days of which several may have one key -> one row for each."""
+    return pair_days(_packed(days))
 
 
 def merchant_days(pair_days_now: DataFrame, staff: DataFrame) -> DataFrame:

@@ -6,7 +6,9 @@ MERCHANT_ID = Column("merchant_id", "string", "Merchant, as upstream names it.",
 USER_KEY = Column(
     "user_key",
     "string",
-    "User as a keyed hash (HMAC-SHA-256) with its key version; null where the payer is unknown.",
+    "User as a keyed hash (HMAC-SHA-256) with its key version; null where the payer is unknown or forgotten, "
+    "forgotten_staff for all of a merchant's staff who were.",
+    personal=True,
 )
 BUSINESS_DATE = Column(
     "business_date", "date", "Local date of the event in the lake's business time zone.", nullable=False

@@ -13,7 +13,12 @@ def field_column(field: Field) -> Column:
     """The stored column of a landing field; a field required only for some event types stays nullable."""
     nullable = not field.required or bool(field.only_for)
     return Column(
-        field.name, _TYPES[field.kind], field.description, unit=_UNITS.get(field.kind, ""), nullable=nullable
+        field.name,
+        _TYPES[field.kind],
+        field.description,
+        unit=_UNITS.get(field.kind, ""),
+        nullable=nullable,
+        personal=field.holds == "person",
     )
 
 
@@ -82,9 +87,14 @@ CORE_REJECTED_EVENTS = Table(
         ),
         Column("position", "bigint", "Line number in the file, from 1; null where it is not known.", "line"),
         Column("reasons", "array<string>", "Every rule that the row broke.", nullable=False),
-        c.text("payload", "The line with personal fields masked, or what it says where it clashed."),
+        Column(
+            "payload",
+            "string",
+            "Declared fields of the line with plain values, or what it says where it clashed.",
+            personal=True,
+        ),
         c.text("merchant_id", "Merchant as written, where it could be read and is well formed."),
-        c.fen("amount_fen", "Amount as written, where it could be read."),
+        c.fen("amount_fen", "Amount as written, where it could be read and is no longer than ten digits."),
         c.DELIVERY_DATE,
         c.TAKEN_ON,
     ),
@@ -126,5 +136,35 @@ CORE_BILL_LINES = Table(
     caveats="A bill is a copy of its day: a refund's later fate is not in it. The payer is masked and not kept.",
 )
 
+CORE_FORGOTTEN = Table(
+    "core_forgotten",
+    "Users whose link was removed; rows of theirs that come in again are taken without it.",
+    "one row for each forgotten user and merchant, or every merchant",
+    ("subject_digest", "merchant_id"),
+    (
+        Column(
+            "subject_digest",
+            "string",
+            "HMAC-SHA-256 of the user's token in a domain of its own: it matches, it names nobody.",
+            nullable=False,
+        ),
+        c.text("merchant_id", "Merchant that it is about; null for every merchant."),
+        Column("staff", "boolean", "Whether rows there go on as forgotten_staff's.", nullable=False),
+        Column("key_version", "string", "Version of the key behind the digest.", nullable=False),
+        Column(
+            "forgotten_on",
+            "date",
+            "Local date of the request being carried out.",
+            nullable=False,
+            volatile=True,
+        ),
+        c.text("requested_by", "Who asked for it."),
+        c.text("reason", "Why, in their words; starred where it looks personal."),
+        c.RUN_ID,
+    ),
+    write=WriteStyle.MERGE_NEW,
+    producer="core_forgotten",
+)
+
 TABLES = (*(_event_table(s) if s in EVENT_STREAMS else _entity_table(s) for s in STREAMS.values()),)
-TABLES = (*TABLES, CORE_BILL_LINES, CORE_REJECTED_EVENTS)
+TABLES = (*TABLES, CORE_BILL_LINES, CORE_REJECTED_EVENTS, CORE_FORGOTTEN)

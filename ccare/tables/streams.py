@@ -8,7 +8,12 @@ EVENT_ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a landing line. ``kind`` is id, text, fen, count, ms, flag, date or instant."""
+    """One field of a landing line. ``kind`` is id, text, fen, count, ms, flag, date or instant.
+
+    ``holds`` says what a text is kept as: a "code" is starred where it is none, a "number" that joins rows turns
+    into a token where it looks personal, a "trace" also where it names the row's own user, a "person" always does,
+    and "words" are for people to read.
+    """
 
     name: str
     kind: str
@@ -16,6 +21,7 @@ class Field:
     required: bool = False
     only_for: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    holds: str = "code"
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,23 @@ PAYMENTS = Stream(
     "core_payments",
     "A trade paid, or a part of one returned.",
     (
-        Field("trade_no", "text", "Trade number; one paid event for each merchant and trade.", required=True),
-        Field("refund_no", "text", "Refund number.", required=True, only_for=("refunded",)),
+        Field(
+            "trade_no",
+            "text",
+            "Trade number; one paid event for each merchant and trade.",
+            required=True,
+            holds="number",
+        ),
+        Field("refund_no", "text", "Refund number.", required=True, only_for=("refunded",), holds="number"),
         Field("amount_fen", "fen", "What the trade is worth, or the part returned.", required=True),
         Field("merchant_discount_fen", "fen", "Discount that the merchant bears."),
         Field("platform_discount_fen", "fen", "Discount that the platform bears."),
         Field("fee_fen", "fen", "Service fee."),
-        Field("store_id", "text", "Store."),
-        Field("terminal_id", "text", "Terminal."),
-        Field("operator_id", "text", "Operator at the till."),
+        Field("store_id", "text", "Store.", holds="number"),
+        Field("terminal_id", "text", "Terminal.", holds="number"),
+        Field("operator_id", "text", "Operator at the till.", holds="person"),
         *_scene_fields(),
-        Field("voucher_code", "text", "Voucher used in the trade."),
+        Field("voucher_code", "text", "Voucher used in the trade.", holds="number"),
     ),
     event_types=("paid", "refunded"),
     clock="occurred_at",
@@ -74,12 +86,12 @@ MINI_PROGRAM = Stream(
     "core_mini_program_events",
     "What a user did in the merchant's mini-program.",
     (
-        Field("session_id", "text", "Visit."),
+        Field("session_id", "text", "Visit.", holds="trace"),
         *_scene_fields(),
         Field("page", "text", "Page."),
         Field("stay_ms", "ms", "Time on the page."),
         Field("message_kind", "text", "Kind of message.", allowed=("order", "payment", "subscription")),
-        Field("terminal_id", "text", "Terminal that was scanned."),
+        Field("terminal_id", "text", "Terminal that was scanned.", holds="number"),
     ),
     event_types=(
         "launch",
@@ -104,7 +116,7 @@ LIFE_ACCOUNT = Stream(
     "core_life_account_events",
     "What a user did in the merchant's life account.",
     (
-        Field("content_id", "text", "Content."),
+        Field("content_id", "text", "Content.", holds="trace"),
         Field("content_type", "text", "Kind of content.", allowed=("image_text", "short_video", "live")),
         Field("stay_ms", "ms", "Time with the content."),
         Field("scene", "text", "Launch scene code."),
@@ -129,9 +141,9 @@ VOUCHERS = Stream(
     "core_voucher_events",
     "A merchant voucher received, used, given back or expired.",
     (
-        Field("voucher_code", "text", "Voucher.", required=True),
-        Field("activity_id", "text", "Campaign activity.", required=True),
-        Field("trade_no", "text", "Trade it was used in."),
+        Field("voucher_code", "text", "Voucher.", required=True, holds="number"),
+        Field("activity_id", "text", "Campaign activity.", required=True, holds="number"),
+        Field("trade_no", "text", "Trade it was used in.", holds="number"),
         Field("merchant_contribute_fen", "fen", "Part that the merchant bears."),
         Field("platform_contribute_fen", "fen", "Part that the platform bears."),
         Field("scene", "text", "Launch scene code."),
@@ -150,7 +162,7 @@ TRAFFIC = Stream(
         Field("clicks", "count", "Clicks.", required=True),
         Field("source", "text", "What pays for it.", required=True, allowed=("free", "points", "paid")),
         Field("arm", "text", "Experiment arm.", required=True, allowed=("treated", "holdout")),
-        Field("grant_id", "text", "Grant that it delivers."),
+        Field("grant_id", "text", "Grant that it delivers.", holds="number"),
     ),
     event_types=("delivered",),
     clock="hour_start",
@@ -161,16 +173,16 @@ MERCHANTS = Stream(
     "core_merchants",
     "A merchant as it is from valid_from on.",
     (
-        Field("name", "text", "Name shown to people.", required=True),
-        Field("industry", "text", "Industry code.", required=True),
-        Field("city_tier", "text", "City tier."),
-        Field("service_provider_id", "text", "Provider that serves it."),
+        Field("name", "text", "Name shown to people.", required=True, holds="words"),
+        Field("industry", "text", "Industry code.", required=True, holds="words"),
+        Field("city_tier", "text", "City tier.", holds="words"),
+        Field("service_provider_id", "text", "Provider that serves it.", holds="number"),
         Field("own_brand", "flag", "Whether it sells its own brand.", required=True),
-        Field("mini_program_id", "text", "Its mini-program."),
+        Field("mini_program_id", "text", "Its mini-program.", holds="number"),
         Field("joined_on", "date", "Day it joined.", required=True),
         Field("valid_from", "date", "First day that this row holds.", required=True),
-        Field("alipay_account", "text", "Alipay account whose bill is its own."),
-        Field("wechat_mch_id", "text", "WeChat Pay merchant number."),
+        Field("alipay_account", "text", "Alipay account whose bill is its own.", holds="number"),
+        Field("wechat_mch_id", "text", "WeChat Pay merchant number.", holds="number"),
     ),
     key=("merchant_id", "valid_from"),
     has_user=False,
@@ -191,7 +203,7 @@ SERVICE_PROVIDERS = Stream(
     "A service provider.",
     (
         Field("service_provider_id", "id", "Provider.", required=True),
-        Field("name", "text", "Name shown to people.", required=True),
+        Field("name", "text", "Name shown to people.", required=True, holds="words"),
         Field("joined_on", "date", "Day it joined.", required=True),
     ),
     key=("service_provider_id",),
@@ -204,7 +216,7 @@ SOLUTIONS = Stream(
     (
         Field("solution_id", "id", "Solution.", required=True),
         Field("service_provider_id", "id", "Provider.", required=True),
-        Field("name", "text", "Name shown to people.", required=True),
+        Field("name", "text", "Name shown to people.", required=True, holds="words"),
     ),
     key=("solution_id",),
     has_user=False,

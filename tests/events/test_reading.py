@@ -81,7 +81,7 @@ def test_lines_that_cannot_be_read_say_why(spark: SparkSession) -> None:
 
 def test_unknown_fields_are_left_out_and_named(spark: SparkSession) -> None:
     rows = parsed(spark, [line(colour="red", deep={"a": [1]}), line()])
-    assert [row.unknown_fields for row in rows] == ["colour deep", None]
+    assert [row.unknown_fields for row in rows] == ["colour\x1fdeep", None]
     assert rows[0].content_hash == rows[1].content_hash
     assert not rows[0].reasons
 
