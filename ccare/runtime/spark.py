@@ -89,6 +89,8 @@ def _conf(settings: Settings) -> dict[str, str]:
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # Frames laid out by merchant join on merchant and more without moving again (ledger: 41 stages -> 21).
         "spark.sql.requireAllClusterKeysForCoPartition": "false",
+        # Every alias of an expression doubles what the optimizer infers: rows with forty of them were never planned.
+        "spark.sql.constraintPropagation.enabled": "false",
         # Naming the Python line of every expression takes 60 % of all calls into the JVM.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.sql.sources.useV1SourceList": "avro,csv,json,kafka,orc,parquet,text",

@@ -8,8 +8,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ccare.errors import GateRefused
 from ccare.events.bills import accepted_lines, bill_fates, rejected_lines
+from ccare.runtime import gate
 from ccare.runtime.bills import _SCHEMA
-from ccare.runtime.gate import check
+from ccare.runtime.quality import Quality
 from ccare.runtime.spark import conform, frame
 from ccare.tables import table
 from tests.events.test_fates import close
@@ -144,11 +145,15 @@ def test_each_block_rule_blocks_alone(spark: SparkSession, rule: str, change: di
     row = conform(accepted_lines(judged(spark, [{}])), table("core_bill_lines")).collect()[0].asDict()
     wrong = frame(spark, table("core_bill_lines"), [{**row, **change}])
     with pytest.raises(GateRefused, match=rule):
-        check(wrong, table("core_bill_lines"), date(2024, 3, 1))
+        Quality(date(2024, 3, 1), 0, "r").judge("core_bill_lines", (), failures_of(wrong))
+
+
+def failures_of(rows: DataFrame) -> list[gate.Failure]:
+    declared = table("core_bill_lines")
+    return gate.failures(rows, declared, gate.rules(declared))
 
 
 def test_more_received_than_the_trade_is_worth_is_told(spark: SparkSession) -> None:
     row = conform(accepted_lines(judged(spark, [{}])), table("core_bill_lines")).collect()[0].asDict()
     rows = frame(spark, table("core_bill_lines"), [{**row, "receipt_fen": 101}])
-    failures = check(rows, table("core_bill_lines"), date(2024, 3, 1))
-    assert [failure.rule.id for failure in failures] == ["receipt_within_amount"]
+    assert [failure.rule.id for failure in failures_of(rows)] == ["receipt_within_amount"]

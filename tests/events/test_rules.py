@@ -18,10 +18,11 @@ from ccare.events.rules import BEFORE_TYPING, row_rules, unique_rules
 from ccare.runtime import gate
 from ccare.runtime.close import Close
 from ccare.runtime.dataset_rules import every_rule
+from ccare.runtime.fates import counted
 from ccare.runtime.gate import Failure
 from ccare.runtime.quality import Quality
 from ccare.runtime.spark import frame, interpreted
-from ccare.runtime.stream_gate import counted, row_suite
+from ccare.runtime.stream_gate import row_suite
 from ccare.tables import table
 from ccare.tables.streams import STREAMS, Field, Stream
 from tests.events.test_fates import DAY, close, landing
@@ -163,7 +164,7 @@ def _gated(rows: DataFrame, stream: Stream) -> list[Failure]:
     failures = gate.failures(
         job.gated(rows, stream, told.timezone), declared, row_suite(stream, told.timezone)
     )
-    if counted(rows, stream, told.slots).shared:
+    if counted(stream, rows, told.slots).shared:
         failures += gate.failures(job.sharing(rows, {}, told, stream), declared, unique_rules(stream))
     return failures
 
@@ -232,7 +233,7 @@ def test_a_row_that_clashes_with_one_taken_before_is_found_by_uniqueness(spark: 
         merchants = frame(spark, table("core_merchants"), [{"merchant_id": "m1"}])
         inputs = {"landing": landing(spark, lines), "core_merchants": merchants, "core_payments": taken}
         rows = fates(inputs, close(), stream, (off,))
-        assert counted(rows, stream, close().slots).shared == 1
+        assert counted(stream, rows, close().slots).shared == 1
         failures = gate.failures(
             job.sharing(rows, inputs, close(), stream), table("core_payments"), unique_rules(stream)
         )
@@ -246,7 +247,7 @@ def test_unknown_codes_are_counted(spark: SparkSession) -> None:
     rows = [{**sound(stream, n), "promo_position": None, **code} for n, code in enumerate(codes)]
     told: Close = close()
     assert told.day == date(2024, 3, 1)
-    assert counted(_judged(spark, stream, rows), stream, told.slots).unknown_codes == 2
+    assert counted(stream, _judged(spark, stream, rows), told.slots).unknown_codes == 2
 
 
 def test_the_page_for_people_names_every_rule_and_why(spark: SparkSession) -> None:
