@@ -31,8 +31,9 @@ def fates(
     before, where there are any) for ids and trades known already. Rules in ``off`` refuse nothing, which shows what
     the gate does alone.
     """
-    # Judging reads the parsed rows several times; parsing and hashing them once is most of an ingest's cost.
-    rows = inputs["parsed"] if "parsed" in inputs else parsed(inputs, close, stream, off).persist()
+    # Judging reads the parsed rows several times, and each time their plan, with forty columns in ten layers, would
+    # be looked through for what is cached. A checkpoint keeps the rows and forgets the plan.
+    rows = inputs["parsed"] if "parsed" in inputs else parsed(inputs, close, stream, off).localCheckpoint()
     return judge(rows, stream, _taken_before(inputs, close, stream), off, look="parsed" not in inputs)
 
 

@@ -105,9 +105,8 @@ def unknown_lines(passes: list[Taken]) -> list[str]:
     """What was left out because no stream declares it. A name that does not look like one may be data."""
     told = []
     for taken in passes:
-        names = {
-            n if _FIELD_NAME.fullmatch(n) else "(other)" for n in taken.unknown_fields.split(NAMES_APART)
-        }
+        told_names = filter(None, taken.unknown_fields.split(NAMES_APART))
+        names = {n if _FIELD_NAME.fullmatch(n) else "(other)" for n in told_names}
         if names:
             told.append(
                 f"  warning: {taken.stream.name} has fields that are left out: {', '.join(sorted(names))}"

@@ -37,7 +37,7 @@ def take_small(run: Run, stream: Stream, files: list[Delivery], history: Publish
     rows = import_module(f"jobs.{stream.table}").build(inputs, run.close)
     if stream.table in inputs:
         # Looking ids up among rows taken before costs more than keeping a day's fates.
-        rows = rows.persist()
+        rows = rows.localCheckpoint()
     taken = counted(stream, rows, run.close.slots)
     check_lines(files, taken)
     warnings = gate_pass(run, stream, rows, taken, _told(run, files, taken), history, inputs)
