@@ -8,7 +8,6 @@ import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
@@ -151,7 +150,7 @@ def _add_action(path: Path, root: Path, taken_on: str) -> AddAction:
         stats["minValues"] = {"business_date": str(min(each.min for each in dates))}
         stats["maxValues"] = {"business_date": str(max(each.max for each in dates))}
     return AddAction(
-        path=quote(str(path.relative_to(root))),
+        path=str(path.relative_to(root)),
         size=stat.st_size,
         partition_values={"taken_on": taken_on},
         modification_time=int(stat.st_mtime * 1000),

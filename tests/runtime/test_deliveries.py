@@ -52,7 +52,8 @@ def as_csv(rows: Lines) -> bytes:
     out = io.StringIO()
     writer = csv.DictWriter(out, names[::-1], lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows(rows)
+    # CSV has no booleans: they are written as JSON writes them.
+    writer.writerows({k: json.dumps(v) if isinstance(v, bool) else v for k, v in row.items()} for row in rows)
     return out.getvalue().encode()
 
 

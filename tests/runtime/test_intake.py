@@ -149,7 +149,7 @@ def test_a_sidecar_must_match(tmp_path: Path) -> None:
 def test_known_files_are_passed_over_and_changed_ones_noted(tmp_path: Path) -> None:
     deliver(tmp_path, "a.jsonl", b"{}\n")
     first = found(tmp_path)["a.jsonl"]
-    known = {("payments", first.path): (first.sha256, first.bytes, first.modified_at)}
+    known = {("payments", first.path): (first.sha256, first.bytes, first.modified_at, first.status)}
     assert deliveries(tmp_path, DAY, DAY, known) == []
     deliver(tmp_path, "again.jsonl", b"{}\n")
     (again,) = deliveries(tmp_path, DAY, DAY, known)
