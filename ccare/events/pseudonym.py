@@ -7,7 +7,8 @@ event log and UI page.
 import hashlib
 import hmac
 
-from pyspark.sql import Column
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ccare.runtime.settings import KEY_VERSION
@@ -21,6 +22,12 @@ def pads(key: bytes) -> tuple[bytes, bytes]:
     """The inner and outer pad of ``key``: columns ``_inner`` and ``_outer`` of a frame that is broadcast."""
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
     return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
+
+
+def pads_frame(spark: SparkSession, key: bytes) -> DataFrame:
+    """One row with the pads of ``key``: broadcast it beside what is to be turned into tokens."""
+    inner, outer = pads(key)
+    return spark.createDataFrame(pa.table({"_inner": [inner], "_outer": [outer]}))
 
 
 def token(user_id: Column, domain: str = "") -> Column:

@@ -23,7 +23,7 @@ from ccare.runtime import deltalog
 from ccare.runtime.intake import Delivery, sidecar_fault
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
-from ccare.runtime.staging import staging_dir
+from ccare.runtime.staging import stage_rejected, staging_dir
 from ccare.sources import alipay_bill, wechat_bill
 from ccare.sources.bills import ALIPAY, WECHAT, BillLine, BillRefused, MerchantOf
 from ccare.tables import table
@@ -63,8 +63,8 @@ class TakenBills:
     rejected: dict[str, int]
 
 
-def take_bills(run: Run, found: list[Delivery], rejected_dir: Path) -> TakenBills:
-    """Read the bills among ``found``, store their lines and stage refused ones under ``rejected_dir/<stream>``."""
+def take_bills(run: Run, found: list[Delivery]) -> TakenBills:
+    """Read the bills among ``found``, store their lines and put refused ones aside with the other streams'."""
     if not any(d.stream in _READ and d.status == "taken" for d in found):
         return TakenBills(found, {}, {})
     folder = staging_dir(run.settings.lake, run.record.run_id) / "bills"
@@ -73,7 +73,7 @@ def take_bills(run: Run, found: list[Delivery], rejected_dir: Path) -> TakenBill
     accounts = _Accounts(run)
     read = [_read(run, d, accounts, folder / f"{n}.parquet") for n, d in enumerate(found)]
     taken = [d for d in read if d.stream in _READ and d.status == "taken" and d.lines]
-    fates, rejected = _take(run, taken, folder, rejected_dir) if taken else ({}, {})
+    fates, rejected = _take(run, taken, folder) if taken else ({}, {})
     shutil.rmtree(folder, ignore_errors=True)
     return TakenBills(read, fates, rejected)
 
@@ -115,9 +115,7 @@ def _arrow(batch: list[BillLine], channel: str, d: Delivery) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=_SCHEMA)
 
 
-def _take(
-    run: Run, taken: list[Delivery], folder: Path, rejected_dir: Path
-) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+def _take(run: Run, taken: list[Delivery], folder: Path) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
     meter = run.meter("core_bill_lines")
     inputs = {"landing": run.spark.read.parquet(str(folder))}
     if run.as_published.get("core_bill_lines") is not None:
@@ -132,8 +130,7 @@ def _take(
         own = [fates[d.path].get(REJECTED, 0) for d in taken if d.stream == stream]
         if sum(own):
             rejected[stream] = sum(own)
-            df = conform(rejected_lines(rows, channel), table("core_rejected_events"))
-            df.coalesce(1).write.mode("overwrite").parquet(str(rejected_dir / stream))
+            stage_rejected(run, stream, rejected_lines(rows, channel))
     count = sum(counts.get(ACCEPTED, 0) for counts in fates.values())
     if count:
         declared = table("core_bill_lines")

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import parquet
 from pyspark.sql import DataFrame, SparkSession
@@ -100,14 +100,14 @@ class Staged:
     def adopt(self, lake: Path, run_id: str) -> int:
         """Make the files of sound rows the table's partition of this run, in one commit; returns the version."""
         name = self.declared.name
-        ensure_table(lake, self.declared)
+        opened = ensure_table(lake, self.declared)
         home = lake / name / f"taken_on={self.taken_on}"
         home.mkdir(parents=True, exist_ok=True)
         actions: list[AddAction | RemoveAction] = []
         for path in self.files():
             kept = path.rename(home / path.name)
             actions.append(_add_action(kept, lake / name, self.taken_on))
-        DeltaTable(str(lake / name)).create_write_transaction(
+        opened.create_write_transaction(
             actions,
             "overwrite",
             arrow_schema(self.declared),

@@ -11,11 +11,11 @@ from ccare.runtime import deltalog
 from ccare.runtime.bills import take_bills
 from ccare.runtime.fates import Taken, file_lines, late_lines, unknown_lines
 from ccare.runtime.intake import Delivery, Known, deliveries, require_complete
-from ccare.runtime.passes import Published, file_row, rejected_dir, take_bulk, take_small
+from ccare.runtime.passes import Published, file_row, take_bulk, take_small
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
-from ccare.runtime.staging import discard
+from ccare.runtime.staging import discard, rejected_dir
 from ccare.runtime.stream_gate import gate_silence
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import ENTITY_STREAMS, EVENT_STREAMS, Stream
@@ -42,7 +42,7 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
     passes = _take_all(run, usable, history)
     for warning in gate_silence(run, [taken.stream for taken in passes], history):
         run.said(f"  warning: {warning}")
-    bills = take_bills(run, found, rejected_dir(run))
+    bills = take_bills(run, found)
     found = bills.deliveries
     _store_rejected(run, passes, bills.rejected)
     fates = {sha: taken.by_fate(sha) for taken in passes for sha in taken.fates}

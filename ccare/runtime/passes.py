@@ -4,16 +4,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED, SHARED
-from ccare.events.pseudonym import pads
+from ccare.events.pseudonym import pads_frame
 from ccare.events.rules import KNOWN, UNREAD
 from ccare.runtime.bulk import Staged, stage_parsed
 from ccare.runtime.fates import Taken, add, check_lines, counted, fates_of
@@ -21,7 +19,7 @@ from ccare.runtime.intake import Delivery
 from ccare.runtime.lines import landing_frames
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
-from ccare.runtime.staging import staging_dir
+from ccare.runtime.staging import stage_rejected, staging_dir
 from ccare.runtime.stream_gate import gate_pass, gate_relations, unknown_code
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import Stream
@@ -55,7 +53,7 @@ def take_small(run: Run, stream: Stream, files: list[Delivery], history: Publish
     for warning in warnings:
         run.said(f"  warning: {warning}")
     if taken.total(REJECTED):
-        _stage_rejected(run, stream, events.rejected(rows, stream))
+        stage_rejected(run, stream.name, events.rejected(rows, stream))
     return taken
 
 
@@ -88,7 +86,7 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
         add(taken.fates, refused)
     check_lines(files, taken)
     told = _told(run, files, taken)
-    warnings = gate_pass(run, stream, accepted, taken, told, history, inputs, disputed, refused or accepted)
+    warnings = gate_pass(run, stream, accepted, taken, told, history, inputs, disputed, refused)
     if taken.total(ACCEPTED):
         version = staged.adopt(run.settings.lake, run.record.run_id)
         run.wrote("ingest", stream.table, version, meter, warnings)
@@ -97,7 +95,8 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
         run.said(f"  warning: {warning}")
     if rejects:
         declared = REGISTRY["core_rejected_events"]
-        _stage_rejected(run, stream, reduce(DataFrame.unionByName, (conform(df, declared) for df in rejects)))
+        rejected = reduce(DataFrame.unionByName, (conform(df, declared) for df in rejects))
+        stage_rejected(run, stream.name, rejected)
     disputed.unpersist()
     shutil.rmtree(folder, ignore_errors=True)
     return taken
@@ -128,25 +127,13 @@ def _inputs(run: Run, stream: Stream, files: list[Delivery]) -> dict[str, DataFr
     if run.as_published.get(stream.table) is not None:
         inputs[stream.table] = run.before(stream.table)
     if stream.has_user and run.as_published.get("core_forgotten") is not None:
-        inner, outer = pads(run.settings.require_key())
         inputs["core_forgotten"] = run.before("core_forgotten")
-        inputs["pads"] = run.spark.createDataFrame(pa.table({"_inner": [inner], "_outer": [outer]}))
+        inputs["pads"] = pads_frame(run.spark, run.settings.require_key())
     return inputs
 
 
 def _told(run: Run, files: list[Delivery], taken: Taken) -> list[dict[str, Any]]:
     return [file_row(run, d, taken.by_fate(d.sha256)) for d in files]
-
-
-def rejected_dir(run: Run) -> Path:
-    """Where refused rows wait for the one commit that all streams share."""
-    return staging_dir(run.settings.lake, run.record.run_id) / "rejected"
-
-
-def _stage_rejected(run: Run, stream: Stream, rejected: DataFrame) -> None:
-    """Put a stream's refused rows aside, so that no cache waits for their commit."""
-    df = conform(rejected, REGISTRY["core_rejected_events"])
-    df.coalesce(1).write.mode("overwrite").parquet(str(rejected_dir(run) / stream.name))
 
 
 def file_row(run: Run, d: Delivery, fates: Mapping[str, int]) -> dict[str, Any]:

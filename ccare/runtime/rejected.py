@@ -16,7 +16,7 @@ from ccare.growth.snapshot import connect
 from ccare.runtime.intake import REPLAY_PREFIX
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
-from ccare.runtime.survey import CODECS, survey
+from ccare.runtime.survey import CODECS, sha256_of
 from ccare.tables.streams import STREAMS
 
 _LISTED = """
@@ -31,7 +31,7 @@ order by r.taken_on, r.stream, f.path, r.position, r.row_digest
 """
 _OF_DAY = """
 select r.stream, r.file_sha256, r.position,
-       (select list(distinct path) from raw_files f where f.file_sha256 = r.file_sha256) as paths,
+       (select list_sort(list(distinct path)) from raw_files f where f.file_sha256 = r.file_sha256) as paths,
        (select max(bytes) from raw_files f where f.file_sha256 = r.file_sha256) as bytes
 from core_rejected_events r where r.taken_on = $day order by all
 """
@@ -93,7 +93,7 @@ def _source(landing: Path, stream: str, sha256: str, paths: Sequence[str], size:
     recorded = [landing / path for path in paths]
     moved = (p for p in sorted((landing / stream).glob("*/*")) if p.is_file() and p.stat().st_size == size)
     for path in (*recorded, *moved):
-        if path.is_file() and not path.is_symlink() and survey(path).sha256 == sha256:
+        if path.is_file() and not path.is_symlink() and sha256_of(path) == sha256:
             return path
     return None
 

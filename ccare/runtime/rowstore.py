@@ -90,39 +90,43 @@ def write_arrow(
     ValueError where a required column holds a null.
     """
     arrow = rows.select(table.column_names).cast(arrow_schema(table))
-    uri = str(lake / table.name)
-    ensure_table(lake, table)
+    opened = ensure_table(lake, table)
     values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
     commit = CommitProperties(custom_metadata={"userMetadata": run_id})
     if mode == "append":
-        write_deltalake(uri, arrow, mode="append", writer_properties=_WRITER, commit_properties=commit)
+        write_deltalake(opened, arrow, mode="append", writer_properties=_WRITER, commit_properties=commit)
     else:
         where = f"{table.partition_by[0]} in ({values})" if replaced else None
         write_deltalake(
-            uri, arrow, mode="overwrite", predicate=where, writer_properties=_WRITER, commit_properties=commit
+            opened,
+            arrow,
+            mode="overwrite",
+            predicate=where,
+            writer_properties=_WRITER,
+            commit_properties=commit,
         )
     version = deltalog.latest_version(lake, table.name)
     assert version is not None, f"{table.name} was just written"
     return version
 
 
-def ensure_table(lake: Path, table: Table) -> None:
-    """Make the table where it is not there; add columns that its declaration has gained since it was made."""
+def ensure_table(lake: Path, table: Table) -> DeltaTable:
+    """The table, made where it is not there, with the columns that its declaration has gained since it was made."""
     uri, schema = str(lake / table.name), arrow_schema(table)
     if deltalog.latest_version(lake, table.name) is None:
-        DeltaTable.create(
+        return DeltaTable.create(
             uri,
             schema,
             partition_by=list(table.partition_by) or None,
             description=table.description,
             configuration=properties(table),
         )
-        return
     opened = DeltaTable(uri)
     known = {field.name for field in opened.schema().fields}
     gained = pa.schema([field for field in schema if field.name not in known])
     if gained:
         opened.alter.add_columns(Schema.from_arrow(gained).fields)
+    return opened
 
 
 def roll_back(lake: Path, table: str, version: int | None, run_id: str) -> None:

@@ -46,6 +46,17 @@ def staged_rows(run: "Run", name: str) -> int:
     return sum(parquet.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
 
 
+def rejected_dir(run: "Run") -> Path:
+    """Where refused rows wait for the one commit that all streams share."""
+    return staging_dir(run.settings.lake, run.record.run_id) / "rejected"
+
+
+def stage_rejected(run: "Run", stream: str, rejected: DataFrame) -> None:
+    """Put a stream's refused rows aside, so that no cache waits for their commit."""
+    df = conform(rejected, REGISTRY["core_rejected_events"])
+    df.coalesce(1).write.mode("overwrite").parquet(str(rejected_dir(run) / stream))
+
+
 def discard(lake: Path, run_id: str) -> None:
     """The postings are in their tables: the staging has done its work."""
     shutil.rmtree(staging_dir(lake, run_id), ignore_errors=True)

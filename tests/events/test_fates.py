@@ -8,7 +8,6 @@ from contextlib import redirect_stdout
 from datetime import UTC, date, datetime
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ccare.events.job import fates, rejected
-from ccare.events.pseudonym import pads, token
+from ccare.events.pseudonym import pads_frame, token
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
 from ccare.runtime.close import Close
@@ -58,11 +57,6 @@ def close() -> Close:
         ledger=load_ledger(conf).for_day(DAY),
         slots=load_slots(conf, DAY),
     )
-
-
-def pads_frame(spark: SparkSession, key: bytes) -> DataFrame:
-    inner, outer = pads(key)
-    return spark.createDataFrame(pa.table({"_inner": [inner], "_outer": [outer]}))
 
 
 def landing(spark: SparkSession, lines: list[str | bytes]) -> DataFrame:

@@ -1,7 +1,6 @@
 """``ccare forget`` on a real lake: the link goes and stays gone, sums and points do not move."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -28,7 +27,7 @@ from ccare.runtime.purge import holds_users
 from ccare.runtime.settings import Settings
 from ccare.runtime.verify import verify_lake
 from ccare.tables import stored_tables, table
-from tests.runtime.test_closing import KEY, ROOT, settings_in
+from tests.runtime.test_closing import KEY, ROOT, environment, settings_in
 from tests.small_landing import FIRST, _write, write_day
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -212,16 +211,7 @@ def _killed_and_run_again_ends_the_same(closed: Settings, folder: Path, digest: 
 
 
 def _command(settings: Settings, arguments: list[str], given: str, failpoint: str) -> Any:
-    env = {
-        **os.environ,
-        "CCARE_LAKE": str(settings.lake),
-        "CCARE_LANDING": str(settings.landing),
-        "CCARE_EXPORTS": str(settings.exports),
-        "CCARE_CONF": str(settings.conf),
-        "CCARE_BUSINESS_TIMEZONE": settings.timezone,
-        "CCARE_PSEUDONYM_KEY": KEY,
-        "CCARE_FAILPOINT": failpoint,
-    }
+    env = environment(settings, failpoint)
     command = [sys.executable, "-m", "ccare.cli", *arguments]
     return subprocess.run(
         command, input=given, env=env, cwd=ROOT, capture_output=True, text=True, check=False

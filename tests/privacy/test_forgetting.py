@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ccare.events.forgotten import FORGOTTEN_STAFF, renamed, without_forgotten
-from ccare.events.pseudonym import FORGOTTEN, token_of
+from ccare.events.pseudonym import FORGOTTEN, pads_frame, token_of
 from ccare.runtime.spark import conform, frame, interpreted
 from ccare.state import forgetting
 from ccare.state.facts import facts
@@ -17,7 +17,7 @@ from ccare.state.folds import merchant_days, pair_days, users
 from ccare.state.refunds import matched_refunds
 from ccare.tables import table
 from ccare.tables.streams import PAYMENTS, STAFF
-from tests.events.test_fates import KEY, judged, line, pads_frame
+from tests.events.test_fates import KEY, judged, line
 from tests.state.test_folds import CORES, LAST, random_events
 
 pytestmark = pytest.mark.spark

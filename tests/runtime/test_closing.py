@@ -204,8 +204,9 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings,
     assert verify_lake(settings, lambda line: None).ok
 
 
-def _run_process(settings: Settings, day: Any, failpoint: str) -> int:
-    env = {
+def environment(settings: Settings, failpoint: str) -> dict[str, str]:
+    """What a process of its own is told to work on this lake and to die at ``failpoint``."""
+    return {
         **os.environ,
         "CCARE_LAKE": str(settings.lake),
         "CCARE_LANDING": str(settings.landing),
@@ -215,5 +216,9 @@ def _run_process(settings: Settings, day: Any, failpoint: str) -> int:
         "CCARE_PSEUDONYM_KEY": KEY,
         "CCARE_FAILPOINT": failpoint,
     }
+
+
+def _run_process(settings: Settings, day: Any, failpoint: str) -> int:
     command = [sys.executable, "-m", "ccare.cli", "run", "--day", str(day), "--to-step", "publish"]
+    env = environment(settings, failpoint)
     return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False).returncode
