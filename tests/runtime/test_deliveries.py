@@ -1,0 +1,144 @@
+"""The same deliveries however they are packed, cut, ordered or repeated leave the same core tables, on either road."""
+
+import csv
+import gzip
+import io
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from ccare.runtime import deltalog, ingest
+from ccare.runtime.close_days import close_days
+from ccare.runtime.lease import read_record
+from ccare.runtime.settings import Settings
+from tests.runtime.test_closing import DAYS, settings_in
+from tests.small_landing import write_day
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+TABLES = ("core_payments", "core_mini_program_events", "core_life_account_events", "core_voucher_events")
+PROVENANCE = {"file_sha256", "position"}
+Lines = list[dict[str, Any]]
+
+
+def ingested(settings: Settings) -> list[str]:
+    said: list[str] = []
+    close_days(settings, DAYS[0], DAYS[0], said=said.append, from_step="ingest", to_step="ingest")
+    return said
+
+
+def core_rows(settings: Settings) -> dict[str, list[str]]:
+    """Every core row but where it was delivered, as text in order."""
+    result = {}
+    for name in TABLES:
+        version = deltalog.latest_version(settings.lake, name)
+        rows = deltalog.rows(settings.lake, name, version)
+        kept = [{k: str(v) for k, v in row.items() if k not in PROVENANCE} for row in rows]
+        result[name] = sorted(json.dumps(row, sort_keys=True) for row in kept)
+    return result
+
+
+def as_json(rows: Lines) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def as_csv(rows: Lines) -> bytes:
+    names = sorted({name for row in rows for name in row})
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names[::-1], lineterminator="\r\n")
+    writer.writeheader()
+    # CSV has no booleans: they are written as JSON writes them.
+    writer.writerows({k: json.dumps(v) if isinstance(v, bool) else v for k, v in row.items()} for row in rows)
+    return out.getvalue().encode()
+
+
+PACKINGS: dict[str, Callable[[Lines], bytes]] = {
+    ".jsonl": as_json,
+    ".jsonl.gz": lambda rows: gzip.compress(as_json(rows)),
+    ".jsonl.zst": lambda rows: zstandard.ZstdCompressor().compress(as_json(rows)),
+    ".csv": as_csv,
+    ".csv.gz": lambda rows: gzip.compress(as_csv(rows)),
+}
+
+
+def repacked(source: Path, target: Path, seed: int) -> None:
+    """Every event file anew: cut in pieces, shuffled, some lines twice, each piece packed its own way."""
+    draw = random.Random(seed)
+    for path in sorted(source.glob("*/*/*.jsonl")):
+        folder = target / path.relative_to(source).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows += draw.sample(rows, len(rows) // 5)
+        draw.shuffle(rows)
+        for number, (ending, pack) in enumerate(sorted(PACKINGS.items())):
+            piece = rows[number :: len(PACKINGS)]
+            if piece:
+                (folder / f"piece {number} [中文]{ending}").write_bytes(pack(piece))
+
+
+@pytest.fixture(scope="module")
+def plain(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Deliveries as they came, ingested."""
+    settings = settings_in(tmp_path_factory.mktemp("plain"))
+    write_day(settings.landing, DAYS[0], history=3)
+    ingested(settings)
+    return settings
+
+
+@pytest.mark.parametrize("bulk", [False, True], ids=["small", "bulk"])
+def test_any_packing_gives_the_same_core_rows(
+    plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk: bool
+) -> None:
+    if bulk:
+        monkeypatch.setattr(ingest, "SMALL_LINES", 0)
+    settings = settings_in(tmp_path)
+    repacked(plain.landing, settings.landing, seed=11 + bulk)
+    bad = settings.landing / "payments" / "2026-03-02" / "bad.jsonl"
+    first = json.loads((plain.landing / "payments/2026-03-02/payments.jsonl").read_text().splitlines()[0])
+    # Of two contents of one id and date the smaller digest stays: with 5 fen this row has the greater one.
+    bad.write_text('{"event_id":\n' + json.dumps({**first, "amount_fen": 5, "shoe_size": 9}) + "\n")
+    said = "\n".join(ingested(settings))
+    assert core_rows(settings) == core_rows(plain)
+    assert "payments has fields that are left out: shoe_size" in said
+    files = deltalog.rows(settings.lake, "raw_files")
+    for row in files:
+        assert row["rows_read"] == row["rows_accepted"] + row["rows_duplicate"] + row["rows_rejected"], row
+    assert sum(row["rows_duplicate"] for row in files) > 100
+    rejected = deltalog.rows(settings.lake, "core_rejected_events")
+    assert sorted((row["position"], *row["reasons"]) for row in rejected) == [
+        (1, "malformed_json"),
+        (2, "event_id_conflict"),
+    ]
+
+
+def test_every_row_names_its_file_and_line(plain: Settings) -> None:
+    paths = {row["file_sha256"]: row["path"] for row in deltalog.rows(plain.lake, "raw_files")}
+    rows = deltalog.rows(plain.lake, "core_payments")
+    lines = {p: (plain.landing / p).read_text().splitlines() for p in paths.values()}
+    for row in rows:
+        line = lines[paths[row["file_sha256"]]][row["position"] - 1]
+        assert json.loads(line)["event_id"] == row["event_id"]
+
+
+def test_a_bulk_pass_that_was_cut_leaves_nothing_half_taken(
+    plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "SMALL_LINES", 0)
+    settings = settings_in(tmp_path)
+    settings.landing.symlink_to(plain.landing)
+
+    def cut(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest, "_store_rejected", cut)
+        with pytest.raises(KeyboardInterrupt):
+            ingested(settings)
+    assert read_record(settings.lake) is not None, "the run is open"
+    ingested(settings)
+    assert core_rows(settings) == core_rows(plain)
