@@ -16,25 +16,26 @@ SHARED = "_shared"
 _ORDER = ("delivery_date", "content_hash", "file_sha256", "position")
 
 
+def alone(parsed: DataFrame, stream: Stream) -> DataFrame:
+    """Parsed rows + ``fate`` and, of events, SHARED, as they are judged where no two share an id or a trade."""
+    fate = F.when(F.size("reasons") == 0, ACCEPTED).otherwise(REJECTED)
+    told = parsed.withColumn("fate", fate)
+    return told.withColumn(SHARED, F.lit(False)) if stream.is_event else told
+
+
 def judge(
-    parsed: DataFrame,
-    stream: Stream,
-    existing: DataFrame | None,
-    off: Collection[str] = (),
-    *,
-    look: bool = True,
+    parsed: DataFrame, stream: Stream, existing: DataFrame | None, off: Collection[str] = ()
 ) -> DataFrame:
     """Parsed rows + ``fate`` and, of events, SHARED; reasons completed with event_id_conflict and duplicate_trade.
 
     ``existing``: rows of the core table taken before (event_id, content_hash and, for payments, event_type,
     merchant_id, trade_no). Of rows with one id the earliest delivery stays, then the smallest content hash; the
     same content again is a duplicate, other content a conflict. ``parsed`` is read several times: it should be kept
-    somewhere. ``look``: first look whether anything clashes, which keeps ``parsed`` in memory. Rules in ``off``
-    refuse nothing.
+    somewhere. Rules in ``off`` refuse nothing.
     """
-    sound = F.size("reasons") == 0
     if not stream.is_event:
-        return parsed.withColumn("fate", F.when(sound, ACCEPTED).otherwise(REJECTED))
+        return alone(parsed, stream)
+    sound = F.size("reasons") == 0
     marked = _mark(parsed, "_same_id", F.xxhash64("event_id"), sound, _ids(existing))
     if stream.name == "payments":
         paid = sound & (F.col("event_type") == "paid")
@@ -42,14 +43,7 @@ def judge(
         disputed = F.col("_same_id") | F.col("_same_trade")
     else:
         disputed = F.col("_same_id")
-    alone = F.when(sound, ACCEPTED).otherwise(REJECTED).alias("fate")
-    if existing is not None and look:
-        # On most days nothing clashes: one look saves ranking, which reads the rows taken before twice more.
-        marked = marked.persist()
-        clash = marked.agg(F.bool_or(disputed)).first()
-        if not (clash and clash[0]):
-            return marked.select(*parsed.columns, alone, F.lit(False).alias(SHARED))
-    plain = marked.where(~disputed).select(*parsed.columns, alone, F.lit(False).alias(SHARED))
+    plain = alone(marked.where(~disputed).select(*parsed.columns), stream)
     ranked = _rank_ids(marked.where(disputed), existing, off)
     if stream.name == "payments" and "duplicate_trade" not in off:
         ranked = _rank_trades(ranked, existing)

@@ -1,7 +1,7 @@
 """What every jobs/core_*.py does: landing lines of one stream to rows with a fate."""
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
@@ -34,7 +34,7 @@ def fates(
     # Judging reads the parsed rows several times, and each time their plan, with forty columns in ten layers, would
     # be looked through for what is cached. A checkpoint keeps the rows and forgets the plan.
     rows = inputs["parsed"] if "parsed" in inputs else parsed(inputs, close, stream, off).localCheckpoint()
-    return judge(rows, stream, _taken_before(inputs, close, stream), off, look="parsed" not in inputs)
+    return judge(rows, stream, _taken_before(inputs, close, stream), off)
 
 
 def parsed(
@@ -54,21 +54,29 @@ def _taken_before(inputs: Mapping[str, DataFrame], close: Close, stream: Stream)
     existing = inputs.get(stream.table) if stream.is_event else None
     if existing is None:
         return None
-    since = close.day - timedelta(days=LOOKUP_DAYS)
+    taken, dated = lookup_since(close)
     names = ["event_id", "content_hash"]
     if stream.name == "payments":
         names += ["event_type", "merchant_id", "trade_no"]
-    # A row is dated at most two days after the close that took it: older partitions need not be opened.
-    taken = F.col("taken_on") >= F.lit(since - timedelta(days=FUTURE_DAYS))
-    return existing.where(taken & (F.col("business_date") >= F.lit(since))).select(*names)
+    recent = (F.col("taken_on") >= F.lit(taken)) & (F.col("business_date") >= F.lit(dated))
+    return existing.where(recent).select(*names)
+
+
+def lookup_since(close: Close) -> tuple[date, date]:
+    """From which taken_on and which business_date on an event id is looked for among rows taken before.
+
+    A row is dated at most two days after the close that took it: older partitions need not be opened.
+    """
+    dated = close.day - timedelta(days=LOOKUP_DAYS)
+    return dated - timedelta(days=FUTURE_DAYS), dated
 
 
 def accepted(rows: DataFrame, stream: Stream) -> DataFrame:
     """The accepted rows in the core table's columns."""
-    return rows.where(F.col("fate") == ACCEPTED).select(*(F.col(f"`{name}`") for name in _delivered(stream)))
+    return rows.where(F.col("fate") == ACCEPTED).select(*(F.col(f"`{name}`") for name in delivered(stream)))
 
 
-def _delivered(stream: Stream) -> list[str]:
+def delivered(stream: Stream) -> list[str]:
     """The core table's columns that rows come with: merchants' valid_to follows from the record after it."""
     derived = {"valid_to"} - {field.name for field in stream.fields}
     return [name for name in table(stream.table).column_names if name not in derived]
@@ -147,7 +155,7 @@ def entity_state(before: DataFrame, new: DataFrame, stream: Stream) -> DataFrame
 
     Merchants get valid_to, the day before their next valid_from.
     """
-    names = [F.col(f"`{name}`") for name in _delivered(stream)]
+    names = [F.col(f"`{name}`") for name in delivered(stream)]
     rows = before.select(*names).unionByName(new.select(*names))
     latest = Window.partitionBy(*stream.key).orderBy(F.desc("delivery_date"), F.desc("content_hash"))
     rows = rows.withColumn("_rank", F.row_number().over(latest)).where("_rank = 1").drop("_rank")

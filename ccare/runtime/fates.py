@@ -5,16 +5,16 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
+import duckdb
+import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
 from ccare.events.fate import ACCEPTED, SHARED
 from ccare.events.read import NAMES_APART
-from ccare.events.slots import SlotMap
 from ccare.runtime.close import Close
 from ccare.runtime.intake import Delivery
-from ccare.runtime.stream_gate import unknown_code
+from ccare.runtime.stream_gate import UNKNOWN_CODE
 from ccare.tables.streams import Stream
 
 _LATE_SHOWN = 10
@@ -49,25 +49,27 @@ class Taken:
         return counts
 
 
-def counted(stream: Stream, rows: DataFrame, slots: SlotMap) -> Taken:
-    """Count judged rows in one job, which is what reads them for the first time."""
-    accepted = F.col("fate") == ACCEPTED
-    shared = F.col(SHARED) if stream.is_event else F.lit(False)
-    day = F.col("business_date") if stream.is_event else F.lit(None).cast("date")
-    grouped = rows.groupBy("file_sha256", "fate", day.alias("business_date"))
-    found = grouped.agg(
-        F.count("*").alias("n"),
-        F.max("unknown_fields").alias("unknown_fields"),
-        F.count_if(accepted & shared).alias("shared"),
-        F.count_if(accepted & unknown_code(stream, slots)).alias("unknown_codes"),
-    ).collect()
-    taken = Taken(
-        stream, {}, max((row["unknown_fields"] for row in found if row["unknown_fields"]), default="")
-    )
-    for row in found:
-        taken.fates.setdefault(row["file_sha256"], {})[row["fate"], row["business_date"]] = row["n"]
-        taken.shared += row["shared"]
-        taken.unknown_codes += row["unknown_codes"]
+_COUNTED = """
+select file_sha256, fate, day, count(*), max(unknown_fields), count_if(shared and fate = 'accepted'),
+       count_if(unknown_code and fate = 'accepted')
+from held group by all
+"""
+
+
+def counted(stream: Stream, held: pa.Table) -> Taken:
+    """Count judged rows that the driver holds; ``held`` has UNKNOWN_CODE and, of events, SHARED and business_date."""
+    columns = {name: held[name] for name in ("file_sha256", "fate", "unknown_fields")}
+    columns["unknown_code"] = held[UNKNOWN_CODE]
+    columns["day"] = held["business_date"] if stream.is_event else pa.nulls(held.num_rows, pa.date32())
+    columns["shared"] = held[SHARED] if stream.is_event else pa.repeat(False, held.num_rows)
+    with duckdb.connect() as con:
+        con.register("held", pa.table(columns))
+        found = con.execute(_COUNTED).fetchall()
+    taken = Taken(stream, {}, max((row[4] for row in found if row[4]), default=""))
+    for sha256, fate, day, n, _, sharing, unknown in found:
+        taken.fates.setdefault(sha256, {})[fate, day] = n
+        taken.shared += sharing
+        taken.unknown_codes += unknown
     return taken
 
 

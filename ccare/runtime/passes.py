@@ -6,21 +6,24 @@ from functools import reduce
 from importlib import import_module
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from ccare.events import job as events
-from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED, SHARED
+from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED, SHARED, alone
 from ccare.events.pseudonym import pads_frame
 from ccare.events.rules import KNOWN, UNREAD
 from ccare.runtime.bulk import Staged, stage_parsed
+from ccare.runtime.clashes import clashes
 from ccare.runtime.fates import Taken, add, check_lines, counted, fates_of
 from ccare.runtime.intake import Delivery
 from ccare.runtime.lines import landing_frames
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
 from ccare.runtime.staging import stage_rejected, staging_dir
-from ccare.runtime.stream_gate import gate_pass, gate_relations, unknown_code
+from ccare.runtime.stream_gate import Judged, gate_pass, gate_relations, helped, unknown_code
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import Stream
 
@@ -29,32 +32,48 @@ Published = Sequence[Mapping[str, Any]]
 
 
 def take_small(run: Run, stream: Stream, files: list[Delivery], history: Published) -> Taken:
-    """A pass whose rows are kept in memory."""
+    """A pass whose rows the driver holds: one Spark job parses and judges each row alone.
+
+    Only where two rows clash, which most days have none of, is the stream's job asked who of them stays.
+    """
     meter = run.meter(stream.table)
     inputs = _inputs(run, stream, files)
-    rows = import_module(f"jobs.{stream.table}").build(inputs, run.close)
-    if stream.table in inputs:
-        # Looking ids up among rows taken before costs more than keeping a day's fates.
-        rows = rows.localCheckpoint()
-    taken = counted(stream, rows, run.close.slots)
+    parsed = events.parsed(inputs, run.close, stream)
+    held = _held(run, stream, alone(parsed, stream))
+    if stream.is_event and clashes(run, stream, held):
+        known = {name: df for name, df in inputs.items() if not name.startswith("landing")}
+        known["parsed"] = run.spark.createDataFrame(held.select(parsed.columns))
+        rows = import_module(f"jobs.{stream.table}").build(known, run.close)
+        held = _held(run, stream, rows)
+    taken = counted(stream, held)
     check_lines(files, taken)
-    warnings = gate_pass(run, stream, rows, taken, _told(run, files, taken), history, inputs)
+
+    def frame() -> DataFrame:
+        return run.spark.createDataFrame(held)
+
+    stays = held.filter(pc.equal(held["fate"], ACCEPTED))
+    looked_at = Judged(stays, frame, frame, frame)
+    warnings = gate_pass(run, stream, looked_at, taken, _told(run, files, taken), history, inputs)
     declared = table(stream.table)
-    accepted = events.accepted(rows, stream)
-    if taken.total(ACCEPTED):
+    if stays.num_rows:
         if stream.is_event:
-            df, count = conform(accepted, declared), taken.total(ACCEPTED)
-            days = [run.close.day]
-            run.store("ingest", declared, df, days, meter, at_most=count, cached=True, warnings=warnings)
+            rows = stays.select(declared.column_names)
+            run.store_held("ingest", declared, rows, [run.close.day], meter, warnings)
             warnings = gate_relations(run, stream)
         else:
-            whole = events.entity_state(run.before(stream.table), accepted, stream)
-            run.store("ingest", declared, conform(whole, declared), (), meter)
+            before = run.before(stream.table)
+            whole = events.entity_state(before, events.accepted(frame(), stream), stream)
+            at_most = stays.num_rows + run.rows_before(stream.table)
+            run.store("ingest", declared, conform(whole, declared), (), meter, at_most=at_most)
     for warning in warnings:
         run.said(f"  warning: {warning}")
     if taken.total(REJECTED):
-        stage_rejected(run, stream.name, events.rejected(rows, stream))
+        stage_rejected(run, stream.name, events.rejected(frame(), stream))
     return taken
+
+
+def _held(run: Run, stream: Stream, rows: DataFrame) -> pa.Table:
+    return helped(rows, stream, run.close.timezone, run.close.slots).toArrow()
 
 
 def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Published) -> Taken:
@@ -86,7 +105,9 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
         add(taken.fates, refused)
     check_lines(files, taken)
     told = _told(run, files, taken)
-    warnings = gate_pass(run, stream, accepted, taken, told, history, inputs, disputed, refused)
+    gated = events.gated(accepted, stream, run.close.timezone)
+    looked_at = Judged(gated, lambda: accepted, lambda: refused or lost, lambda: disputed)
+    warnings = gate_pass(run, stream, looked_at, taken, told, history, inputs)
     if taken.total(ACCEPTED):
         version = staged.adopt(run.settings.lake, run.record.run_id)
         run.wrote("ingest", stream.table, version, meter, warnings)

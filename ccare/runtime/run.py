@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -100,11 +101,11 @@ class Run:
             save_record(self.settings.lake, self.record)
 
     def gate(
-        self, declared: Table, df: DataFrame, suite: tuple[gate.Rule, ...] | None = None
+        self, declared: Table, rows: DataFrame | pa.Table, suite: tuple[gate.Rule, ...] | None = None
     ) -> tuple[str, ...]:
-        """Judge a frame by its table's suite; returns warnings, GateRefused where a block rule is broken."""
+        """Judge rows by their table's suite; returns warnings, GateRefused where a block rule is broken."""
         suite = gate.rules(declared) if suite is None else suite
-        return self.quality.judge(declared.name, suite, gate.failures(df, declared, suite))
+        return self.quality.judge(declared.name, suite, gate.failures(rows, declared, suite))
 
     def version(self, name: str) -> int | None:
         """The version of a table that this run reads: what it wrote itself, else what is pinned."""
@@ -182,6 +183,11 @@ class Run:
         """
         meter = meter or self.meter(declared.name)
         gated = declared.layer in GATED_LAYERS and warnings is None
+        if storage.fits_driver(declared, at_most):
+            held = df.toArrow()
+            warnings = self.gate(declared, held) if gated else warnings
+            self.store_held(step, declared, held, replaced, meter, warnings or ())
+            return
         kept = not cached and (gated or at_most is None)
         df = df.persist() if kept else df
         if gated:
@@ -193,6 +199,19 @@ class Run:
         if kept:
             df.unpersist()
         self.wrote(step, declared.name, version, meter, warnings or (), new=version != before)
+
+    def store_held(
+        self,
+        step: str,
+        declared: Table,
+        rows: pa.Table,
+        replaced: Sequence[date | str],
+        meter: Meter,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        """Write and record rows that the driver holds and that were judged."""
+        version = storage.write_held(self.settings.lake, declared, rows, self.record.run_id, replaced)
+        self.wrote(step, declared.name, version, meter, warnings)
 
     def wrote(
         self,
@@ -234,9 +253,17 @@ class Run:
 
     def bound(self, name: str, days: Sequence[date] = ()) -> int:
         """The most rows that a state table, or its partitions ``days``, can have after this run's changes."""
-        version = self.as_published.get(name)
-        lake = self.settings.lake
-        return self.close.changes + deltalog.partition_rows(lake, name, version, {str(day) for day in days})
+        version, touched = self.as_published.get(name), {str(day) for day in days}
+        return self.close.changes + deltalog.partition_rows(self.settings.lake, name, version, touched)
+
+    def merchants(self) -> int:
+        """The most merchants that a row of the day can be about: each is known by a record, and may have several."""
+        name = "core_merchants"
+        return deltalog.partition_rows(self.settings.lake, name, self.version(name), ())
+
+    def rows_before(self, name: str) -> int:
+        """Rows of a table as it was published before this run."""
+        return deltalog.partition_rows(self.settings.lake, name, self.as_published.get(name), ())
 
     def save(self) -> None:
         """Keep the run record."""

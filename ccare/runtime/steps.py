@@ -42,8 +42,9 @@ def state(run: Run) -> None:
 
 def _days(run: Run) -> None:
     touched = run.close.touched
-    run.make("state", "state_user_days", touched, run.bound("state_user_days", touched))
-    run.make("state", "state_merchant_days", touched)
+    at_most = run.bound("state_user_days", touched)
+    run.make("state", "state_user_days", touched, at_most)
+    run.make("state", "state_merchant_days", touched, at_most)
 
 
 def _users(run: Run, refunds: int) -> None:
@@ -64,17 +65,17 @@ def _open_refunds(run: Run) -> bool:
 
 def metrics(run: Run) -> None:
     """Every metric of every merchant as of the day."""
-    run.make("metrics", "metric_merchants", [run.close.day])
+    run.make("metrics", "metric_merchants", [run.close.day], run.merchants())
 
 
 def score(run: Run) -> None:
     """Benchmarks where the month has none yet, then drivers and scores; nobody's whose bills do not reconcile."""
-    month = f"{run.close.day:%Y-%m}"
+    month, day, merchants = f"{run.close.day:%Y-%m}", [run.close.day], run.merchants()
     if month not in _months(run):
         run.make("score", "score_benchmarks", [month])
-    run.make("score", "score_drivers", [run.close.day])
+    run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
     run.close = replace(run.close, unreconciled=unreconciled(run))
-    run.make("score", "score_merchants", [run.close.day])
+    run.make("score", "score_merchants", day, merchants)
 
 
 def _months(run: Run) -> set[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 from delta.tables import DeltaTable as SparkDeltaTable
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -65,9 +66,8 @@ def write(
     ``replaced`` names the partitions that a replace_day takes the place of; nothing else changes. ``at_most`` is a
     bound on the rows where one is known: a small frame is fetched and committed without Spark.
     """
-    if at_most is not None and at_most * len(table.columns) <= DRIVER_CELLS and _plain(table):
-        days = replaced if table.write is WriteStyle.REPLACE_DAY else ()
-        return write_arrow(lake, table, df.toArrow(), run_id, "overwrite", days)
+    if fits_driver(table, at_most):
+        return write_held(lake, table, df.toArrow(), run_id, replaced)
     ensure(spark, lake, table)
     spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
     if table.write is WriteStyle.REPLACE_DAY:
@@ -83,9 +83,18 @@ def write(
     return version
 
 
-def _plain(table: Table) -> bool:
-    """Whether any writer will do: CHECKs and inserts by key are Spark's."""
-    return not table.checks and table.write in (WriteStyle.REPLACE_DAY, WriteStyle.MERGE_STATE)
+def fits_driver(table: Table, at_most: int | None) -> bool:
+    """Whether rows of the table may be fetched and written without Spark: CHECKs and inserts by key are Spark's."""
+    plain = not table.checks and table.write in (WriteStyle.REPLACE_DAY, WriteStyle.MERGE_STATE)
+    return plain and at_most is not None and at_most * len(table.columns) <= DRIVER_CELLS
+
+
+def write_held(
+    lake: Path, table: Table, rows: pa.Table, run_id: str, replaced: Sequence[date | str] = ()
+) -> int:
+    """Write rows that the driver holds, in the table's declared style; returns the version that now holds them."""
+    days = replaced if table.write is WriteStyle.REPLACE_DAY else ()
+    return write_arrow(lake, table, rows, run_id, "overwrite", days)
 
 
 def _replace_day(lake: Path, table: Table, df: DataFrame, replaced: Sequence[date | str]) -> None:

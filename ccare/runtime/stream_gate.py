@@ -1,14 +1,16 @@
 """The gate of a stream's pass: rows by their rules, ids by uniqueness, the delivery by its dataset rules."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, REJECTED
-from ccare.events.rules import covered, gate_rules, unique_rules
+from ccare.events.rules import covered, gate_rules, unique_rules, with_helpers
 from ccare.events.slots import SlotMap
 from ccare.runtime import gate
 from ccare.runtime.dataset_rules import Measured, delivery_measures, judged
@@ -21,8 +23,24 @@ if TYPE_CHECKING:
     from ccare.runtime.run import Run
 
 GUIDED = "guide:"
+UNKNOWN_CODE = "_unknown_code"
+"""Helper column: whether the row names a slot by a code that the policy does not know."""
 SHOWN_CODES = 10
 SHOWN_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A pass's rows as its gate looks at them; the frames are asked for only where something is wrong.
+
+    ``accepted`` have their helper columns. ``rows`` hold all that was accepted, ``refused`` all that was refused,
+    ``disputed`` the accepted ones that share an id or a trade; each with its fate.
+    """
+
+    accepted: DataFrame | pa.Table
+    rows: Callable[[], DataFrame]
+    refused: Callable[[], DataFrame]
+    disputed: Callable[[], DataFrame]
 
 
 def _code(stream: Stream) -> Column | None:
@@ -52,36 +70,35 @@ def unknown_code(stream: Stream, slots: SlotMap) -> Column:
     return (F.col("slot") == "unknown") & code.isNotNull()
 
 
+def helped(rows: DataFrame, stream: Stream, timezone: str, slots: SlotMap) -> DataFrame:
+    """Judged rows with the columns that the gate looks at and the counts are made of."""
+    return with_helpers(rows, stream, timezone).withColumn(UNKNOWN_CODE, unknown_code(stream, slots))
+
+
 def gate_pass(
     run: "Run",
     stream: Stream,
-    rows: DataFrame,
+    looked_at: Judged,
     found: "Taken",
     files: Sequence[Mapping[str, Any]],
     history: Iterable[Mapping[str, Any]],
     inputs: Mapping[str, DataFrame],
-    disputed: DataFrame | None = None,
-    refused: DataFrame | None = None,
 ) -> tuple[str, ...]:
-    """Judge a stream's pass before anything of it is published; returns warnings, GateRefused names what blocks.
-
-    ``rows`` are all the pass's judged rows, or the accepted ones where those that clashed (``disputed``) and those
-    refused stand elsewhere.
-    """
+    """Judge a stream's pass before anything of it is published; returns warnings, GateRefused names what blocks."""
     declared, timezone = table(stream.table), run.close.timezone
     measures = delivery_measures(stream.name, run.close.day, files, history)
     if _code(stream) is not None:
-        measures["unknown_codes"] = _unknown_codes(rows, stream, run.close.slots, found)
+        measures["unknown_codes"] = _unknown_codes(looked_at, stream, run.close.slots, found)
     looked, failures = judged(declared.name, measures)
-    failures = [_with_reasons(f, rows if refused is None else refused) for f in failures]
+    failures = [_with_reasons(f, looked_at) for f in failures]
     if found.total(ACCEPTED):
         suite = row_suite(stream, timezone)
         looked += suite
-        failures += gate.failures(events.gated(rows, stream, timezone), declared, suite)
+        failures += gate.failures(looked_at.accepted, declared, suite)
     unique = unique_rules(stream)
     looked += unique
     if found.shared:
-        sharing = events.sharing(rows if disputed is None else disputed, inputs, run.close, stream).persist()
+        sharing = events.sharing(looked_at.disputed(), inputs, run.close, stream).persist()
         failures += gate.failures(sharing, declared, unique)
         sharing.unpersist()
     return run.quality.judge(declared.name, looked, failures)
@@ -111,14 +128,19 @@ def gate_silence(
     return tuple(warnings)
 
 
-def _unknown_codes(rows: DataFrame, stream: Stream, slots: SlotMap, found: "Taken") -> Measured:
+def _unknown_codes(looked_at: Judged, stream: Stream, slots: SlotMap, found: "Taken") -> Measured:
     taken, count = found.total(ACCEPTED), found.unknown_codes
     if not count:
         return Measured(0, taken, "every code is known")
     named = _code(stream)
     assert named is not None
     code = F.substring(named, 1, 32).alias("code")
-    unknown = rows.where((F.col("fate") == ACCEPTED) & unknown_code(stream, slots)).groupBy(code).count()
+    unknown = (
+        looked_at.rows()
+        .where((F.col("fate") == ACCEPTED) & unknown_code(stream, slots))
+        .groupBy(code)
+        .count()
+    )
     top = unknown.orderBy(F.desc("count"), "code").limit(SHOWN_CODES + 1).collect()
     shown = ", ".join(f"{_printable(r['code'])} ({r['count']:,})" for r in top[:SHOWN_CODES])
     rest = " and others" if len(top) > SHOWN_CODES else ""
@@ -132,11 +154,11 @@ def _printable(code: str) -> str:
     return code if looks else "(no code)"
 
 
-def _with_reasons(failure: gate.Failure, rows: DataFrame) -> gate.Failure:
-    """Too many refused rows: say for what. Asked only then, while the rows are still in memory."""
+def _with_reasons(failure: gate.Failure, looked_at: Judged) -> gate.Failure:
+    """Too many refused rows: say for what. Asked only then."""
     if dict(failure.rule.arguments).get("column") != "refused_share_bp":
         return failure
-    told = rows.where(F.col("fate") == REJECTED).select(F.explode("reasons").alias("reason"))
+    told = looked_at.refused().where(F.col("fate") == REJECTED).select(F.explode("reasons").alias("reason"))
     top = told.groupBy("reason").count().orderBy(F.desc("count"), "reason").limit(SHOWN_REASONS).collect()
     shown = ", ".join(f"{r['reason']} {r['count']:,}" for r in top)
     return gate.Failure(
