@@ -15,7 +15,9 @@ FILE_NAME = "reconcile.toml"
 CHANNELS = ("alipay", "wechat")
 MEASURES = ("amount_fen", "fee_fen", "merchant_discount_fen", "platform_discount_fen")
 _LIMITS = {"allowed_fen": 10**15, "allowed_share_bp": 10_000, "days_back": 366}
-_KEYS = {"id", "from", "channels", "counted", *_LIMITS}
+BILL_PAYMENTS = ("wechat",)
+"""Channels whose lines may become payments: only WeChat's name their payer."""
+_KEYS = {"id", "from", "channels", "counted", "payments_from", *_LIMITS}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class ReconcilePolicy:
     allowed_fen: int
     allowed_share_bp: int
     days_back: int
+    payments_from: tuple[str, ...] = ()
 
 
 def load_reconcile(conf: Path, day: date) -> ReconcilePolicy:
@@ -37,6 +40,22 @@ def load_reconcile(conf: Path, day: date) -> ReconcilePolicy:
     UsageError lists every mistake of the file at once, or says that no version is in force; InputMissing where it
     cannot be read.
     """
+    versions = _versions(conf)
+    in_force = [version for version in versions if version.from_day <= day]
+    if not in_force:
+        raise UsageError(
+            f"No reconciliation policy is in force on {day}; the first starts on {versions[0].from_day}.",
+            remedy=f"Add a version with an earlier date to {FILE_NAME}.",
+        )
+    return in_force[-1]
+
+
+def payments_ever_from(conf: Path, day: date) -> bool:
+    """Whether any version up to ``day`` made payments of bills: their trades stay theirs when it no longer does."""
+    return any(version.payments_from for version in _versions(conf) if version.from_day <= day)
+
+
+def _versions(conf: Path) -> list[ReconcilePolicy]:
     path = conf / FILE_NAME
     path = path if path.is_file() else default_conf() / FILE_NAME
     try:
@@ -52,13 +71,7 @@ def load_reconcile(conf: Path, day: date) -> ReconcilePolicy:
         raise UsageError(
             f"{path} is refused:{listed}\n", remedy="Mend them all; no day is scored until then."
         )
-    in_force = [version for version in versions if version.from_day <= day]
-    if not in_force:
-        raise UsageError(
-            f"No reconciliation policy is in force on {day}; the first starts on {versions[0].from_day}.",
-            remedy=f"Add a version with an earlier date to {FILE_NAME}.",
-        )
-    return in_force[-1]
+    return versions
 
 
 def parse_reconcile(content: Mapping[str, Any]) -> tuple[list[ReconcilePolicy], list[str]]:
@@ -92,7 +105,9 @@ def _version(entry: Mapping[str, Any], mistakes: list[str]) -> ReconcilePolicy:
     limits = {name: _limit(entry.get(name), name, mistakes) for name in _LIMITS}
     channels = _names(entry.get("channels"), "channels", CHANNELS, mistakes)
     counted = _names(entry.get("counted"), "counted", MEASURES, mistakes)
-    return ReconcilePolicy(str(version), start, channels, counted, **limits)
+    made = entry.get("payments_from", [])
+    payments_from = _names(made, "payments_from", BILL_PAYMENTS, mistakes) if made != [] else ()
+    return ReconcilePolicy(str(version), start, channels, counted, **limits, payments_from=payments_from)
 
 
 def _limit(value: Any, name: str, mistakes: list[str]) -> int:
