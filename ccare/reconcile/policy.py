@@ -1,6 +1,5 @@
 """Dated policy of reconciliation, read from ``conf/reconcile.toml``."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ccare.errors import InputMissing, UsageError
-from ccare.runtime.settings import default_conf
+from ccare.errors import UsageError
+from ccare.runtime.policy_file import policy_path, read_policy
 
 FILE_NAME = "reconcile.toml"
 CHANNELS = ("alipay", "wechat")
@@ -56,16 +55,8 @@ def payments_ever_from(conf: Path, day: date) -> bool:
 
 
 def _versions(conf: Path) -> list[ReconcilePolicy]:
-    path = conf / FILE_NAME
-    path = path if path.is_file() else default_conf() / FILE_NAME
-    try:
-        versions, mistakes = parse_reconcile(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputMissing(
-            f"The reconciliation policy {path} cannot be read ({error.strerror}).", remedy="Set CCARE_CONF."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}.", remedy="Mend the line it names.") from None
+    path = policy_path(conf, FILE_NAME)
+    versions, mistakes = parse_reconcile(read_policy(path, "reconciliation policy"))
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
         raise UsageError(
