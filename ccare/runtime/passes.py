@@ -80,7 +80,8 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
         rejects.append(events.rejected(lost, stream))
         staged.drop(lost)
     accepted = _as_judged(staged, seen.get)
-    add(taken.fates, accepted)
+    for sha256, day, n in staged.counts():
+        taken.fates.setdefault(sha256, {})[ACCEPTED, day] = n
     if refused is not None:
         nowhen = F.lit(None).cast("date")
         refused = refused.withColumns({"fate": F.lit(REJECTED), "business_date": nowhen})
