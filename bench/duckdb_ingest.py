@@ -45,7 +45,7 @@ with lines as (
   select position, line, readable, len(keys) <> len(list_distinct(keys)) as twice,
     {", ".join(f"v[{n}] as {'raw_' if f in _NUMBERS else ''}{f}" for n, f in enumerate(_FIELDS, 1))},
     {", ".join(f"try_cast(v[{n}] as bigint) as {f}" for n, f in enumerate(_FIELDS, 1) if f in _NUMBERS)},
-    try_cast(v[3] as timestamptz) as at
+    try_cast(v[3] as timestamptz) as moment
   from keyed
 ), judged as (
   select t.*, m.merchant_id is null as stranger, {_TOKEN} as user_key,
@@ -54,8 +54,8 @@ with lines as (
            when not regexp_full_match(event_id, '[A-Za-z0-9_.:-]{{1,64}}') then 'bad_event_id' end,
       case when event_type is null then 'missing_event_type'
            when event_type not in ('paid', 'refunded') then 'unknown_event_type' end,
-      case when occurred_at is null then 'missing_occurred_at' when at is null then 'bad_occurred_at'
-           when at > timestamptz '2026-03-03 00:10:00+08' then 'occurred_in_future' end,
+      case when occurred_at is null then 'missing_occurred_at' when moment is null then 'bad_occurred_at'
+           when moment > timestamptz '2026-03-03 00:10:00+08' then 'occurred_in_future' end,
       case when t.merchant_id is null then 'missing_merchant_id'
            when not regexp_full_match(t.merchant_id, '[A-Za-z0-9_-]{{1,64}}') then 'bad_merchant_id'
            when m.merchant_id is null then 'unknown_merchant' end,
@@ -67,8 +67,8 @@ with lines as (
   from typed t cross join pads left join merchants m on m.merchant_id = t.merchant_id
 )
 select * exclude (readable, twice, stranger, user_id, occurred_at, line, {", ".join("raw_" + f for f in _NUMBERS)}),
-  case when reasons <> '' then line end as line, (at at time zone 'Asia/Shanghai')::date as business_date,
-  sha256(concat_ws(chr(31), event_type, epoch_us(at), trade_no, refund_no, amount_fen, merchant_discount_fen,
+  case when reasons <> '' then line end as line, (moment at time zone 'Asia/Shanghai')::date as business_date,
+  sha256(concat_ws(chr(31), event_type, epoch_us(moment), trade_no, refund_no, amount_fen, merchant_discount_fen,
     platform_discount_fen, fee_fen, store_id, terminal_id, operator_id, scene, promo_position, voucher_code,
     merchant_id, user_key, origin)) as content_hash
 from judged

@@ -7,6 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from ccare.events.bill_payments import without_bill_trades
 from ccare.events.fate import ACCEPTED, REJECTED, SHARED, judge
 from ccare.events.forgotten import without_forgotten
 from ccare.events.masking import masked, private
@@ -40,11 +41,16 @@ def fates(
 def parsed(
     inputs: Mapping[str, DataFrame], close: Close, stream: Stream, off: Collection[str] = ()
 ) -> DataFrame:
-    """Every line as a typed row with the reasons against it alone; who was forgotten is taken out."""
+    """Every line as a typed row with the reasons against it alone; who was forgotten is taken out.
+
+    ``inputs['bill_trades']``: trades that came from bills, of which no payments event is taken any more.
+    """
     merchants = inputs.get("core_merchants") if stream.is_event else None
     lines = [inputs[name] for name in ("landing", "landing_csv") if name in inputs]
     frames = [parse(each, stream, close.slots, close.timezone, merchants, off) for each in lines]
     rows = reduce(DataFrame.unionByName, frames)
+    if "bill_trades" in inputs and "duplicate_trade" not in off:
+        rows = without_bill_trades(rows, inputs["bill_trades"])
     if "core_forgotten" in inputs:
         return without_forgotten(rows, inputs["core_forgotten"], inputs["pads"], stream)
     return rows

@@ -4,6 +4,8 @@ A text is plain where it is a code: ASCII letters, digits and a little punctuati
 is formed like a mobile number or an ID card's. Names, addresses and e-mail need blanks, other letters or "@".
 """
 
+from collections.abc import Iterable
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -14,7 +16,8 @@ KEPT_CHARACTERS = 2000
 _PLAIN = "A-Za-z0-9_.:/?=&#%+,;~|*!()-"
 _MOBILE = "(?:86-?)?1[3-9][0-9]-?[0-9]{4}-?[0-9]{4}"
 _ID_CARD = "[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]"
-_NUMBER = f"(?<![0-9A-Za-z])(?:{_MOBILE}|{_ID_CARD})(?![0-9A-Za-z])"
+_FORMED = f"(?:{_MOBILE}|{_ID_CARD})(?![0-9A-Za-z])"
+_NUMBER = f"(?<![0-9A-Za-z]){_FORMED}"
 _EMAIL = r"[^\s\"<>,;]{1,64}@[A-Za-z0-9-]{1,63}\.[A-Za-z0-9.-]{1,190}"
 _STARS = f': "{MASK}"'
 _ALONE = r'(^|, )("[a-z_]+")(?=, |$)'
@@ -31,9 +34,21 @@ _TOLD = "|".join(name for name in _DECLARED if name not in (*_PERSONAL, *_TRACES
 _PAIRS = rf'"(?:{_TOLD})"\s*:\s*{_VALUE}|"(?:{_TOLD}|{"|".join((*_PERSONAL, *_TRACES))})"(?=\s*:)'
 
 
+PRIVATE = f"[^{_PLAIN}]|{_NUMBER}"
+
+
 def private(text: Column) -> Column:
     """Whether a text holds more than a code may; null for null."""
-    return text.rlike(f"[^{_PLAIN}]|{_NUMBER}")
+    return text.rlike(PRIVATE)
+
+
+PRIVATE_AMONG = f"[^0-9A-Za-z](?:(?<=[^{_PLAIN}])|{_FORMED})"
+"""What ``private`` looks for, in texts with a comma before each: most characters cost one look, not three."""
+
+
+def any_private(texts: Iterable[Column]) -> Column:
+    """Whether any of the texts is ``private``, asked of all of them at once; false where all are null."""
+    return F.concat_ws(",", F.lit(""), *texts).rlike(PRIVATE_AMONG)
 
 
 def formed_like_personal(text: Column) -> Column:

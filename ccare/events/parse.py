@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.events.masking import MASK, formed_like_personal, private
+from ccare.events.masking import MASK, any_private, formed_like_personal, private
 from ccare.events.pseudonym import NUMBER, OPERATOR, token
 from ccare.events.read import NUMBERS, field_names, read_csv, read_json
 from ccare.events.rules import KNOWN, UNREAD, reasons, unread
@@ -92,7 +92,7 @@ def _odd(stream: Stream) -> Column:
     """Whether any text of the row may be personal: asked once of all of them, then of each where one is."""
     names = [f.name for f in _plain_texts(stream) if f.holds not in ("person", "words")]
     names += ["event_id"] if stream.is_event else []
-    return private(F.concat_ws(",", *(F.col(f"_raw_{n}") for n in names))) if names else F.lit(False)
+    return any_private(F.col(f"_raw_{n}") for n in names) if names else F.lit(False)
 
 
 def _kept_text(field: Field, has_user: bool) -> Column:

@@ -46,7 +46,7 @@ def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
     names = field_names(stream)
     value = F.col("value")
     text = F.when(value.startswith(_BOM), F.substring(value, 2, LINE_MAX_BYTES)).otherwise(value)
-    read = lines.withColumn("_text", F.when(_whole(), text))
+    read = lines.withColumn("_whole", _whole()).withColumn("_text", F.when(F.col("_whole"), text))
     # Spark reads the first value of a text and passes over the rest. In an array, with a mark behind it, a line
     # that is two objects, or has more after one, or closes the array itself, does not give these two members.
     boxed = F.concat(F.lit("["), F.col("_text"), F.lit(f',{{"{_MARK}":""}}]'))
@@ -63,7 +63,7 @@ def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
     holds_nul = F.col("_text").contains("\\u0000") & F.concat_ws("", *cells).contains(_NUL)
     faults = [
         *_line_faults(),
-        _fault("malformed_json", _whole() & ~readable),
+        _fault("malformed_json", F.col("_whole") & ~readable),
         _fault("duplicate_keys", F.size(odd) != F.size(F.array_distinct(odd))),
         _fault("nul_character", readable & holds_nul),
     ]
@@ -86,17 +86,18 @@ def read_csv(lines: DataFrame, stream: Stream) -> DataFrame:
     columns = ", ".join(f"c{n} string" for n in range(CSV_COLUMNS_MAX))
     options = {"mode": "PERMISSIVE", "escape": '"'}
     line = F.rtrim(value, F.lit("\r"))
-    read = lines.withColumn("_row", F.from_csv(F.when(_whole(), line), F.lit(columns), options))
+    read = lines.withColumn("_whole", _whole())
+    read = read.withColumn("_row", F.from_csv(F.when(F.col("_whole"), line), F.lit(columns), options))
     read = read.withColumn("_cells", F.array(*(F.col(f"_row.c{n}") for n in range(CSV_COLUMNS_MAX))))
     # Spark fills up a short line and cuts a long one: the cells are counted here, quoted ones taken out first.
     unquoted = F.regexp_replace(line, '"(?:[^"]|"")*"', "")
     commas = F.octet_length(unquoted) - F.octet_length(F.replace(unquoted, F.lit(",")))
     sound = ~unquoted.contains('"') & (commas + 1 == F.size("_header")) & (F.length(line) > 0)
-    readable = F.coalesce(_whole() & sound, F.lit(False))
+    readable = F.coalesce(F.col("_whole") & sound, F.lit(False))
     read = read.withColumn("_size", F.when(readable, 1).otherwise(0))
     faults = [
         *_line_faults(),
-        _fault("malformed_csv", _whole() & ~readable),
+        _fault("malformed_csv", F.col("_whole") & ~readable),
         _fault("nul_character", readable & value.contains(_NUL)),
     ]
     return read.select(
@@ -129,8 +130,9 @@ def _whole() -> Column:
 
 
 def _line_faults() -> list[Column]:
+    """Of a line that is not ``_whole``: looking twice whether it is text costs a pass over its bytes."""
     short = F.octet_length("value") < LINE_MAX_BYTES
-    return [_fault("line_too_long", ~short), _fault("invalid_utf8", short & ~F.is_valid_utf8("value"))]
+    return [_fault("line_too_long", ~short), _fault("invalid_utf8", short & ~F.col("_whole"))]
 
 
 def _fault(name: str, broken: Column) -> Column:

@@ -1,12 +1,11 @@
 """Scene codes and promo positions to traffic slots, by dated policy (conf/slots.toml)."""
 
-import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from ccare.errors import UsageError
-from ccare.runtime.settings import default_conf
+from ccare.runtime.policy_file import policy_path, read_policy
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,8 @@ class SlotMap:
 
 def load_slots(conf: Path, day: date) -> SlotMap:
     """The version in force on ``day``; UsageError lists every mistake of the file at once."""
-    path = conf / "slots.toml"
-    if not path.is_file():
-        path = default_conf() / "slots.toml"
-    versions = tomllib.loads(path.read_text())["version"]
+    path = policy_path(conf, "slots.toml")
+    versions = read_policy(path, "slot map")["version"]
     mistakes = [
         f"{version['version']}: {code} stands under two slots"
         for version in versions

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ccare.errors import UsageError
 from ccare.ledger.programmes import Funding, FundingFile, Pool, Programme, ProgrammesFile
-from ccare.runtime.settings import default_conf
+from ccare.runtime.policy_file import policy_path
 
 _File = TypeVar("_File", bound=BaseModel)
 PROGRAMMES = "programmes.toml"
@@ -97,7 +97,7 @@ def load_ledger(conf: Path) -> LedgerPolicies:
 
 
 def _read(conf: Path, name: str, kind: type[_File], mistakes: list[str]) -> _File | None:
-    path = conf / name if (conf / name).is_file() else default_conf() / name
+    path = policy_path(conf, name)
     try:
         return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:

@@ -1,6 +1,5 @@
 """Dated policy of reconciliation, read from ``conf/reconcile.toml``."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,14 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ccare.errors import InputMissing, UsageError
-from ccare.runtime.settings import default_conf
+from ccare.errors import UsageError
+from ccare.runtime.policy_file import policy_path, read_policy
 
 FILE_NAME = "reconcile.toml"
 CHANNELS = ("alipay", "wechat")
 MEASURES = ("amount_fen", "fee_fen", "merchant_discount_fen", "platform_discount_fen")
 _LIMITS = {"allowed_fen": 10**15, "allowed_share_bp": 10_000, "days_back": 366}
-_KEYS = {"id", "from", "channels", "counted", *_LIMITS}
+BILL_PAYMENTS = ("wechat",)
+"""Channels whose lines may become payments: only WeChat's name their payer."""
+_KEYS = {"id", "from", "channels", "counted", "payments_from", *_LIMITS}
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ReconcilePolicy:
     allowed_fen: int
     allowed_share_bp: int
     days_back: int
+    payments_from: tuple[str, ...] = ()
 
 
 def load_reconcile(conf: Path, day: date) -> ReconcilePolicy:
@@ -37,21 +39,7 @@ def load_reconcile(conf: Path, day: date) -> ReconcilePolicy:
     UsageError lists every mistake of the file at once, or says that no version is in force; InputMissing where it
     cannot be read.
     """
-    path = conf / FILE_NAME
-    path = path if path.is_file() else default_conf() / FILE_NAME
-    try:
-        versions, mistakes = parse_reconcile(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputMissing(
-            f"The reconciliation policy {path} cannot be read ({error.strerror}).", remedy="Set CCARE_CONF."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}.", remedy="Mend the line it names.") from None
-    if mistakes:
-        listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
-        raise UsageError(
-            f"{path} is refused:{listed}\n", remedy="Mend them all; no day is scored until then."
-        )
+    versions = _versions(conf)
     in_force = [version for version in versions if version.from_day <= day]
     if not in_force:
         raise UsageError(
@@ -59,6 +47,22 @@ def load_reconcile(conf: Path, day: date) -> ReconcilePolicy:
             remedy=f"Add a version with an earlier date to {FILE_NAME}.",
         )
     return in_force[-1]
+
+
+def payments_ever_from(conf: Path, day: date) -> bool:
+    """Whether any version up to ``day`` made payments of bills: their trades stay theirs when it no longer does."""
+    return any(version.payments_from for version in _versions(conf) if version.from_day <= day)
+
+
+def _versions(conf: Path) -> list[ReconcilePolicy]:
+    path = policy_path(conf, FILE_NAME)
+    versions, mistakes = parse_reconcile(read_policy(path, "reconciliation policy"))
+    if mistakes:
+        listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
+        raise UsageError(
+            f"{path} is refused:{listed}\n", remedy="Mend them all; no day is scored until then."
+        )
+    return versions
 
 
 def parse_reconcile(content: Mapping[str, Any]) -> tuple[list[ReconcilePolicy], list[str]]:
@@ -92,7 +96,9 @@ def _version(entry: Mapping[str, Any], mistakes: list[str]) -> ReconcilePolicy:
     limits = {name: _limit(entry.get(name), name, mistakes) for name in _LIMITS}
     channels = _names(entry.get("channels"), "channels", CHANNELS, mistakes)
     counted = _names(entry.get("counted"), "counted", MEASURES, mistakes)
-    return ReconcilePolicy(str(version), start, channels, counted, **limits)
+    made = entry.get("payments_from", [])
+    payments_from = _names(made, "payments_from", BILL_PAYMENTS, mistakes) if made != [] else ()
+    return ReconcilePolicy(str(version), start, channels, counted, **limits, payments_from=payments_from)
 
 
 def _limit(value: Any, name: str, mistakes: list[str]) -> int:

@@ -19,7 +19,10 @@ from pyspark.sql import DataFrame
 from ccare.errors import IntegrityBroken
 from ccare.events.bills import accepted_lines, bill_fates, rejected_lines
 from ccare.events.fate import ACCEPTED, REJECTED
+from ccare.events.pseudonym import token_of
+from ccare.reconcile.policy import load_reconcile
 from ccare.runtime import deltalog
+from ccare.runtime.bill_payments import store_payments
 from ccare.runtime.intake import Delivery, sidecar_fault
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
@@ -33,6 +36,7 @@ BATCH = 50_000
 """Lines held at once."""
 LOOK_BACK_DAYS = 400
 """A line is looked for among lines dated this many days before and after the batch's own: bills go back a year."""
+_PAYER = "payer"
 _READ = {alipay_bill.STREAM: alipay_bill.bill_lines, wechat_bill.STREAM: wechat_bill.bill_lines}
 _CHANNEL = {alipay_bill.STREAM: ALIPAY, wechat_bill.STREAM: WECHAT}
 _ACCOUNT = {ALIPAY: "alipay_account", WECHAT: "wechat_mch_id"}
@@ -46,12 +50,13 @@ _TYPES = {
 _LINE = [
     pa.field(name, pa.int64() if name.endswith("_fen") else _TYPES.get(name, pa.string()))
     for name in BillLine._fields
+    if name != _PAYER
 ]
 _FROM = [
     *(pa.field(name, pa.string()) for name in ("channel", "path", "file_sha256")),
     *(pa.field(name, pa.date32()) for name in ("delivery_date", "taken_on")),
 ]
-_SCHEMA = pa.schema([*_LINE, *_FROM])
+_SCHEMA = pa.schema([*_LINE, *_FROM, pa.field("user_key", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -71,14 +76,15 @@ def take_bills(run: Run, found: list[Delivery]) -> TakenBills:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     accounts = _Accounts(run)
-    read = [_read(run, d, accounts, folder / f"{n}.parquet") for n, d in enumerate(found)]
+    payers = load_reconcile(run.settings.conf, run.close.day).payments_from
+    read = [_read(run, d, accounts, folder / f"{n}.parquet", payers) for n, d in enumerate(found)]
     taken = [d for d in read if d.stream in _READ and d.status == "taken" and d.lines]
-    fates, rejected = _take(run, taken, folder) if taken else ({}, {})
+    fates, rejected = _take(run, taken, folder, payers) if taken else ({}, {})
     shutil.rmtree(folder, ignore_errors=True)
     return TakenBills(read, fates, rejected)
 
 
-def _read(run: Run, d: Delivery, accounts: "_Accounts", staged: Path) -> Delivery:
+def _read(run: Run, d: Delivery, accounts: "_Accounts", staged: Path, payers: tuple[str, ...]) -> Delivery:
     """A bill's lines to one Parquet file; a refused bill leaves none, and says why."""
     if d.stream not in _READ or d.status != "taken":
         return d
@@ -86,8 +92,16 @@ def _read(run: Run, d: Delivery, accounts: "_Accounts", staged: Path) -> Deliver
     try:
         if run.settings.currency != CURRENCY:
             raise BillRefused(f"Its amounts are yuan and the lake's currency is {run.settings.currency}.")
-        lines = _READ[d.stream](d.file(run.settings.landing), accounts.of(channel))
-        count = _stage(lines, channel, d, staged)
+        path, merchant_of = d.file(run.settings.landing), accounts.of(channel)
+        key = run.settings.require_key() if channel in payers else b""
+        # Only WeChat's bill names its payer.
+        wechat = key and channel == WECHAT
+        lines = (
+            wechat_bill.bill_lines(path, merchant_of, payers=True)
+            if wechat
+            else _READ[d.stream](path, merchant_of)
+        )
+        count = _stage(lines, channel, d, staged, key)
         if fault := sidecar_fault(d.file(run.settings.landing), d.sha256, count):
             raise BillRefused(f"By its sidecar: {fault}.")
         return replace(d, lines=count)
@@ -97,25 +111,29 @@ def _read(run: Run, d: Delivery, accounts: "_Accounts", staged: Path) -> Deliver
         return replace(d, status="refused", note=str(refused))
 
 
-def _stage(lines: Iterator[BillLine], channel: str, d: Delivery, path: Path) -> int:
+def _stage(lines: Iterator[BillLine], channel: str, d: Delivery, path: Path, key: bytes) -> int:
     count = 0
     with parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
         while batch := list(islice(lines, BATCH)):
-            writer.write_table(_arrow(batch, channel, d))
+            writer.write_table(_arrow(batch, channel, d, key))
             count += len(batch)
     return count
 
 
-def _arrow(batch: list[BillLine], channel: str, d: Delivery) -> pa.Table:
+def _arrow(batch: list[BillLine], channel: str, d: Delivery, key: bytes) -> pa.Table:
+    """Staged lines; a payer goes no further than here, its token does."""
     columns: dict[str, Any] = dict(zip(BillLine._fields, zip(*batch, strict=True), strict=True))
     columns["reasons"] = [told.split(",") if told else [] for told in columns["reasons"]]
     facts = (channel, d.path, d.sha256, d.delivery_date, d.taken_on)
     arrays = [pa.array(columns[f.name], f.type) for f in _LINE]
     arrays += [pa.repeat(pa.scalar(v, f.type), len(batch)) for f, v in zip(_FROM, facts, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=_SCHEMA)
+    tokens = [token_of(key, payer) if payer else None for payer in columns[_PAYER]]
+    return pa.Table.from_arrays([*arrays, pa.array(tokens, pa.string())], schema=_SCHEMA)
 
 
-def _take(run: Run, taken: list[Delivery], folder: Path) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+def _take(
+    run: Run, taken: list[Delivery], folder: Path, payers: tuple[str, ...]
+) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
     meter = run.meter("core_bill_lines")
     inputs = {"landing": run.spark.read.parquet(str(folder))}
     if run.as_published.get("core_bill_lines") is not None:
@@ -136,6 +154,8 @@ def _take(run: Run, taken: list[Delivery], folder: Path) -> tuple[dict[str, dict
         declared = table("core_bill_lines")
         df = conform(accepted_lines(rows), declared)
         run.store("ingest", declared, df, [run.close.day], meter, at_most=count, cached=True)
+        if payers:
+            store_payments(run, rows, payers)
     rows.unpersist()
     return fates, rejected
 

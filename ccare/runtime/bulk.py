@@ -7,8 +7,10 @@ row which lost are written again. What is refused rides in the same columns, pac
 import json
 import shutil
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
+import duckdb
 from deltalake import CommitProperties
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import parquet
@@ -31,6 +33,7 @@ _STORY = (
     "stream string, row_digest string, reasons array<string>, payload string, "
     "merchant_id string, amount_fen bigint"
 )
+_COUNTS = "select file_sha256, business_date, count(*) from read_parquet($files) group by all"
 
 
 @dataclass
@@ -78,6 +81,14 @@ class Staged:
             "file_sha256", "position", "delivery_date", "taken_on", packed
         )
         return rows.select("*", "_story.*").drop("_story")
+
+    def counts(self) -> list[tuple[str, date | None, int]]:
+        """Sound rows by file_sha256 and business_date: DuckDB reads two columns for what is a job in Spark."""
+        files = [str(path) for path in self.files()]
+        if not files:
+            return []
+        with duckdb.connect() as con:
+            return con.execute(_COUNTS, {"files": files}).fetchall()
 
     def files(self) -> list[Path]:
         """The files of sound rows, those written again in place of the first."""

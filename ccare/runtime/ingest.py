@@ -71,12 +71,15 @@ def _take_all(run: Run, usable: list[Delivery], history: Published) -> list[Take
             refused.append(error)
             return None
 
-    with (
-        interpreted(run.spark, lines <= INTERPRETED_ROWS),
-        ThreadPoolExecutor(PASSES if small else 1) as pool,
-    ):
+    # A few thousand merchants are no more on a large day: their passes need no compiled code then either.
+    entities = sum(d.lines for stream in ENTITY_STREAMS for d in files[stream])
+    with interpreted(run.spark, entities <= INTERPRETED_ROWS):
         passes = [take(stream) for stream in ENTITY_STREAMS if files[stream]]
-        if not refused:
+    if not refused:
+        with (
+            interpreted(run.spark, lines <= INTERPRETED_ROWS),
+            ThreadPoolExecutor(PASSES if small else 1) as pool,
+        ):
             passes += pool.map(take, (stream for stream in EVENT_STREAMS if files[stream]))
     run.spark.catalog.clearCache()
     if refused:

@@ -15,6 +15,7 @@ from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED, SHARED, alone
 from ccare.events.pseudonym import pads_frame
 from ccare.events.rules import KNOWN, UNREAD
+from ccare.runtime.bill_payments import known_bill_trades
 from ccare.runtime.bulk import Staged, stage_parsed
 from ccare.runtime.clashes import clashes
 from ccare.runtime.fates import Taken, add, check_lines, counted, fates_of
@@ -25,7 +26,7 @@ from ccare.runtime.spark import conform
 from ccare.runtime.staging import stage_rejected, staging_dir
 from ccare.runtime.stream_gate import Judged, gate_pass, gate_relations, helped, unknown_code
 from ccare.tables import REGISTRY, table
-from ccare.tables.streams import Stream
+from ccare.tables.streams import PAYMENTS, Stream
 
 Published = Sequence[Mapping[str, Any]]
 """Rows of raw_files as published before the run."""
@@ -98,7 +99,8 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
         rejects.append(events.rejected(lost, stream))
         staged.drop(lost)
     accepted = _as_judged(staged, seen.get)
-    add(taken.fates, accepted)
+    for sha256, day, n in staged.counts():
+        taken.fates.setdefault(sha256, {})[ACCEPTED, day] = n
     if refused is not None:
         nowhen = F.lit(None).cast("date")
         refused = refused.withColumns({"fate": F.lit(REJECTED), "business_date": nowhen})
@@ -147,6 +149,8 @@ def _inputs(run: Run, stream: Stream, files: list[Delivery]) -> dict[str, DataFr
         inputs["core_merchants"] = run.read("core_merchants")
     if run.as_published.get(stream.table) is not None:
         inputs[stream.table] = run.before(stream.table)
+    if stream.name == PAYMENTS.name and (trades := known_bill_trades(run)) is not None:
+        inputs["bill_trades"] = trades
     if stream.has_user and run.as_published.get("core_forgotten") is not None:
         inputs["core_forgotten"] = run.before("core_forgotten")
         inputs["pads"] = pads_frame(run.spark, run.settings.require_key())

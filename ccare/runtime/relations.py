@@ -1,4 +1,4 @@
-"""How a day's rows stand to those taken before: refunds to payments, vouchers used to received, unfollows to follows.
+"""How a day's rows stand to those taken before: refunds to payments, vouchers used to received, follows to unfollows.
 
 Asked of DuckDB over the files that the run has just written: an anti-join of a day against years takes
 milliseconds there, and one more plan and two jobs in Spark.
@@ -44,19 +44,35 @@ where not exists (
     and r.voucher_code = u.voucher_code and r.occurred_at <= u.occurred_at and r.taken_on <= $day
 )
 """
+# Followers are those whose last change is a follow: beside that stands the platform's own sum, new less cancelled.
 _FOLLOWS = """
 with changes as (
-    select merchant_id, user_key, event_type, occurred_at, event_id, taken_on = $day as new
+    select merchant_id, user_key, event_type = 'follow' as on_, occurred_at, event_id, business_date,
+           taken_on = $day as new
     from core_life_account_events
     where event_type in ('follow', 'unfollow') and user_key is not null and taken_on <= $day
 ), touched as materialized (
-    from changes where (merchant_id, user_key) in (
-        select (merchant_id, user_key) from changes where new and event_type = 'unfollow')
+    from changes where (merchant_id, user_key) in (select (merchant_id, user_key) from changes where new)
 ), told as (
-    select *, lag(event_type) over (partition by merchant_id, user_key order by occurred_at, event_id) as before
-    from touched
+    select *, lag(on_) over (partition by merchant_id, user_key order by occurred_at, event_id) as before from touched
+), pairs as (
+    select merchant_id, user_key, arg_max(on_, (occurred_at, event_id)) as now,
+           coalesce(arg_max(on_, (occurred_at, event_id)) filter (not new), false) as then_,
+           sum(case when on_ then 1 else -1 end) filter (new) as grow
+    from touched group by all
+), merchants as (
+    select merchant_id, sum(grow) <> sum(now::int - then_::int) as differs from pairs group by all
+), days as (
+    select merchant_id, business_date, sum(case when on_ then 1 else -1 end) as grow
+    from changes semi join merchants using (merchant_id) group by all
+), sums as (
+    select merchant_id, sum(grow) over (partition by merchant_id order by business_date) as followers from days
 )
-select count(*), count(*) filter (before is distinct from 'follow') from told where new and event_type = 'unfollow'
+select count(*) filter (not on_), count(*) filter (not on_ and before is distinct from true),
+       count(*) filter (on_), count(*) filter (on_ and before),
+       (select count(*) from merchants), (select count(*) from merchants where differs),
+       (select count(distinct merchant_id) from sums where followers < 0)
+from told where new
 """
 
 
@@ -94,9 +110,19 @@ def _vouchers(used: int, unreceived: int) -> Mapping[str, Measured]:
     return {"vouchers_used_unreceived": Measured(unreceived, used, told)}
 
 
-def _follows(unfollows: int, strangers: int) -> Mapping[str, Measured]:
+def _follows(
+    unfollows: int, strangers: int, follows: int, again: int, merchants: int, differing: int, below: int
+) -> Mapping[str, Measured]:
     told = f"{strangers:,} of {unfollows:,} unfollows are by users who did not follow"
-    return {"unfollows_of_strangers": Measured(strangers, unfollows, told)}
+    twice = f"{again:,} of {follows:,} follows are by users who followed already"
+    grown = f"of {merchants:,} merchants whose followers changed {differing:,} have other new followers than"
+    less = f"of {merchants:,} merchants whose followers changed {below:,} have had fewer than none"
+    return {
+        "unfollows_of_strangers": Measured(strangers, unfollows, told),
+        "follows_again": Measured(again, follows, twice),
+        "growth_differs": Measured(differing, merchants, f"{grown} follows less unfollows"),
+        "followers_below_none": Measured(below, merchants, f"{less}, by follows less unfollows day by day"),
+    }
 
 
 _MEASURES: dict[str, tuple[str, Callable[..., Mapping[str, Measured]]]] = {

@@ -57,8 +57,8 @@ def session(settings: Settings) -> SparkSession:
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
-    for name in ("event_id", "content_hash", "row_digest"):
-        # Every value differs: a dictionary is built in vain and thrown away.
+    for name in ("event_id", "content_hash", "row_digest", "trade_no", "position"):
+        # Every value differs, or nearly: a dictionary is built in vain and thrown away.
         hadoop.set(f"parquet.enable.dictionary#{name}", "false")
     hadoop.set("mapreduce.input.linerecordreader.line.maxlength", str(LINE_MAX_BYTES))
     return spark

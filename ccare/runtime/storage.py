@@ -97,6 +97,25 @@ def write_held(
     return write_arrow(lake, table, rows, run_id, "overwrite", days)
 
 
+def put_beside(
+    lake: Path, table: Table, df: DataFrame, run_id: str, day: date, at_most: int, *, alone: bool
+) -> int:
+    """Add rows of ``day`` to a replace_day table beside those that the run has written; returns the version.
+
+    ``alone``: the run has written none, so what a broken run may have left of the day is replaced.
+    """
+    days = [day] if alone else []
+    if fits_driver(table, at_most):
+        return write_arrow(lake, table, df.toArrow(), run_id, "overwrite" if alone else "append", days)
+    if alone:
+        return write(df.sparkSession, lake, table, df, run_id, days, at_most)
+    df.sparkSession.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
+    df.write.format("delta").mode("append").save(str(lake / table.name))
+    version = deltalog.latest_version(lake, table.name)
+    assert version is not None, f"{table.name} was just written"
+    return version
+
+
 def _replace_day(lake: Path, table: Table, df: DataFrame, replaced: Sequence[date | str]) -> None:
     (partition,) = table.partition_by
     values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))

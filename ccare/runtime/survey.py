@@ -34,13 +34,13 @@ class Survey:
 
 
 def survey(path: Path) -> Survey:
-    """Read the file twice at most, in bounded memory; a fault is told, never raised."""
-    sha256 = sha256_of(path)
+    """Read the file once, a packed one twice, in bounded memory; a fault is told, never raised."""
     codec = CODECS.get(path.suffix)
+    packed = sha256_of(path) if codec else ""
     try:
-        return _survey(path, sha256, codec)
+        return _survey(path, packed, codec)
     except (OSError, EOFError, ValueError) as error:
-        return Survey(sha256, fault=f"it cannot be unpacked whole: {str(error)[:120]}")
+        return Survey(packed or sha256_of(path), fault=f"it cannot be unpacked whole: {str(error)[:120]}")
 
 
 def sha256_of(path: Path) -> str:
@@ -49,12 +49,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _survey(path: Path, sha256: str, codec: str | None) -> Survey:
+def _survey(path: Path, packed: str, codec: str | None) -> Survey:
+    """``packed``: the digest of a packed file; a plain one's is taken of what is read here."""
+    digest = hashlib.sha256()
     size, total, lines, last, head = path.stat().st_size, 0, 0, b"\n", b""
     blocks = [0]
     # Arrow's reader goes over frame after frame, checks each one's end, and never unpacks more than it is asked for.
     with pa.input_stream(str(path), compression=codec) as handle:
         while chunk := handle.read(CHUNK):
+            if codec is None:
+                digest.update(chunk)
             if len(head) < HEADER_MAX_BYTES:
                 head += chunk[: HEADER_MAX_BYTES - len(head)]
             lines += chunk.count(b"\n")
@@ -64,9 +68,11 @@ def _survey(path: Path, sha256: str, codec: str | None) -> Survey:
                 # The first line that begins after a boundary is the next split's.
                 blocks.append(lines + 1)
             if total > MAX_UNPACKED_BYTES:
-                return Survey(sha256, fault=f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes")
+                told = f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes"
+                return Survey(packed or sha256_of(path), fault=told)
             if codec and total > max(RATIO_FREE_BYTES, size * MAX_RATIO):
-                return Survey(sha256, fault=f"it unpacks to more than {MAX_RATIO} times its size")
+                return Survey(packed, fault=f"it unpacks to more than {MAX_RATIO} times its size")
+    sha256 = packed or digest.hexdigest()
     lines += last != b"\n"
     if ".csv" not in path.suffixes or not total:
         return Survey(sha256, lines, tuple(blocks))

@@ -142,7 +142,9 @@ _ACCEPTED = """
 select coalesce(sum(rows_accepted) filter (
          stream in ('payments', 'mini_program', 'life_account', 'vouchers', 'traffic')), 0),
        coalesce(sum(rows_rejected), 0),
-       (select count(*) from core_payments) + (select count(*) from core_mini_program_events)
+       (select count(*) from core_payments where file_sha256 not in (
+         select file_sha256 from raw_files where stream in ('alipay_bill', 'wechat_bill')))
+       + (select count(*) from core_mini_program_events)
        + (select count(*) from core_life_account_events) + (select count(*) from core_voucher_events)
        + (select count(*) from core_traffic_hours),
        (select count(*) from core_rejected_events)

@@ -4,7 +4,6 @@ The numbers are this project's own; the model's public sources give none.
 """
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
@@ -12,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ccare.errors import InputMissing, UsageError
+from ccare.errors import UsageError
 from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID
-from ccare.runtime.settings import default_conf
+from ccare.runtime.policy_file import policy_path, read_policy
 
 FILE_NAME = "scoring.toml"
 SUM_TOLERANCE = 1e-4
@@ -84,17 +83,8 @@ def load_scoring(conf: Path) -> ScoringPolicies:
 
     Raises UsageError that lists every mistake at once, InputMissing where the file cannot be read.
     """
-    path = conf / FILE_NAME
-    if not path.is_file():
-        path = default_conf() / FILE_NAME
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputMissing(
-            f"The scoring policy {path} cannot be read ({error.strerror}).", remedy="Set CCARE_CONF."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}.", remedy="Mend the line it names.") from None
+    path = policy_path(conf, FILE_NAME)
+    content = read_policy(path, "scoring policy")
     policies, mistakes = parse_scoring(content)
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)

@@ -38,7 +38,8 @@ class BillLine(NamedTuple):
     """One detail line. Amounts are magnitudes in fen, ``kind`` tells the sign; ``position`` counts lines from 1.
 
     ``reasons`` joins every fault of the line with commas, empty where it is sound; ``digest`` (SHA-256 of the
-    line) and ``payload`` (its impersonal cells as JSON) are given only where it is not. The payer is not here.
+    line) and ``payload`` (its impersonal cells as JSON) are given only where it is not. ``payer``, as the bill
+    writes it, is read only where it is asked for, and never stored.
     """
 
     position: int
@@ -57,6 +58,7 @@ class BillLine(NamedTuple):
     reasons: str = ""
     digest: str | None = None
     payload: str | None = None
+    payer: str | None = None
 
 
 def units(text: str, decimals: int) -> int:

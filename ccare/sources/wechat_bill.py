@@ -1,7 +1,8 @@
 """WeChat Pay trade bill ALL: detail lines as typed rows, equal to its summary row in all seven totals.
 
 Every value has a back-tick before it, which also tells a comma between cells from one inside a name. Refunds are
-positive; a refund's own amounts stand in its refund columns. 用户标识 (an openid) is not read, nor are names.
+positive; a refund's own amounts stand in its refund columns. 用户标识 (an openid) is read only where payments are
+made of the lines; names never are.
 
 - paid: amount 订单金额, receipt 应结订单金额, merchant discount their difference (coupons that the merchant bears
   are not settled), platform discount 代金券金额
@@ -72,6 +73,7 @@ _NONE = frozenset(("", "0"))
 """A cell that says there is none: no refund number, no partner's merchant."""
 _DECIMALS, _FEN = 5, 1000
 """Sums are kept in 1/100,000 yuan, of which 1,000 are a fen."""
+_PAYER = "用户标识"
 _STATUSES = frozenset(("SUCCESS", "REFUND", "REVOKED"))
 
 
@@ -83,33 +85,37 @@ class _Totals:
         self.sums = [0] * len(_SUMMED)
 
 
-def bill_lines(path: Path, merchant_of: MerchantOf) -> Iterator[BillLine]:
-    """Every detail line of a delivered bill, in order; BillRefused (at any point) says take none of them."""
+def bill_lines(path: Path, merchant_of: MerchantOf, *, payers: bool = False) -> Iterator[BillLine]:
+    """Every detail line of a delivered bill, in order; BillRefused (at any point) says take none of them.
+
+    With ``payers`` each line names its payer, where the bill has the column.
+    """
     with opened(path) as members:
         if len(members) > 1:
             raise BillRefused(
                 f"It holds {len(members)} csv files; one bill belongs in it.",
                 remedy="Deliver each bill as the platform gave it.",
             )
-        yield from _lines(text_lines(members[0].chunks()), merchant_of)
+        yield from _lines(text_lines(members[0].chunks()), merchant_of, payers)
 
 
-def _lines(text: Iterator[str], merchant_of: MerchantOf) -> Iterator[BillLine]:
+def _lines(text: Iterator[str], merchant_of: MerchantOf, payers: bool) -> Iterator[BillLine]:
     head = list(islice(text, 1))
     header = [named(cell) for cell in cells_of(head[0], 1)] if head else []
     if COLUMNS[3] not in header or COLUMNS[15] not in header or "退款申请时间" in header:
         require_export([*head, *islice(text, HEAD_LINES)], STREAM)
     chosen: Chosen = itemgetter(*columns_of(header, COLUMNS))
+    payer = header.index(_PAYER) if payers and _PAYER in header else None
     totals = _Totals()
     number = 1
     for number, line in enumerate(text, start=2):
         if line.startswith("`"):
-            yield _line(number, line, header, chosen, merchant_of, totals)
+            yield _line(number, line, header, chosen, merchant_of, totals, payer)
         elif named(line.split(",", 1)[0]) == _COUNT:
             _check_summary(line, next(text, ""), totals)
             return
         elif line.strip():
-            yield _line(number, line, header, chosen, merchant_of, totals)
+            yield _line(number, line, header, chosen, merchant_of, totals, payer)
     raise BillRefused(
         f"It ends after line {number} without its summary ({_COUNT} …).",
         remedy="The download was cut short: download it again.",
@@ -138,6 +144,7 @@ def _line(
     chosen: Chosen,
     merchant_of: MerchantOf,
     totals: _Totals,
+    payer: int | None = None,
 ) -> BillLine:
     cells = _cells(line, number, len(header))
     at_told, own, partner, trade_no, order_no, status, refund_no, refund_status, currency, *money = map(
@@ -186,6 +193,7 @@ def _line(
         "" if sound else ",".join(dict.fromkeys(reasons)),
         None if sound else sha256(line.encode()).hexdigest(),
         None if sound else payload(header, cells, _KEPT),
+        None if payer is None else cells[payer].strip() or None,
     )
 
 

@@ -1,6 +1,7 @@
 """Personal data in a field that is not its own goes no further; codes stay as they are."""
 
 import json
+import random
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from ccare.events.job import accepted, rejected
-from ccare.events.masking import formed_like_personal, masked, private
+from ccare.events.masking import PRIVATE, PRIVATE_AMONG, formed_like_personal, masked, private
 from ccare.events.pseudonym import NUMBER, OPERATOR, merchant_token, token_of
 from ccare.tables.streams import MINI_PROGRAM, PAYMENTS
 from tests.events.test_fates import KEY, judged, line
@@ -35,6 +36,22 @@ CODES = [
     "27601281299",
     "1709251200000",
 ]
+
+
+PIECES = [
+    *PERSONAL, "86-", "1", "3", "0", "-", "_", ",", ".", "a", "Z", "王", " ", "@", "1234", "\n", "é", "😀", "20240301",
+]  # fmt: skip
+
+
+def test_texts_asked_of_together_are_as_private_as_joined_ones() -> None:
+    """Two patterns for one question, the quicker one with a separator before each text."""
+    draw = random.Random(7)
+    for _ in range(20_000):
+        texts = ["".join(draw.choices(PIECES, k=draw.randrange(5))) for _ in range(draw.randrange(4))]
+        expected = re.search(PRIVATE, ",".join(texts)) is not None
+        found = re.search(PRIVATE_AMONG, "".join(f",{text}" for text in texts)) is not None
+        assert found == expected, texts
+        assert found or not any(re.search(PRIVATE, text) for text in texts), texts
 
 
 def test_codes_are_told_from_what_looks_personal(spark: SparkSession) -> None:

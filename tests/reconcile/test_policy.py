@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ccare.errors import UsageError
-from ccare.reconcile.policy import load_reconcile
+from ccare.reconcile.policy import load_reconcile, payments_ever_from
 from ccare.runtime.settings import default_conf
 
 SOUND = """
@@ -54,3 +54,16 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         (tmp_path / "reconcile.toml").write_text(text)
         with pytest.raises(UsageError):
             load_reconcile(tmp_path, date(2026, 1, 1))
+
+
+def test_payments_are_made_of_bills_only_where_the_policy_says_so(tmp_path: Path) -> None:
+    assert load_reconcile(default_conf(), date(2026, 1, 1)).payments_from == ()
+    path = tmp_path / "reconcile.toml"
+    path.write_text(SOUND.replace('id = "a"', 'id = "a"\npayments_from = ["wechat"]'))
+    assert load_reconcile(tmp_path, date(2026, 1, 1)).payments_from == ("wechat",)
+    assert load_reconcile(tmp_path, date(2026, 2, 1)).payments_from == ()
+    assert payments_ever_from(tmp_path, date(2026, 2, 1)), "trades that came from bills stay theirs"
+    assert not payments_ever_from(tmp_path, date(2025, 12, 31))
+    path.write_text(SOUND.replace('id = "a"', 'id = "a"\npayments_from = ["alipay"]'))
+    with pytest.raises(UsageError, match=r"payments_from is \['alipay'\], not a list out of wechat"):
+        load_reconcile(tmp_path, date(2026, 1, 1))

@@ -166,19 +166,66 @@ def test_a_voucher_is_received_before_it_is_used(tmp_path: Path) -> None:
     assert broken(found, "core_voucher_events") == {"used_after_received": "warn"}
 
 
+ON = {"event_type": "follow", "taken_on": DAY - timedelta(days=5), "occurred_at": _at(1)}
+OFF = {"event_type": "unfollow", "taken_on": DAY, "occurred_at": _at(9)}
+
+
+def followers(lake: Path, rows: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, str]]:
+    """The measures of these changes and the rules that they break."""
+    name = "core_life_account_events"
+    found = relation_measures(lake, name, _lake(lake, name, rows), DAY)
+    return {key: told.value for key, told in found.items()}, broken(found, name)
+
+
 def test_followers_continue(tmp_path: Path) -> None:
-    on = {"event_type": "follow", "taken_on": DAY - timedelta(days=5), "occurred_at": _at(1)}
-    off = {"event_type": "unfollow", "taken_on": DAY, "occurred_at": _at(9)}
-    version = _lake(tmp_path, "core_life_account_events", [
-        {**on, "user_key": "a"}, {**off, "user_key": "a"},
-        {**off, "user_key": "stranger"},
-        {**on, "user_key": "b"}, {**off, "user_key": "b"}, {**off, "user_key": "b", "occurred_at": _at(10)},
-        {**on, "user_key": "c", "taken_on": DAY, "occurred_at": _at(8)}, {**off, "user_key": "c"},
-        {**on, "user_key": "d", "event_type": "like"}, {**off, "user_key": None},
+    values, rules = followers(tmp_path, [
+        {**ON, "user_key": "a"}, {**OFF, "user_key": "a"},
+        {**OFF, "user_key": "stranger"},
+        {**ON, "user_key": "b"}, {**OFF, "user_key": "b"}, {**OFF, "user_key": "b", "occurred_at": _at(10)},
+        {**ON, "user_key": "c", "taken_on": DAY, "occurred_at": _at(8)}, {**OFF, "user_key": "c"},
+        {**ON, "user_key": "d", "event_type": "like"}, {**OFF, "user_key": None},
+        *({**ON, "user_key": f"stays {n}"} for n in range(3)),
     ])  # fmt: skip
-    found = relation_measures(tmp_path, "core_life_account_events", version, DAY)
-    assert found["unfollows_of_strangers"].value == 2
-    assert broken(found, "core_life_account_events") == {"follower_continuity": "warn"}
+    assert values == {
+        "unfollows_of_strangers": 2, "follows_again": 0, "growth_differs": 1, "followers_below_none": 0,
+    }  # fmt: skip
+    assert rules == {"follower_continuity": "warn", "growth_adds_up": "warn"}
+
+
+def test_a_second_follow_is_told_and_counts_once(tmp_path: Path) -> None:
+    values, rules = followers(tmp_path, [
+        {**ON, "user_key": "a"}, {**ON, "user_key": "a", "taken_on": DAY, "occurred_at": _at(5)},
+        {**ON, "user_key": "old"}, {**ON, "user_key": "old", "occurred_at": _at(2)},
+        {**ON, "user_key": "back"}, {**OFF, "user_key": "back", "occurred_at": _at(2)},
+        {**ON, "user_key": "back", "taken_on": DAY, "occurred_at": _at(3)},
+        {**ON, "user_key": "n", "merchant_id": "n", "taken_on": DAY},
+    ])  # fmt: skip
+    assert (values["follows_again"], values["growth_differs"]) == (1, 1), "today's, of merchant m"
+    assert rules == {"follows_once": "warn", "growth_adds_up": "warn"}
+
+
+def test_growth_differs_where_a_change_comes_between_old_ones(tmp_path: Path) -> None:
+    """Off, on and off again were known; a late unfollow before them moves the sum and not the follower."""
+    late = {**OFF, "user_key": "a", "occurred_at": _at(3)}
+    values, rules = followers(tmp_path, [
+        {**ON, "user_key": "a"}, {**OFF, "user_key": "a", "taken_on": ON["taken_on"]}, late,
+        {**ON, "user_key": "b"},
+    ])  # fmt: skip
+    assert (values["unfollows_of_strangers"], values["growth_differs"]) == (0, 1)
+    assert rules == {"growth_adds_up": "warn"}
+
+
+def test_followers_are_never_fewer_than_none(tmp_path: Path) -> None:
+    """Day by day, of merchants that changed today: what stands even at the end may have been below on the way."""
+    yesterday = DAY - timedelta(days=1)
+    low = {**OFF, "user_key": "a", "taken_on": yesterday, "business_date": yesterday, "occurred_at": _at(0)}
+    values, rules = followers(tmp_path, [
+        low, {**ON, "user_key": "a", "taken_on": DAY}, {**ON, "user_key": "b", "taken_on": DAY},
+        {**low, "merchant_id": "quiet"},
+        {**ON, "user_key": "c", "merchant_id": "fine", "taken_on": DAY},
+    ])  # fmt: skip
+    assert values["followers_below_none"] == 1
+    assert rules == {"followers_never_negative": "warn"}
 
 
 def test_tables_without_relations_ask_nothing(tmp_path: Path) -> None:

@@ -112,6 +112,6 @@ def test_not_toml_and_empty(tmp_path: Path) -> None:
 
 
 def test_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ccare.scoring.policy.default_conf", lambda: tmp_path)
+    monkeypatch.setattr("ccare.runtime.policy_file.default_conf", lambda: tmp_path)
     with pytest.raises(InputMissing, match="cannot be read"):
         load_scoring(tmp_path)
