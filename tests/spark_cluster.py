@@ -13,10 +13,12 @@ import pyspark
 
 from ccare.setup.java import find_java
 
-START_S = 90
+START_S = 180
 MASTER, WORKER = (f"org.apache.spark.deploy.{name}" for name in ("master.Master", "worker.Worker"))
 PORTS = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
 """Port 0: the system gives a free one, and the log says which."""
+_GUARD = '"$@" < /dev/null & cat > /dev/null; kill -TERM 0'
+"""Runs a daemon until standard input ends: also where the test's process was killed, nothing stays behind."""
 
 
 @contextmanager
@@ -59,9 +61,9 @@ def _process(log: Path, main: str, *options: str) -> Iterator[Path]:
     }
     with log.open("wb") as out:
         started = subprocess.Popen(
-            [str(home / "bin" / "spark-class"), main, *options],
+            ["/bin/sh", "-c", _GUARD, "guard", str(home / "bin" / "spark-class"), main, *options],
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -78,6 +80,8 @@ def _end(started: subprocess.Popen[bytes]) -> None:
             os.killpg(started.pid, asked)
         with suppress(subprocess.TimeoutExpired):
             started.wait(10)
+    if started.stdin:
+        started.stdin.close()
     started.wait(10)
 
 

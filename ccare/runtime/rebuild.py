@@ -86,7 +86,7 @@ def rebuild(settings: Settings, first: date | None, reason: str, said: Callable[
         except (UsageError, StateOutdated):
             clear_record(settings.lake)  # refused before anything was written
             raise
-        if not record.versions:
+        if not run.written:
             clear_record(settings.lake)
             run.release()
             return result

@@ -83,6 +83,8 @@ def _conf(settings: Settings) -> dict[str, str]:
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(cores),
         "spark.databricks.delta.snapshotPartitions": "2" if local else "50",
         "spark.databricks.delta.retentionDurationCheck.enabled": "true",
+        # Lake and landing are paths; a machine's Hadoop configuration would look for them in its own store.
+        "spark.hadoop.fs.defaultFS": "file:///",
         "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
