@@ -88,7 +88,7 @@ def rebuild(settings: Settings, first: date | None, reason: str, said: Callable[
             raise
         if not run.written:
             clear_record(settings.lake)
-            run.release()
+            work.release()
             return result
         _keep_reason(run, result, reason)
         record.inputs_digest = sha256(f"{REBUILD}|{first or ''}|{reason}".encode()).hexdigest()
