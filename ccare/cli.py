@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from ccare import __version__
-from ccare.commands import forget, quality, reconcile, rejected
-from ccare.commands.printing import Json, latest, print_json, show
+from ccare.commands import forget, quality, reconcile, rejected, state
+from ccare.commands.printing import Json, latest, print_json, said_to, show
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _module in (forget, quality, reconcile, rejected):
+for _module in (forget, quality, reconcile, rejected, state):
     _module.register(app)
 
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Business day.")]
@@ -46,11 +46,6 @@ def _fail(message: str, remedy: str, code: int) -> None:
     else:
         print(f"ccare: {message}" + (f"\n       {remedy}" if remedy else ""), file=sys.stderr)
     sys.exit(code)
-
-
-def _said(as_json: bool) -> Callable[[str], None]:
-    """Where summary lines go: standard output, or standard error when that carries JSON."""
-    return (lambda line: print(line, file=sys.stderr)) if as_json else (lambda line: print(line, flush=True))
 
 
 def _day(value: datetime | None) -> date:
@@ -76,7 +71,7 @@ def demo(
     """A year of real purchases to scores, points, exports and a catalogue; goes on where it was stopped."""
     from ccare.demo import run_demo
 
-    result = run_demo(folder.resolve(), real_only=real_only, said=_said(as_json))
+    result = run_demo(folder.resolve(), real_only=real_only, said=said_to(as_json))
     if as_json:
         print_json(result)
 
@@ -101,7 +96,7 @@ def run(
     result = close_days(
         Settings.load(),
         *days,
-        said=_said(as_json),
+        said=said_to(as_json),
         from_step=from_step,
         to_step=to_step,
         allow_missing=tuple(allow_missing or ()),
@@ -119,7 +114,7 @@ def _step_command(step: str, text: str) -> None:
             Settings.load(),
             _day(day),
             _day(day),
-            said=_said(as_json),
+            said=said_to(as_json),
             from_step=step,
             to_step=step,
             allow_missing=tuple(allow_missing or ()),
@@ -130,7 +125,6 @@ def _step_command(step: str, text: str) -> None:
 
 for _name, _text in {
     "ingest": "Take the deliveries of a day.",
-    "state": "Fold the day's new rows into state.",
     "metrics": "Compute every metric as of the day.",
     "score": "Score every merchant.",
     "post": "Close the ledger's day.",
@@ -175,7 +169,7 @@ def verify(
     """Check every table, the manifest and the ledger's laws from genesis; the first broken one is named."""
     from ccare.runtime.verify import verify_lake
 
-    result = verify_lake(Settings.load(), said=_said(as_json))
+    result = verify_lake(Settings.load(), said=said_to(as_json))
     if report:
         report.write_text(json.dumps([asdict(r) for r in result.checks], indent=1, ensure_ascii=False))
     if as_json:

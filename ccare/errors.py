@@ -42,6 +42,10 @@ class InputMissing(CcareError):
     exit_code = 20
 
 
+class StateOutdated(CcareError):
+    """State was written by an older version of this package and must be derived again."""
+
+
 class IntegrityBroken(CcareError):
     """Stored bytes, rows or ledger laws differ from what was published."""
 

@@ -1,4 +1,4 @@
-"""Additive partials of one merchant's day, for the touched days."""
+"""Additive partials of one merchant's day, for the days counted again."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ from ccare.state.folds import merchant_days
 
 
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
-    """The touched business dates, whole, from their user days."""
-    days = inputs["state_user_days"].where(F.col("business_date").isin(*close.touched))
+    """The touched business dates and those of new staff, whole, from their user days."""
+    days = inputs["state_user_days"].where(F.col("business_date").isin(*close.touched, *close.staff_days))
     return merchant_days(days, inputs["core_staff"])
 
 

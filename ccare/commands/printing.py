@@ -1,7 +1,8 @@
 """What commands share: how results are printed, and the published run that they read."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any
 
@@ -26,6 +27,11 @@ def print_json(value: Any) -> None:
         return sorted(item) if isinstance(item, set) else str(item)
 
     print(json.dumps(value, default=plain, ensure_ascii=False))
+
+
+def said_to(as_json: bool) -> Callable[[str], None]:
+    """Where summary lines go: standard output, or standard error when that carries JSON."""
+    return (lambda line: print(line, file=sys.stderr)) if as_json else (lambda line: print(line, flush=True))
 
 
 def latest(settings: Settings) -> Published:

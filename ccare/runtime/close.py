@@ -16,8 +16,9 @@ class Close:
 
     ``first_day`` is the first business day ever closed in the lake; ``posted_at`` is the wall clock that the
     harness read once for the run (UTC). ``posts`` is False when a closed day is only published again;
-    ``touched`` are the business dates that the run's state_changes hold, ``changes`` its rows. ``unreconciled`` are
-    the merchants whose bills differ from their payments by more than the policy allows.
+    ``touched`` are the business dates that the run's state_changes hold, ``changes`` its rows; ``staff_days`` are
+    other dates, of users whom this close takes as staff: their merchant days are counted again. ``unreconciled``
+    are the merchants whose bills differ from their payments by more than the policy allows.
     """
 
     day: date
@@ -31,4 +32,5 @@ class Close:
     posts: bool = True
     touched: tuple[date, ...] = ()
     changes: int = 0
+    staff_days: tuple[date, ...] = ()
     unreconciled: tuple[str, ...] = ()

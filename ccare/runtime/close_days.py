@@ -73,7 +73,7 @@ def _due(settings: Settings, first: date, last: date, *, whole: bool) -> list[da
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
     lake = LakeState(manifest.published(settings.lake))
     record = read_record(settings.lake)
-    is_open = record and record.kind != "forget" and all(r.run_id != record.run_id for r in lake.rows)
+    is_open = record and not record.is_amendment and all(r.run_id != record.run_id for r in lake.rows)
     open_day = record.day if record and is_open else None
     asked = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     closed = [d for d in asked if lake.last_closed and d <= lake.last_closed]

@@ -8,6 +8,9 @@ from ccare.runtime import deltalog
 
 FORGOTTEN_ROWS = ".forgotten_rows"
 """A forget tells the rows that it touched beside the sums, as ``table.forgotten_rows``."""
+REBUILT_ROWS = ".rebuilt_rows"
+"""A rebuild tells the rows that differed, as ``table.rebuilt_rows``."""
+TOLD_ROWS = (FORGOTTEN_ROWS, REBUILT_ROWS)
 _TOTALS = {
     "core_payments": {"amount_fen": "sum(amount_fen)"},
     "state_merchant_days": {"gmv_fen": "sum(gmv_fen)", "events": "sum(events)"},

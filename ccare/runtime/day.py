@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ccare.errors import InputMissing, IntegrityBroken, UsageError
+from ccare.errors import InputMissing, IntegrityBroken, StateOutdated, UsageError
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.close import Close
-from ccare.runtime.lease import RunRecord, clear_record, lease, read_record, save_record
+from ccare.runtime.lease import REBUILD, RunRecord, clear_record, lease, read_record, save_record
 from ccare.runtime.manifest import Published
+from ccare.runtime.outdated import require_current_state
 from ccare.runtime.rowstore import roll_back
 from ccare.runtime.settings import Settings
 from ccare.scoring.policy import load_scoring
@@ -46,6 +47,12 @@ class LakeState:
     def last_closed(self) -> date | None:
         return self.closes[-1].business_date if self.closes else None
 
+    def state_of(self, day: date) -> Published | None:
+        """The run whose state a closed ``day`` is told from: its close, or a rebuild that put it right."""
+        return next(
+            (r for r in reversed(self.rows) if r.business_date == day and r.kind in ("close", REBUILD)), None
+        )
+
     def close_of(self, day: date) -> Published | None:
         """The run that closed ``day``."""
         return next((row for row in self.closes if row.business_date == day), None)
@@ -72,7 +79,7 @@ def next_days(lake: LakeState, day: date) -> list[date]:
 def open_record(settings: Settings, lake: LakeState, day: date) -> RunRecord:
     """The run for ``day``: the one that was cut off, a new close, or a republication of a closed day."""
     record = read_record(settings.lake)
-    if record and (record.kind == "forget" or any(row.run_id == record.run_id for row in lake.rows)):
+    if record and (record.is_amendment or any(row.run_id == record.run_id for row in lake.rows)):
         # A forget that was cut off is taken back whole: only who asked for it can name the user again.
         clear_record(settings.lake)
         record = None
@@ -192,6 +199,7 @@ def run_steps(
     from ccare.runtime.spark import session
 
     with opened(settings) as lake:
+        _require_state(settings, lake)
         record = open_record(settings, lake, day)
         road = [s for s in (steps.STEPS if record.kind == "close" else steps.REPUBLISHED) if s != "export"]
         due = [s for s in road if s not in record.steps_done and (wanted is None or s in wanted)]
@@ -205,13 +213,14 @@ def run_steps(
         pins = dict(lake.last.table_versions) if lake.last else {}
         if record.kind == "republish":
             # A day told again reads the state that its own close left, whatever came after it.
-            original = lake.close_of(day)
+            original = lake.state_of(day)
             assert original is not None
             read_at = {n: v for n, v in original.table_versions.items() if n.startswith(("state_", "core_"))}
             older = {n: v for n, v in read_at.items() if pins.get(n) != v}
             try:
                 deltalog.require_files(settings.lake, older, f"{day} cannot be told again")
-            except InputMissing:
+                require_current_state(settings.lake, read_at, told_again=day)
+            except (InputMissing, StateOutdated):
                 clear_record(settings.lake)  # a day that can never be told again must not stand in the way
                 raise
         else:
@@ -233,6 +242,13 @@ def run_steps(
                 said(f"  warning: the gates' outcomes could not be kept ({error.strerror})")
         run.release()
         return run.written
+
+
+def _require_state(settings: Settings, lake: LakeState) -> None:
+    """StateOutdated before anything is opened; a run whose postings are staged has read its state already."""
+    record = read_record(settings.lake)
+    if lake.last and not (record and record.staged):
+        require_current_state(settings.lake, lake.last.table_versions)
 
 
 def _check_order(road: list[str], record: RunRecord, due: list[str]) -> None:

@@ -1,9 +1,8 @@
 """Forgetting a user: a run of its own kind that takes the link out of every table and keeps it out."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
@@ -11,13 +10,14 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from ccare.errors import InputMissing, UsageError
 from ccare.events.forgotten import FORGOTTEN_STAFF, is_subject, renamed
 from ccare.events.pseudonym import FORGOTTEN, token_of
-from ccare.runtime import deltalog, manifest, purge, storage
+from ccare.runtime import deltalog, purge, storage
+from ccare.runtime.amendments import catalogue_again, open_amendment
 from ccare.runtime.controls import FORGOTTEN_ROWS
-from ccare.runtime.day import LakeState, close_for, drop_leftovers, opened
-from ccare.runtime.lease import RunRecord, clear_record, read_record, save_record
+from ccare.runtime.day import close_for, opened
+from ccare.runtime.lease import FORGET, clear_record
+from ccare.runtime.outdated import require_current_state
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
 from ccare.runtime.settings import KEY_VERSION, Settings
@@ -27,7 +27,6 @@ from ccare.state import forgetting
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import EVENT_STREAMS
 
-KIND = "forget"
 _CORES = tuple(stream.table for stream in EVENT_STREAMS if stream.has_user)
 
 
@@ -70,8 +69,9 @@ def forget(
     subject = token_of(key, request.user_id)
     digest = token_of(key, subject, FORGOTTEN)
     with opened(settings) as lake:
-        record = _open(settings, lake)
+        record = open_amendment(settings, lake, FORGET, "nobody can be forgotten")
         assert lake.last is not None
+        require_current_state(settings.lake, lake.last.table_versions)
         pins = dict(lake.last.table_versions)
         close = close_for(settings, record)
         run = Run(settings, session(settings), record, close, lake.last, said, pins)
@@ -88,53 +88,24 @@ def forget(
         else:
             if added:
                 version = write_rows(settings.lake, table("core_forgotten"), added, record.run_id)
-                run.wrote(KIND, "core_forgotten", version, run.meter("core_forgotten"))
-            record.inputs_digest = sha256(f"{KIND}|{digest}|{request.merchant or ''}".encode()).hexdigest()
+                run.wrote(FORGET, "core_forgotten", version, run.meter("core_forgotten"))
+            record.inputs_digest = sha256(f"{FORGET}|{digest}|{request.merchant or ''}".encode()).hexdigest()
             row = publish(run, {f"{name}{FORGOTTEN_ROWS}": n for name, n in sorted(work.touched.items())})
             receipt.seq, receipt.run_id = row.seq, row.run_id
         receipt.purged = purge.purge(settings.lake, row, now=purge_now)
-        _catalogue_again(settings, row)
+        catalogue_again(settings, row)
         return receipt
 
 
 def purge_only(settings: Settings, *, now: bool) -> Receipt:
     """Remove superseded files of the tables that hold users, and nothing else."""
     with opened(settings) as lake:
-        _open(settings, lake)
+        open_amendment(settings, lake, FORGET, "nothing can be purged")
         clear_record(settings.lake)
         assert lake.last is not None
         receipt = Receipt(already=True, purged=purge.purge(settings.lake, lake.last, now=now))
-        _catalogue_again(settings, lake.last)
+        catalogue_again(settings, lake.last)
         return receipt
-
-
-def _open(settings: Settings, lake: LakeState) -> RunRecord:
-    """A record for a forget; what an earlier one left when it was cut off is taken back first."""
-    if lake.last is None or lake.last_closed is None or lake.first_day is None:
-        raise InputMissing(
-            f"Nothing is published in {settings.lake}.",
-            remedy="There is nobody to forget before the first close.",
-        )
-    before = read_record(settings.lake)
-    if before and before.kind != KIND and all(row.run_id != before.run_id for row in lake.rows):
-        raise UsageError(
-            f"The run for {before.day} is not finished, so nobody can be forgotten now.",
-            remedy=f"Finish it first: ccare run --day {before.day}.",
-        )
-    day = lake.last_closed
-    revision = sum(1 for row in lake.rows if row.business_date == day)
-    record = RunRecord(
-        run_id=f"{day}-{revision}-{uuid.uuid4().hex[:12]}",
-        day=day,
-        revision=revision,
-        kind=KIND,
-        first_day=lake.first_day,
-        epoch=lake.last.seq + 1,
-        posted_at=datetime.now(UTC),
-    )
-    save_record(settings.lake, record)
-    drop_leftovers(settings, lake, record)
-    return record
 
 
 def _new_rows(run: Run, digest: str, request: Request, staff_of: tuple[str, ...]) -> list[dict[str, object]]:
@@ -161,14 +132,6 @@ def _new_rows(run: Run, digest: str, request: Request, staff_of: tuple[str, ...]
         for merchant, staff in sorted(wanted.items(), key=lambda item: item[0] or "")
         if merchant not in held
     ]
-
-
-def _catalogue_again(settings: Settings, row: manifest.Published) -> None:
-    """The catalogue names files: one that stands follows to the new ones."""
-    from ccare.growth.catalogue import FILE_NAME, write_catalogue
-
-    if (settings.exports / FILE_NAME).is_file():
-        write_catalogue(settings, row)
 
 
 class _Forgetting:
@@ -265,4 +228,4 @@ class _Forgetting:
             sorted(days or ()),
             at_most,
         )
-        run.wrote(KIND, name, version, meter)
+        run.wrote(FORGET, name, version, meter)

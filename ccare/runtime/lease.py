@@ -16,6 +16,9 @@ from pathlib import Path
 from ccare.errors import IntegrityBroken, LeaseHeld
 from ccare.runtime.manifest import write_atomically
 
+FORGET, REBUILD = "forget", "rebuild"
+"""Kinds of runs that amend what is published and close no day; cut off, they are taken back and asked for again."""
+
 
 def lock_file(lake: Path) -> Path:
     """The file whose lock is the lease."""
@@ -67,6 +70,11 @@ class RunRecord:
     notes: list[str] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
     released: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def is_amendment(self) -> bool:
+        """Whether it is a forget or a rebuild rather than a day's run."""
+        return self.kind in (FORGET, REBUILD)
 
 
 def record_file(lake: Path) -> Path:

@@ -248,8 +248,20 @@ class Run:
         by_day = self.shared["state_changes"].groupBy("business_date")
         found = by_day.agg(F.count("*").alias("rows"), F.sum("refunds").alias("refunds")).collect()
         days = tuple(sorted(row["business_date"] for row in found))
-        self.close = replace(self.close, touched=days, changes=sum(row["rows"] for row in found))
+        staff_came = "core_staff" in self.record.versions and "state_user_days" in self.as_published
+        others = self._days_of_new_staff(days) if staff_came else ()
+        changes = sum(row["rows"] for row in found)
+        self.close = replace(self.close, touched=days, changes=changes, staff_days=others)
         return sum(row["refunds"] or 0 for row in found)
+
+    def _days_of_new_staff(self, touched: Sequence[date]) -> tuple[date, ...]:
+        """Dates beside ``touched`` of users taken as staff in this run: from now on nobody counts them."""
+        key = ["merchant_id", "user_key"]
+        known = self.before("core_staff").select(*key)
+        new = self.read("core_staff").select(*key).distinct().join(known, key, "left_anti")
+        theirs = self.before("state_user_days").join(F.broadcast(new), key, "left_semi")
+        days = [row[0] for row in theirs.select("business_date").distinct().collect()]
+        return tuple(sorted({*days} - {*touched}))
 
     def bound(self, name: str, days: Sequence[date] = ()) -> int:
         """The most rows that a state table, or its partitions ``days``, can have after this run's changes."""

@@ -50,7 +50,8 @@ def session(settings: Settings) -> SparkSession:
     # py4j tells of its closing when the interpreter has already closed what it writes to.
     logging.getLogger("py4j").setLevel(logging.WARNING)
     os.environ["JAVA_HOME"] = str(find_java().home)
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    if _on_loopback(settings.spark_master):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(settings.spark_master).appName("ccare")
     for name, value in {**_conf(settings), **dict(settings.spark_conf)}.items():
@@ -71,10 +72,8 @@ def _conf(settings: Settings) -> dict[str, str]:
     conf = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": os.environ.get("CCARE_DRIVER_MEMORY") or _driver_memory(),
-        "spark.driver.extraJavaOptions": " ".join(_java_options(local)),
+        "spark.driver.extraJavaOptions": " ".join(_driver_options(local)),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -84,6 +83,8 @@ def _conf(settings: Settings) -> dict[str, str]:
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(cores),
         "spark.databricks.delta.snapshotPartitions": "2" if local else "50",
         "spark.databricks.delta.retentionDurationCheck.enabled": "true",
+        # Lake and landing are paths; a machine's Hadoop configuration would look for them in its own store.
+        "spark.hadoop.fs.defaultFS": "file:///",
         "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
@@ -106,7 +107,15 @@ def _conf(settings: Settings) -> dict[str, str]:
         conf["spark.driver.extraClassPath"] = ":".join(map(str, jars))
     else:
         conf["spark.jars"] = ",".join(map(str, jars))
+        conf["spark.executor.extraJavaOptions"] = " ".join(_JAVA_OPTIONS)
+    if _on_loopback(settings.spark_master):
+        conf["spark.driver.bindAddress"] = conf["spark.driver.host"] = "127.0.0.1"
     return conf
+
+
+def _on_loopback(master: str) -> bool:
+    """Whether every process of the session is on this machine: then nothing listens to the network."""
+    return master.startswith(("local", "spark://127.", "spark://localhost:"))
 
 
 def _driver_memory() -> str:
@@ -115,14 +124,13 @@ def _driver_memory() -> str:
     return f"{min(max(machine // 4, 2048), 6144)}m"
 
 
-def _java_options(local: bool) -> list[str]:
+_JAVA_OPTIONS = ("-Duser.timezone=UTC", "-XX:+UseParallelGC", "-XX:NewRatio=1")
+"""What the driver's JVM and the executors' have in common: Java 25 before 25.0.3 corrupts zstd under G1."""
+
+
+def _driver_options(local: bool) -> list[str]:
     log4j = Path(__file__).with_name("log4j2.properties").as_uri()
-    options = [
-        "-Duser.timezone=UTC",
-        "-XX:+UseParallelGC",
-        "-XX:NewRatio=1",
-        f"-Dlog4j2.configurationFile={log4j}",
-    ]
+    options = [*_JAVA_OPTIONS, f"-Dlog4j2.configurationFile={log4j}"]
     if local:
         options += [
             "-XX:ReservedCodeCacheSize=256m",

@@ -32,6 +32,7 @@ def state(run: Run) -> None:
     run.make("state", "state_changes")
     refunds = run.touch()
     if not run.close.touched:
+        _merchant_days(run)
         return
     with ThreadPoolExecutor(2) as pool:
         # Days and users read the same changes and nothing of each other.
@@ -42,9 +43,13 @@ def state(run: Run) -> None:
 
 def _days(run: Run) -> None:
     touched = run.close.touched
-    at_most = run.bound("state_user_days", touched)
-    run.make("state", "state_user_days", touched, at_most)
-    run.make("state", "state_merchant_days", touched, at_most)
+    run.make("state", "state_user_days", touched, run.bound("state_user_days", touched))
+    _merchant_days(run)
+
+
+def _merchant_days(run: Run) -> None:
+    if days := (*run.close.touched, *run.close.staff_days):
+        run.make("state", "state_merchant_days", days, run.bound("state_user_days", days))
 
 
 def _users(run: Run, refunds: int) -> None:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog
-from ccare.runtime.rowstore import properties, write_arrow
+from ccare.runtime.rowstore import ensure_table, properties, write_arrow
 from ccare.runtime.spark import frame, schema
 from ccare.tables import Table, WriteStyle
 
@@ -42,8 +42,9 @@ def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> 
 
 
 def ensure(spark: SparkSession, lake: Path, table: Table) -> None:
-    """Make the table with its schema, comments, constraints and properties where it is not there."""
+    """Make the table with its schema, comments, constraints and properties; one that stands gains new columns."""
     if deltalog.latest_version(lake, table.name) is not None:
+        ensure_table(lake, table)
         return
     builder = SparkDeltaTable.createIfNotExists(spark).location(str(lake / table.name))
     builder = builder.addColumns(schema(table)).partitionedBy(*table.partition_by).comment(table.description)

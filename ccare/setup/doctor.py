@@ -244,9 +244,10 @@ def open_run(settings: Settings) -> Iterator[Finding]:
         return
     if record is not None:
         done = ", ".join(record.steps_done) or "none"
-        if record.kind == "forget":
-            told = "a forget was broken off; readers see the lake as it was before"
-            yield Finding("open run", told, False, "Ask for it again: `ccare forget`.")
+        if record.is_amendment:
+            told = f"a {record.kind} was broken off; readers see the lake as it was before"
+            again = {"forget": "ccare forget", "rebuild": "ccare state --rebuild"}[record.kind]
+            yield Finding("open run", told, False, f"Ask for it again: `{again}`.")
             return
         told = f"the run of {record.day} was broken off (steps done: {done})"
         yield Finding("open run", told, False, f"Run `ccare run --day {record.day}` to finish it.")

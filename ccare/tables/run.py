@@ -15,7 +15,7 @@ RUN_MANIFEST = Table(
         Column(
             "revision", "int", "0 for the close of a day, then 1, 2 … for republications.", nullable=False
         ),
-        Column("kind", "string", "close, republish or forget.", nullable=False),
+        Column("kind", "string", "close, republish, forget or rebuild.", nullable=False),
         Column(
             "table_versions", "map<string,bigint>", "Delta version of each published table.", nullable=False
         ),
@@ -70,4 +70,24 @@ RUN_RELEASES = Table(
     caveats="Only releases that a published run used; the files themselves lie under landing/releases.",
 )
 
-TABLES = (RUN_MANIFEST, RUN_RELEASES)
+RUN_REBUILDS = Table(
+    "run_rebuilds",
+    "State tables derived again from core rows: since when, why, and how many rows were not as they should be.",
+    "one row for each business date, revision and table of a rebuild that was published",
+    ("business_date", "revision", "table_name"),
+    (
+        c.BUSINESS_DATE,
+        Column("revision", "int", "Revision of the last closed day that the rebuild is.", nullable=False),
+        Column("table_name", "string", "State table.", nullable=False),
+        c.day("from_date", "First business date derived again; null: all of them."),
+        c.count("rows_changed", "Rows that had other values.", nullable=False),
+        c.count("rows_missing", "Rows that were not there.", nullable=False),
+        c.count("rows_extra", "Rows that should not have been there.", nullable=False),
+        Column("reason", "string", "Why it was rebuilt.", nullable=False),
+        Column("rebuilt_at", "timestamp", "Wall clock of the rebuild (UTC).", volatile=True),
+        c.RUN_ID,
+    ),
+    write=WriteStyle.MERGE_NEW,
+)
+
+TABLES = (RUN_MANIFEST, RUN_RELEASES, RUN_REBUILDS)

@@ -16,7 +16,7 @@ from ccare.errors import InputMissing, IntegrityBroken, LeaseHeld, UsageError
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.close_days import close_days
 from ccare.runtime.digest import lake_digest
-from ccare.runtime.lease import lease
+from ccare.runtime.lease import lease, record_file
 from ccare.runtime.settings import Settings
 from ccare.runtime.verify import verify_lake
 from tests.small_landing import FIRST, write_day
@@ -120,12 +120,28 @@ def test_a_log_cut_to_nothing_is_found_and_named(copy: Settings, table: str) -> 
         close(copy, DAYS[-1] + timedelta(days=1))
 
 
-def test_a_lost_last_commit_is_found(copy: Settings) -> None:
+@pytest.mark.parametrize("back", [0, 1], ids=["last", "one before"])
+def test_a_lost_commit_is_found(copy: Settings, back: int) -> None:
     newest = deltalog.latest_version(copy.lake, "state_users")
-    assert newest is not None
-    deltalog.commit_file(copy.lake, "state_users", newest).unlink()
-    with pytest.raises(IntegrityBroken, match="state_users"):
-        close(copy, DAYS[-1] + timedelta(days=1))
+    assert newest is not None and newest > back
+    deltalog.commit_file(copy.lake, "state_users", newest - back).unlink()
+    rows, day = manifest.published(copy.lake), DAYS[-1] + timedelta(days=1)
+    with pytest.raises(IntegrityBroken, match="Table state_users") as refused:
+        close(copy, day)
+    assert refused.value.exit_code == 30
+    assert manifest.published(copy.lake) == rows and not record_file(copy.lake).exists()
+
+
+def test_a_gap_in_the_days_is_closed_in_order_or_named(copy: Settings) -> None:
+    """Two days on with the day between not delivered: nothing is closed, the day that is missing is named."""
+    before, later = lake_digest(copy), DAYS[-1] + timedelta(days=2)
+    write_day(copy.landing, later)
+    with pytest.raises(InputMissing, match=f"{DAYS[-1] + timedelta(days=1)} is not complete"):
+        close(copy, later)
+    assert lake_digest(copy) == before
+    with pytest.raises(UsageError, match=f"before the first day ever closed, {DAYS[0]}"):
+        close(copy, DAYS[0] - timedelta(days=1))
+    assert lake_digest(copy) == before
 
 
 def test_a_lake_of_a_newer_format_is_refused(copy: Settings) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import DataFrame, SparkSession
 
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog, storage
+from ccare.runtime.outdated import lacking
+from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Meter
 from ccare.runtime.spark import frame, interpreted
 from ccare.tables import table
@@ -61,6 +64,19 @@ def test_state_is_replaced_whole(spark: SparkSession, tmp_path: Path, at_most: i
         rows = frame(spark, REFUNDS, [row | {"user_key": payer}])
         version = storage.write(spark, tmp_path, REFUNDS, rows, payer, (), at_most)
     assert [r["user_key"] for r in storage.read(spark, tmp_path, REFUNDS, version).collect()] == ["k1_b"]
+
+
+def test_a_table_of_an_older_version_gains_its_columns_on_the_large_road(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_rows(tmp_path, REFUNDS, [{"merchant_id": "m1", "refund_date": FIRST, "paid_date": FIRST}], "r")
+    where = str(tmp_path / REFUNDS.name)
+    older = DeltaTable(where).to_pyarrow_table().drop_columns(["refunds"])
+    write_deltalake(where, older, mode="overwrite", schema_mode="overwrite")
+    row = {"merchant_id": "m1", "paid_date": FIRST, "refund_date": FIRST, "refund_fen": 5, "refunds": 1}
+    version = storage.write(spark, tmp_path, REFUNDS, frame(spark, REFUNDS, [row]), "r", (), None)
+    assert [r["refunds"] for r in storage.read(spark, tmp_path, REFUNDS, version).collect()] == [1]
+    assert not lacking(tmp_path, REFUNDS, version)
 
 
 def test_a_null_in_a_required_column_is_not_written_from_the_driver(

@@ -2,15 +2,16 @@
 
 import fcntl
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from ccare.runtime.lease import lock_file
+from ccare.runtime.lease import RunRecord, lock_file, save_record
 from ccare.runtime.manifest import LAKE_FORMAT, head_file
 from ccare.runtime.settings import Settings
 from ccare.setup import doctor
-from ccare.setup.doctor import Finding, diagnose
+from ccare.setup.doctor import Finding, diagnose, open_run
 
 SECRET = b"a-secret-key-of-more-than-thirty-two-bytes"
 
@@ -79,6 +80,19 @@ def test_a_lake_whose_manifest_is_gone(settings: Settings) -> None:
     settings.lake.mkdir()
     head_file(settings.lake).write_text(json.dumps({"lake_format": LAKE_FORMAT, "seq": 1, "version": 0}))
     assert not named(diagnose(settings), "lake").ok
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"), [("forget", "ccare forget"), ("rebuild", "ccare state --rebuild")]
+)
+def test_an_amendment_that_was_broken_off_is_asked_for_again(
+    settings: Settings, kind: str, again: str
+) -> None:
+    settings.lake.mkdir()
+    day = date(2026, 3, 1)
+    save_record(settings.lake, RunRecord("r", day, 1, kind, day, 2, datetime.now(UTC)))
+    (finding,) = open_run(settings)
+    assert not finding.ok and kind in finding.value and again in (finding.remedy or "")
 
 
 def test_a_run_that_is_going_on_is_told_without_touching_its_lock(settings: Settings) -> None:
