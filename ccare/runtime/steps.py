@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from ccare import __version__
 from ccare.errors import IntegrityBroken
+from ccare.metrics.retention import weeks_told
 from ccare.reconcile.blocked import unreconciled
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import control_totals
@@ -32,6 +33,9 @@ def state(run: Run) -> None:
     run.make("state", "state_changes")
     refunds = run.touch()
     if not run.close.touched:
+        if run.version("state_users") is not None:
+            # Nothing came in, yet relations of LAG_DAYS ago are a day further on.
+            run.make("state", "state_users", at_most=run.bound("state_users"))
         return
     with ThreadPoolExecutor(2) as pool:
         # Days and users read the same changes and nothing of each other.
@@ -63,8 +67,16 @@ def _open_refunds(run: Run) -> bool:
 
 
 def metrics(run: Run) -> None:
-    """Every metric of every merchant as of the day."""
-    run.make("metrics", "metric_merchants", [run.close.day])
+    """Every metric of every merchant as of the day, and the tables beside them."""
+    day = [run.close.day]
+    run.read("metric_user_facts")  # once, before two threads want it
+    tables = ["metric_merchants", "metric_activity_days", "metric_stages", "metric_funnels"]
+    if weeks_told(run.close.day, run.close.first_day):
+        tables.append("metric_retention")
+    with ThreadPoolExecutor(2) as pool:
+        works = [pool.submit(run.make, "metrics", name, day) for name in tables]
+    for work in works:
+        work.result()
 
 
 def score(run: Run) -> None:
