@@ -38,11 +38,8 @@ def retention(users: DataFrame, staff: DataFrame, as_of: AsOf, weeks: list[date]
         days = F.lit(0b1111111 << back).cast("bigint")
         sums.append(F.count_if(F.col("active").bitwiseAND(days) != 0).alias(f"_{at}"))
     cohorts = words.groupBy("merchant_id", "cohort_week").agg(F.count("*").alias("cohort_users"), *sums)
-    cells = F.explode(
-        F.array(
-            *(F.struct(F.lit(w).alias("week"), F.col(f"_{n}").alias("users")) for n, w in enumerate(weeks))
-        )
-    )
+    weekly = [F.struct(F.lit(w).alias("week"), F.col(f"_{n}").alias("users")) for n, w in enumerate(weeks)]
+    cells = F.explode(F.array(*weekly).cast("array<struct<week:date,users:bigint>>"))
     told = cohorts.select("merchant_id", "cohort_week", "cohort_users", cells.alias("cell"))
     age = F.datediff(F.col("week"), F.col("cohort_week")) / 7
     told = told.select("merchant_id", "cohort_week", "cohort_users", "cell.*").where("week >= cohort_week")

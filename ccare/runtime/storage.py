@@ -23,8 +23,11 @@ def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> 
     """The table as it was at ``version``; an empty typed frame where it does not exist yet.
 
     A pinned version is a list of files: read as such it needs no Spark job. Delta's own scan takes two to five
-    for each use of a table (docs/decisions/0005). Raises IntegrityBroken where a file is gone.
+    for each use of a table (docs/decisions/0005). Raises IntegrityBroken where a file is gone, and where a state
+    table was written before a column of its declaration was there.
     """
+    if version is not None and table.layer == "state":
+        _require_columns(lake, table, version)
     files = [] if version is None else deltalog.data_files(lake, table.name, version)
     if not files:
         return frame(spark, table)
@@ -38,6 +41,17 @@ def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> 
             f"Table {table.name} has lost data files of its published version {version}.",
             remedy="Restore them from a backup, or see docs/how-to/recover.md.",
         ) from None
+
+
+def _require_columns(lake: Path, table: Table, version: int) -> None:
+    """IntegrityBroken where a state table lacks declared columns: read as nulls they would count as zeros."""
+    stored = {field.name for field in deltalog.open_table(lake, table.name, version).schema().fields}
+    missing = [name for name in table.column_names if name not in stored]
+    if missing:
+        raise IntegrityBroken(
+            f"Table {table.name} at version {version} was written by an older ccare: it has no {', '.join(missing)}.",
+            remedy="State cannot gain columns from rows that are folded already: rebuild it from core tables.",
+        )
 
 
 def ensure(spark: SparkSession, lake: Path, table: Table) -> None:
