@@ -10,31 +10,25 @@ from pyspark.sql import functions as F
 from ccare.tables.state import RELATIONS, SUMS, WORDS
 
 PAIR_DAY = ("merchant_id", "user_key", "business_date")
+PARTS = ("at", "event_id", "on")
 _CHANGE = "struct<at:timestamp,event_id:string,on:boolean>"
 
 
 def packed(rows: DataFrame, relations: Iterable[str] = RELATIONS) -> DataFrame:
     """Relation columns as one struct each, so that the greatest is the last change."""
-    columns = {}
-    for relation in relations:
-        change = F.when(
-            F.col(f"{relation}_at").isNotNull(),
-            F.struct(
-                F.col(f"{relation}_at").alias("at"),
-                F.col(f"{relation}_event_id").alias("event_id"),
-                F.col(f"{relation}_on").alias("on"),
-            ),
-        )
-        columns[f"_{relation}"] = change.cast(_CHANGE)
-    return rows.withColumns(columns)
+    return rows.withColumns({f"_{relation}": change_of(relation) for relation in relations})
+
+
+def change_of(relation: str) -> Column:
+    """The last change of a relation as one struct; null where there was none."""
+    told = F.struct(*(F.col(f"{relation}_{part}").alias(part) for part in PARTS))
+    return F.when(F.col(f"{relation}_at").isNotNull(), told).cast(_CHANGE)
 
 
 def unpacked(relations: Iterable[str] = RELATIONS) -> list[Column]:
     """The structs of ``packed`` as columns again."""
     return [
-        F.col(f"_{relation}.{part}").alias(f"{relation}_{part}")
-        for relation in relations
-        for part in ("at", "event_id", "on")
+        F.col(f"_{relation}.{part}").alias(f"{relation}_{part}") for relation in relations for part in PARTS
     ]
 
 

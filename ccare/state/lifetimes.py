@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.state.folds import folded, packed, unpacked
+from ccare.state.folds import PARTS, change_of, folded, packed, unpacked
 from ccare.state.words import WORD, anchored, either, either_older, words, zero_if_none
 from ccare.tables import table
 from ccare.tables.state import LAG_DAYS, MARKS, RELATIONS, THEN
@@ -54,9 +54,7 @@ def users(
     if lag is None:
         raise ValueError("users that were known before need their lag")
     new = F.broadcast(lifted) if few else lifted
-    relations = (*RELATIONS, *THEN.values())
-    old = packed(before, relations).alias("o")
-    known = old.join(new.alias("n"), list(KEY), "left")
+    known = before.alias("o").join(new.alias("n"), list(KEY), "left")
     # Two joins in place of a full one: the many users that a day does not touch stay where they are.
     met = before.select(*KEY).join(new.select(*KEY), list(KEY), "left_semi")
     fresh = fresh_rows.join(F.broadcast(met) if few else met, list(KEY), "left_anti")
@@ -131,16 +129,34 @@ def _passed(known: DataFrame, ends: datetime) -> DataFrame:
     told |= {"active_bits": either("active_bits", "seen"), "paid_bits": either("paid_bits", "paid")}
     told["paid_bits_older"] = either_older("paid_bits", "paid_bits_older", "paid")
     told |= {name: zero_if_none(f"o.{name}") + zero_if_none(f"n.{name}") for name in _SUMS}
-    for relation, then in THEN.items():
-        was, new = F.col(f"o._{relation}"), F.col(f"n._{relation}")
-        last = F.greatest(was, new)
-        old = F.when(was["at"] < F.lit(ends), was)
-        lagged = _unlike_last(F.greatest(F.col(f"o._{then}"), old, F.col(f"n._{then}")), last)
-        for prefix, change in ((relation, last), (then, lagged)):
-            told |= {f"{prefix}_{part}": change[part] for part in ("at", "event_id", "on")}
     touched = F.col("n._told").isNotNull()
-    kept = (F.when(touched, now).otherwise(F.col(f"o.{name}")).alias(name) for name, now in told.items())
-    return _declared(known.select(*KEY, *kept).withColumn("stage", _stage()))
+    kept = [F.when(touched, now).otherwise(F.col(f"o.{name}")).alias(name) for name, now in told.items()]
+    return _declared(_with_relations(known, kept, touched, ends).withColumn("stage", _stage()))
+
+
+def _with_relations(known: DataFrame, kept: list[Column], touched: Column, ends: datetime) -> DataFrame:
+    """``kept`` and the relations; structs are made of touched pairs only, in a step before they are taken apart."""
+    prefixes = (*RELATIONS, *THEN.values())
+    names = [f"{prefix}_{part}" for prefix in prefixes for part in PARTS]
+    structs = []
+    for relation, then in THEN.items():
+        was = change_of(f"o.{relation}")
+        old = F.when(was["at"] < F.lit(ends), was)
+        last = F.greatest(was, F.col(f"n._{relation}"))
+        lagged = F.greatest(change_of(f"o.{then}"), old, F.col(f"n._{then}"))
+        structs += [F.when(touched, last).alias(f"_{relation}"), F.when(touched, lagged).alias(f"_{then}")]
+    rows = known.select(*KEY, *kept, *(F.col(f"o.{n}") for n in names), *structs, touched.alias("_touched"))
+    changes = {relation: F.col(f"_{relation}") for relation in RELATIONS}
+    changes |= {then: _unlike_last(F.col(f"_{then}"), F.col(f"_{r}")) for r, then in THEN.items()}
+    return rows.withColumns(
+        {
+            f"{prefix}_{part}": F.when(F.col("_touched"), changes[prefix][part]).otherwise(
+                F.col(f"{prefix}_{part}")
+            )
+            for prefix in prefixes
+            for part in PARTS
+        }
+    )
 
 
 def _unlike_last(then: Column, last: Column) -> Column:

@@ -15,8 +15,8 @@ from tests.oracle.from_core import SIDE_TABLES, Cells, Oracle
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-STOPS = tuple(FIRST + timedelta(days=n) for n in (0, 4, 18, 29, 44, 60))
-"""As-of days compared: the first close, two Sundays (18 days after a Wednesday is one, so is the last)."""
+STOPS = tuple(FIRST + timedelta(days=n) for n in (0, 1, 13, 28, 36))
+"""As-of days compared: the first close, its Sunday, a Friday, and what 28 days and more of closes came to."""
 
 
 @dataclass
