@@ -11,7 +11,7 @@ from ccare.state.folds import pair_days
 
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
     """One pass over the new rows of all streams."""
-    return pair_days(facts(inputs, close.day, close.first_day))
+    return pair_days(facts(inputs, close.day, close.first_day, close.slots))
 
 
 if __name__ == "__main__":

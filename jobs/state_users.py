@@ -1,18 +1,26 @@
 """Lifetime of one user at one merchant."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
+from ccare.metrics.windows import AsOf
 from ccare.runtime.close import Close
-from ccare.state.folds import FEW_CHANGES, users
+from ccare.state.lifetimes import FEW_CHANGES, Lag, users
+from ccare.tables.state import LAG_DAYS
 
 
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
-    """Every user, with what the day adds folded in."""
-    before = None if close.day == close.first_day else inputs["state_users"]
-    few = close.changes <= FEW_CHANGES
-    return users(before, inputs["state_changes"], close.day, min(close.touched), few)
+    """Every user, with what the day adds folded in; relations of LAG_DAYS ago move on by that day."""
+    few, first = close.changes <= FEW_CHANGES, min(close.touched, default=close.day)
+    if close.day == close.first_day:
+        return users(None, inputs["state_changes"], close.day, first, few)
+    turned = F.lit(close.day - timedelta(days=LAG_DAYS))
+    leaving = inputs["state_user_days"].where(F.col("business_date") == turned)
+    ends = AsOf(close.day, close.timezone).start(LAG_DAYS - 1)
+    return users(inputs["state_users"], inputs["state_changes"], close.day, first, few, Lag(leaving, ends))
 
 
 if __name__ == "__main__":

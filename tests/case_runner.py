@@ -30,7 +30,7 @@ from ccare.runtime.close import Close
 from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import conform, frame
 from ccare.scoring.policy import load_scoring
-from ccare.tables import Column, Table, table
+from ccare.tables import Column, Table, WriteStyle, table
 
 CASES = Path(__file__).parent / "cases"
 _RELATIVE = re.compile(r"^d([+-]\d+)?(?: (\d\d:\d\d(?::\d\d)?))?$")
@@ -72,7 +72,16 @@ class Case:
         declared = table(self.table)
         own = (self.table,) if declared.layer in ("state", "score") else ()
         names = dict.fromkeys((*declared.inputs, *declared.previous, *own))
-        return {name: frame(spark, table(name), self.rows(name)) for name in names}
+        return {name: self._input(spark, name) for name in names}
+
+    def _input(self, spark: SparkSession, name: str) -> DataFrame:
+        """The case's rows; what lives in the run only and stands in the table's own layer comes from its own job."""
+        declared = table(name)
+        if declared.write is WriteStyle.TRANSIENT and declared.layer == table(self.table).layer:
+            inputs = {each: self._input(spark, each) for each in declared.inputs}
+            made: DataFrame = import_module(f"jobs.{name}").build(inputs, self.close())
+            return conform(made, declared)
+        return frame(spark, declared, self.rows(name))
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Rows of one input, repeated rows written out."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any, TypedDict
 
 from ccare.errors import UsageError
 from ccare.runtime.policy_file import policy_path, read_policy
@@ -10,12 +11,19 @@ from ccare.runtime.policy_file import policy_path, read_policy
 
 @dataclass(frozen=True)
 class SlotMap:
-    """The slots in force on a day: scene code -> slot, promo position -> slot, and which slots are public."""
+    """The slots in force on a day: scene code -> slot, promo position -> slot, and which slots are public.
+
+    ``prices``: slot -> points for 1,000 impressions, ``default_price`` for the others; ``point_cost_fen``: what a
+    point costs.
+    """
 
     version: str
     scenes: dict[str, str]
     positions: dict[str, str]
     public: tuple[str, ...]
+    prices: dict[str, int]
+    default_price: int
+    point_cost_fen: int
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -23,11 +31,22 @@ class SlotMap:
         return tuple(sorted({*self.scenes.values(), *self.positions.values(), "unknown"}))
 
 
+class _Points(TypedDict):
+    prices: dict[str, int]
+    default_price: int
+    point_cost_fen: int
+
+
 def load_slots(conf: Path, day: date) -> SlotMap:
     """The version in force on ``day``; UsageError lists every mistake of the file at once."""
     path = policy_path(conf, "slots.toml")
     versions = read_policy(path, "slot map")["version"]
     mistakes = [
+        f"{version['version']}: [version.points] holds a value that is not a whole number of at least 0"
+        for version in versions
+        if not all(isinstance(v, int) and v >= 0 for v in _numbers(version.get("points", {})))
+    ]
+    mistakes += [
         f"{version['version']}: {code} stands under two slots"
         for version in versions
         for kind in ("scenes", "positions")
@@ -44,7 +63,18 @@ def load_slots(conf: Path, day: date) -> SlotMap:
         _inverse(chosen["scenes"]),
         _inverse(chosen["positions"]),
         tuple(chosen["public"]),
+        **_points(chosen.get("points", {})),
     )
+
+
+def _points(told: dict[str, Any]) -> "_Points":
+    """What impressions cost in points; a file written before they were bought says nothing."""
+    default, cost = told.get("default_price", 100), told.get("point_cost_fen", 1)
+    return {"prices": told.get("prices", {}), "default_price": default, "point_cost_fen": cost}
+
+
+def _numbers(points: dict[str, Any]) -> list[Any]:
+    return [*points.get("prices", {}).values(), *(v for k, v in points.items() if k != "prices")]
 
 
 def _inverse(groups: dict[str, list[str]]) -> dict[str, str]:

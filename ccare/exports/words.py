@@ -65,6 +65,7 @@ _METRIC_NAME = {
     "c_new_users": Words("New users", "新增用户"),
     "c_new_payers": Words("New paying users", "首次付款用户"),
     "c_reachable": Words("Reachable users", "可触达用户"),
+    "c_net_reach_rate": Words("Growth of reach, 28 days", "28 天可触达用户净增率"),
     "c_growth_new": Words("New users", "新增用户"),
     "c_growth_retained": Words("Retained users", "留存用户"),
     "c_growth_resurrected": Words("Resurrected users", "回流用户"),
@@ -72,7 +73,14 @@ _METRIC_NAME = {
     "c_quick_ratio": Words("Quick ratio", "速动比"),
     "a_stickiness": Words("Stickiness (DAU / MAU)", "粘性（日活 / 28 天活跃）"),
     "a_l28": Words("Active days per user", "人均活跃天数"),
+    "a_retention_d1": Words("Next-day retention", "次日留存率"),
+    "a_retention_d7": Words("Retention after 7 days", "7 日留存率"),
+    "a_retention_d28": Words("Retention after 28 days", "28 日留存率"),
     "a_return_rate": Words("Return rate", "回访率"),
+    "a_engagement_rate": Words("Engaged share of viewers", "内容互动率"),
+    "a_message_click_rate": Words("Message click rate", "消息点击率"),
+    "a_content_to_service": Words("Viewers who go on to a service", "内容到服务转化率"),
+    "a_pay_bind_rate": Words("First-time payers bound within 7 days", "支付后 7 日绑定率"),
     "r_gmv": Words("Paid amount (GMV)", "交易额"),
     "r_orders": Words("Orders", "订单数"),
     "r_payers": Words("Paying users", "付款用户"),
@@ -81,9 +89,14 @@ _METRIC_NAME = {
     "r_arpu": Words("Net amount per active user", "每活跃用户净交易额"),
     "r_pay_conversion": Words("Paying share of active users", "付款转化率"),
     "r_repurchase_90": Words("Repurchase rate, 90 days", "90 天复购率"),
+    "r_realised_ratio": Words("Realised / expected spend", "潜力兑现率"),
+    "r_voucher_use_rate": Words("Voucher use rate", "优惠券核销率"),
     "e_refund_rate": Words("Refund rate", "退款率"),
     "e_discount_rate": Words("Discount rate", "商家让利率"),
     "e_fee_rate": Words("Fee rate", "服务费率"),
+    "e_private_share": Words("Private share of paid amount", "私域交易占比"),
+    "e_public_conversion": Words("Orders per 1,000 public impressions", "公域千次曝光订单数"),
+    "e_cost_per_new_payer": Words("Cost per new paying user", "首次付款用户获取成本"),
 }
 _METRIC_ABOUT_ZH = {
     "c_mau28": "近 28 天内活跃过的用户数（去重）。",
@@ -107,5 +120,5 @@ def metric_name(metric_id: str) -> Words:
 def metric_about(metric_id: str) -> Words:
     """The metric's definition in a sentence."""
     declared = METRIC_BY_ID.get(metric_id)
-    text = declared.definition if declared else metric_id
+    text = declared.described if declared else metric_id
     return Words(text, _METRIC_ABOUT_ZH.get(metric_id, text))

@@ -1,4 +1,4 @@
-"""Every metric of every merchant on one as-of day, in one pass over state.
+"""Every metric of every merchant on one as-of day.
 
 Each source says what one of its rows adds to named sums; the sums are integers, so neither the order of rows
 nor their partitioning can change a digit. Ratios are divided once, at the end.
@@ -11,13 +11,14 @@ from pyspark.sql import functions as F
 
 from ccare.metrics import activity, efficiency, potential, scale
 from ccare.metrics.definitions import METRICS
-from ccare.metrics.windows import MONTH, AsOf, one_if, pairs_as_of
+from ccare.metrics.user_facts import fact, users_if
+from ccare.metrics.windows import MONTH, AsOf
 
 _KNOWN = "known_rows"
 
 
 def merchant_metrics(inputs: Mapping[str, DataFrame], as_of: AsOf) -> DataFrame:
-    """metric_merchants for one day, from whole state and core tables (rows taken after the day left out).
+    """metric_merchants for one day, from metric_user_facts of the day and whole state and core tables.
 
     One row for every merchant valid on the day or with any event by then. Counts without rows are 0, a ratio
     without a denominator is null.
@@ -36,10 +37,11 @@ def merchant_metrics(inputs: Mapping[str, DataFrame], as_of: AsOf) -> DataFrame:
 def _totals(inputs: Mapping[str, DataFrame], as_of: AsOf) -> DataFrame:
     """One row of sums for each merchant with anything in state."""
     parts = [
-        _user_part(inputs["state_users"], inputs["core_staff"], as_of),
+        _user_part(inputs["metric_user_facts"]),
         _day_part(inputs["state_merchant_days"], as_of),
         _presence(inputs["state_merchant_days"], as_of),
         _refund_part(inputs["state_refund_days"], as_of),
+        potential.voucher_sums(inputs["core_voucher_events"], as_of),
     ]
     rows = parts[0]
     for part in parts[1:]:
@@ -54,17 +56,13 @@ def _added(rows: DataFrame, sums: Mapping[str, Column]) -> DataFrame:
     return cells.groupBy("merchant_id").agg(*(F.sum(name).alias(name) for name in sums))
 
 
-def _user_part(users: DataFrame, staff: DataFrame, as_of: AsOf) -> DataFrame:
-    """Staff leave every user metric, for old days too, from the close that takes their pair."""
-    pairs = staff.where(F.col("taken_on") <= F.lit(as_of.day)).select("merchant_id", "user_key")
-    customers = users.join(F.broadcast(pairs), ["merchant_id", "user_key"], "left_anti")
-    known = F.coalesce(F.col("first_seen_date") <= F.lit(as_of.day), F.lit(True))
+def _user_part(facts: DataFrame) -> DataFrame:
     return _added(
-        pairs_as_of(customers, as_of),
-        scale.pair_sums(as_of)
-        | activity.pair_sums(as_of)
-        | potential.pair_sums(as_of)
-        | {"events_56d": F.col("turned_off"), _KNOWN: one_if(known)},
+        facts,
+        scale.user_sums()
+        | activity.user_sums()
+        | potential.user_sums()
+        | {"events_56d": fact("turned_off") * F.col("users"), _KNOWN: users_if(fact("known") == 1)},
     )
 
 
@@ -120,4 +118,6 @@ def _metric_columns() -> list[Column]:
 
 
 def _supports() -> list[Column]:
-    return [F.col(name) for name in ("e_refund_rate_orders", "events_56d", "simulated_events_56d")]
+    told = ("e_refund_rate_orders", "events_56d", "simulated_events_56d")
+    kilo = F.expr("public_impressions_28 div 1000").alias("public_kiloimpressions_28d")
+    return [*map(F.col, told), kilo]

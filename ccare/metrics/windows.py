@@ -11,13 +11,27 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.metrics.bits import count_days, low_bits, pair_at, word_at
-from ccare.tables.state import RELATIONS
+from ccare.tables.state import RELATIONS, THEN
 
 MONTH = 28
 """Days in W28 and in P28."""
 REPURCHASE_DAYS = 90
 REFUND_WINDOW = (42, 15)
 """First and last day, counted back from d, of the trades that the refund rate is about."""
+
+
+_KEPT = (
+    "merchant_id",
+    "first_seen_date",
+    "first_paid_date",
+    "last_paid_date",
+    "first_bound_date",
+    "last_viewed_date",
+    "last_engaged_date",
+    "last_served_date",
+    "last_delivered_date",
+    "last_clicked_date",
+)
 
 
 @dataclass(frozen=True)
@@ -50,27 +64,25 @@ def one_if(condition: Column) -> Column:
 def pairs_as_of(users: DataFrame, as_of: AsOf) -> DataFrame:
     """state_users seen from d, one row for each merchant and user.
 
-    Gives merchant_id, first_seen_date, first_paid_date, w28 and p28 (words; bit i is day d-i and d-28-i),
-    paid28 (word), paid_days_90 (days), reachable (a relation is on at the end of d) and turned_off (relations
-    whose last change, in the last 56 days, turned them off).
+    Gives the dates that facts are about, active (word; bit i is day d-i), w28 and p28 (days of it: bit i is d-i
+    and d-28-i), paid28 (word), paid_days_90 (days), reachable and reachable_then (a relation is on at the end of d,
+    of d-28) and turned_off (relations whose last change, in the last 56 days, turned them off).
     """
     active = word_at(F.col("active_bits"), F.col("last_seen_date"), as_of.day)
     recent, older = pair_at(F.col("paid_bits"), F.col("paid_bits_older"), F.col("last_paid_date"), as_of.day)
     moved = users.select(
-        "merchant_id",
-        "first_seen_date",
-        "first_paid_date",
+        *_KEPT,
         active.alias("active"),
         recent.alias("paid_recent"),
         older.alias("paid_older"),
         _reachable(as_of).alias("reachable"),
+        _reachable_then(as_of).alias("reachable_then"),
         _turned_off(as_of).alias("turned_off"),
     )
     month = low_bits(MONTH)
     return moved.select(
-        "merchant_id",
-        "first_seen_date",
-        "first_paid_date",
+        *_KEPT,
+        "active",
         F.col("active").bitwiseAND(month).alias("w28"),
         F.shiftrightunsigned("active", MONTH).bitwiseAND(month).alias("p28"),
         F.col("paid_recent").bitwiseAND(month).alias("paid28"),
@@ -79,6 +91,7 @@ def pairs_as_of(users: DataFrame, as_of: AsOf) -> DataFrame:
             + count_days(F.col("paid_older").bitwiseAND(low_bits(REPURCHASE_DAYS - 64)))
         ).alias("paid_days_90"),
         "reachable",
+        "reachable_then",
         "turned_off",
     )
 
@@ -89,6 +102,16 @@ def _reachable(as_of: AsOf) -> Column:
     on = F.lit(False)
     for name in RELATIONS:
         on = on | F.coalesce(F.col(f"{name}_on") & (F.col(f"{name}_at") < end), F.lit(False))
+    return on
+
+
+def _reachable_then(as_of: AsOf) -> Column:
+    """The last change by the end of d-28 is the last of all, or else the one kept beside it."""
+    end = F.lit(as_of.start(MONTH - 1))
+    on = F.lit(False)
+    for name, then in THEN.items():
+        old = F.when(F.col(f"{name}_at") < end, F.col(f"{name}_on")).otherwise(F.col(f"{then}_on"))
+        on = on | F.coalesce(old, F.lit(False))
     return on
 
 

@@ -204,8 +204,8 @@ class _Forgetting:
             dates = (self.run.record.first_day, self.run.record.day)
             if self.staff_of:
                 theirs = all_days.where(F.col("user_key") == F.lit(FORGOTTEN_STAFF))
-                least, most = theirs.agg(F.min("business_date"), F.max("business_date")).collect()[0]
-                dates = (least or dates[0], most or dates[1])
+                (least,) = theirs.agg(F.min("business_date")).collect()[0]
+                dates = (least or dates[0], dates[1])
             before = self.run.read("state_users")
             self._write(
                 "state_users", forgetting.lifetimes(before, all_days, self.subject, self._scope, dates)

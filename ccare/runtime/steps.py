@@ -8,6 +8,8 @@ from pyspark.sql import functions as F
 
 from ccare import __version__
 from ccare.errors import IntegrityBroken
+from ccare.metrics.retention import weeks_told
+from ccare.metrics.windows import MONTH
 from ccare.reconcile.blocked import unreconciled
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import control_totals
@@ -20,6 +22,8 @@ from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_rows
 from ccare.tables import table
+from ccare.tables.metric import STAGES
+from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS
 
 STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
 REPUBLISHED = ("metrics", "score", "publish", "export")
@@ -33,6 +37,9 @@ def state(run: Run) -> None:
     refunds = run.touch()
     if not run.close.touched:
         _merchant_days(run)
+        if run.version("state_users") is not None:
+            # Nothing came in, yet relations of LAG_DAYS ago are a day further on.
+            run.make("state", "state_users", at_most=run.bound("state_users"))
         return
     with ThreadPoolExecutor(2) as pool:
         # Days and users read the same changes and nothing of each other.
@@ -69,8 +76,21 @@ def _open_refunds(run: Run) -> bool:
 
 
 def metrics(run: Run) -> None:
-    """Every metric of every merchant as of the day."""
-    run.make("metrics", "metric_merchants", [run.close.day], run.merchants())
+    """Every metric of every merchant as of the day, and the tables beside them."""
+    day, merchants = [run.close.day], run.merchants()
+    run.read("metric_user_facts")  # once, before two threads want it
+    at_most: dict[str, int | None] = {
+        "metric_merchants": merchants,
+        "metric_activity_days": merchants * MONTH,
+        "metric_stages": merchants * len(STAGES),
+        "metric_funnels": merchants * len(FUNNEL_SLOTS) * len(FUNNEL_STEPS),
+    }
+    if weeks_told(run.close.day, run.close.first_day):
+        at_most["metric_retention"] = None
+    with ThreadPoolExecutor(2) as pool:
+        works = [pool.submit(run.make, "metrics", name, day, rows) for name, rows in at_most.items()]
+    for work in works:
+        work.result()
 
 
 def score(run: Run) -> None:

@@ -16,7 +16,7 @@ from ccare.runtime.rowstore import ensure_table, properties, write_arrow
 from ccare.runtime.spark import frame, schema
 from ccare.tables import Table, WriteStyle
 
-DRIVER_CELLS = 15_000_000
+DRIVER_CELLS = 22_000_000
 """A frame of up to this many rows x columns is one file, and is written from the driver: some 300 MB as Arrow."""
 
 

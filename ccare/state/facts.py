@@ -7,7 +7,8 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.tables.state import RELATIONS, SUMS
+from ccare.events.slots import SlotMap
+from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS, MARKS, RELATIONS, SUMS
 
 PAGE_VIEW_MS = 1000
 _ALWAYS_ACTIVE = {
@@ -42,6 +43,31 @@ _RELATION_TABLES = {
     "member": "core_mini_program_events",
     "subscription": "core_mini_program_events",
 }
+_MARKED = {
+    "core_mini_program_events": {
+        "delivered": ("message_delivered",),
+        "clicked": ("message_click",),
+        "bound": ("launch", "collect", "subscribe", "member_join"),
+    },
+    "core_life_account_events": {
+        "viewed": ("view",),
+        "engaged": ("like", "comment", "share"),
+        "served": ("mini_program_click", "voucher_click"),
+        "bound": ("follow",),
+    },
+}
+_STEPS = {
+    "expose": "impression",
+    "message_delivered": "impression",
+    "message_click": "click",
+    "voucher_click": "click",
+    "mini_program_click": "click",
+    "order_submit": "order",
+    "paid": "pay",
+}
+"""Event -> step of its slot's funnel; any other event that makes a day active is the step active."""
+PRIVATE_SLOTS = ("private", "offline_scan")
+UNKNOWN = "unknown"
 FUTURE_DAYS = 2
 """A row can be dated this many days after the close that took it (deliveries run a day ahead of the close)."""
 
@@ -58,15 +84,17 @@ def new_on(core: DataFrame, day: date, first_day: date) -> DataFrame:
     )
 
 
-def facts(cores: Mapping[str, DataFrame], day: date, first_day: date) -> DataFrame:
-    """One row for each new event: merchant_id, user_key, business_date, the additive columns, relation changes."""
+def facts(cores: Mapping[str, DataFrame], day: date, first_day: date, slots: SlotMap) -> DataFrame:
+    """One row for each new event: merchant_id, user_key, business_date, sums, words of bits, relation changes."""
     parts = [
-        _shape(new_on(cores[name], day, first_day), name) for name in sorted(_ALWAYS_ACTIVE) if name in cores
+        _shape(new_on(cores[name], day, first_day), name, slots)
+        for name in sorted(_ALWAYS_ACTIVE)
+        if name in cores
     ]
     return reduce(DataFrame.unionByName, parts)
 
 
-def _shape(core: DataFrame, name: str) -> DataFrame:
+def _shape(core: DataFrame, name: str, slots: SlotMap) -> DataFrame:
     kind = F.col("event_type")
     paid, refunded = (kind == "paid"), (kind == "refunded")
     payments = name == "core_payments"
@@ -84,6 +112,11 @@ def _shape(core: DataFrame, name: str) -> DataFrame:
         }
         for amount in ("merchant_discount_fen", "platform_discount_fen", "fee_fen"):
             values[amount] = _if(paid, amount)
+        values |= {
+            "public_orders": _one(paid & _slot().isin(*slots.public)),
+            "private_gmv_fen": _if(paid & _slot().isin(*PRIVATE_SLOTS), "amount_fen"),
+            "known_slot_gmv_fen": _if(paid & (_slot() != UNKNOWN), "amount_fen"),
+        }
     if name == "core_mini_program_events":
         values["launches"] = _one(kind == "launch")
     if name == "core_life_account_events":
@@ -91,10 +124,56 @@ def _shape(core: DataFrame, name: str) -> DataFrame:
     if name == "core_voucher_events":
         values |= {"vouchers_received": _one(kind == "received"), "vouchers_used": _one(kind == "used")}
     if name == "core_traffic_hours":
-        values |= {"impressions": F.col("impressions"), "clicks": F.col("clicks")}
+        values |= {"impressions": F.col("impressions"), "clicks": F.col("clicks")} | _served(slots)
     sums = [F.coalesce(values.get(c.name, F.lit(0)).cast("bigint"), F.lit(0)).alias(c.name) for c in SUMS]
     user = F.lit(None).cast("string") if name == "core_traffic_hours" else F.col("user_key")
-    return core.select("merchant_id", user.alias("user_key"), "business_date", *sums, *_changes(name))
+    words = [_marks(name).alias("marks"), _slot_steps(name).alias("slot_steps")]
+    return core.select("merchant_id", user.alias("user_key"), "business_date", *sums, *words, *_changes(name))
+
+
+def _slot() -> Column:
+    return F.coalesce("slot", F.lit(UNKNOWN))
+
+
+def _served(slots: SlotMap) -> dict[str, Column]:
+    """Impressions that were served: those of a holdout hour are opportunities that were not."""
+    served = F.coalesce(F.col("arm") != "holdout", F.lit(True))
+    price = F.lit(slots.default_price)
+    for slot, points in sorted(slots.prices.items()):
+        price = F.when(_slot() == slot, points).otherwise(price)
+    cost = F.col("impressions") * price * slots.point_cost_fen
+    return {
+        "public_impressions": _if(served & _slot().isin(*slots.public), "impressions"),
+        "points_traffic_mfen": F.when(served & (F.col("source") == "points"), cost).otherwise(0),
+    }
+
+
+def _marks(name: str) -> Column:
+    """The bits of MARKS that an event sets."""
+    kind, word = F.col("event_type"), F.lit(0)
+    for mark, kinds in _MARKED.get(name, {}).items():
+        word = word.bitwiseOR(F.when(kind.isin(*kinds), 1 << MARKS.index(mark)).otherwise(0))
+    if name == "core_mini_program_events":
+        from_content = (kind == "launch") & (_slot() == "life_channel")
+        word = word.bitwiseOR(F.when(from_content, 1 << MARKS.index("served")).otherwise(0))
+    return word.cast("bigint")
+
+
+def _slot_steps(name: str) -> Column:
+    """An event's step and all before it, at its slot's place."""
+    if name == "core_traffic_hours":
+        return F.lit(0).cast("bigint")
+    steps = F.when(_qualifies(name), _up_to("active")).otherwise(0)
+    for kind, step in _STEPS.items():
+        steps = F.when(F.col("event_type") == kind, _up_to(step)).otherwise(steps)
+    place = F.lit(FUNNEL_SLOTS.index(UNKNOWN) * len(FUNNEL_STEPS))
+    for at, slot in enumerate(FUNNEL_SLOTS):
+        place = F.when(F.col("slot") == slot, at * len(FUNNEL_STEPS)).otherwise(place)
+    return F.call_function("shiftleft", steps.cast("bigint"), place)
+
+
+def _up_to(step: str) -> int:
+    return (2 << FUNNEL_STEPS.index(step)) - 1
 
 
 def _qualifies(name: str) -> Column:

@@ -7,7 +7,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.events.forgotten import FORGOTTEN_STAFF, is_subject, renamed
-from ccare.state.folds import merchant_days, refolded, users
+from ccare.state.folds import merchant_days, refolded
+from ccare.state.lifetimes import users
 from ccare.state.refunds import KEY, merged_refunds
 
 Scope = tuple[str | None, tuple[str, ...]]

@@ -27,26 +27,78 @@ SUMS = (
     c.count("vouchers_used", "Vouchers used.", "vouchers"),
     c.count("impressions", "Public impressions delivered (rows without a user).", "impressions"),
     c.count("clicks", "Clicks on them.", "clicks"),
+    c.count("public_orders", "Paid trades with a public slot.", "trades"),
+    c.fen("private_gmv_fen", "Paid amount with slot private or offline_scan."),
+    c.fen("known_slot_gmv_fen", "Paid amount with a slot other than unknown."),
+    c.count(
+        "public_impressions", "Impressions served in public slots; holdout hours left out.", "impressions"
+    ),
+    c.count(
+        "points_traffic_mfen", "Cost of impressions that points paid for, at the slot's price.", "fen / 1000"
+    ),
     c.count("simulated_events", "Of events, those with origin simulated.", "events"),
 )
 """Additive partials, named alike in state_user_days and state_merchant_days."""
 
+MARKS = ("viewed", "engaged", "delivered", "clicked", "served", "bound")
+"""What a user did on a day, bit by bit of ``marks``: viewed content; liked, commented or shared it; had a message
+delivered; clicked one; went from content to a service; did what binds a payer to the mini-program."""
 
-def _relation_columns() -> tuple[Column, ...]:
-    columns: list[Column] = []
-    for name in RELATIONS:
-        columns += [
-            Column(f"{name}_at", "timestamp", f"Last {name} change (UTC)."),
-            Column(f"{name}_event_id", "string", f"Event of the last {name} change; breaks ties."),
-            Column(f"{name}_on", "boolean", f"Whether that change turned {name} on."),
-        ]
-    return tuple(columns)
+FUNNEL_STEPS = ("impression", "click", "active", "order", "pay")
+FUNNEL_SLOTS = (
+    "search_box",
+    "app_centre",
+    "message_reminder",
+    "recommendation_card",
+    "payment_success",
+    "life_channel",
+    "coupon_channel",
+    "membership_channel",
+    "paid_ad",
+    "offline_scan",
+    "private",
+    "unknown",
+)
+"""Slot i has bits 5i to 5i + 4 of ``slot_steps``: never reorder them. A slot that is not among them is unknown's."""
+
+WORDS = (
+    c.count("marks", f"What the user did: bit i stands for {', '.join(MARKS)} (from 0).", "bits"),
+    c.count(
+        "slot_steps",
+        "Furthest step in each slot: bits 5i to 5i + k are set where the user came to step k of slot i.",
+        "bits",
+    ),
+)
+"""Words of bits of a user's day: parts of a day are joined by or."""
 
 
-RELATION_COLUMNS = _relation_columns()
+LAG_DAYS = 28
+"""How far back state_users also knows each relation: what reach is compared with."""
+THEN = {name: f"{name}_then" for name in RELATIONS}
+"""Relation -> prefix of its columns as of LAG_DAYS ago."""
+
+
+def _relation_columns(name: str, change: str) -> tuple[Column, ...]:
+    return (
+        Column(f"{name}_at", "timestamp", f"{change} (UTC)."),
+        Column(f"{name}_event_id", "string", "Event of that change; breaks ties."),
+        Column(f"{name}_on", "boolean", "Whether that change turned it on."),
+    )
+
+
+RELATION_COLUMNS = tuple(
+    column for name in RELATIONS for column in _relation_columns(name, f"Last {name} change")
+)
+_THEN_COLUMNS = tuple(
+    column
+    for name, then in THEN.items()
+    for column in _relation_columns(
+        then, f"Last {name} change {LAG_DAYS} days before or earlier, where it is not the last of all"
+    )
+)
 
 _PAIR_DAY = (c.MERCHANT_ID, c.USER_KEY, c.BUSINESS_DATE)
-_CHANGES = (*_PAIR_DAY, *SUMS, *RELATION_COLUMNS)
+_CHANGES = (*_PAIR_DAY, *SUMS, *WORDS, *RELATION_COLUMNS)
 
 STATE_CHANGES = Table(
     "state_changes",
@@ -127,12 +179,21 @@ STATE_USERS = Table(
         c.count("orders", "Paid trades ever.", "trades"),
         c.fen("gmv_fen", "Paid amount ever."),
         c.fen("refund_fen", "Refunded amount ever."),
+        c.day("first_bound_date", "First launch, collect, subscribe, member_join or follow ever."),
+        c.day("last_viewed_date", "Last life-account view."),
+        c.day("last_engaged_date", "Last like, comment or share in the life account."),
+        c.day("last_served_date", "Last mini_program_click, voucher_click or launch from the life channel."),
+        c.day("last_delivered_date", "Last message delivered."),
+        c.day("last_clicked_date", "Last message clicked."),
         *RELATION_COLUMNS,
+        *_THEN_COLUMNS,
         Column("stage", "string", "reached, visited, paid or repeat: the furthest the user has come."),
     ),
     inputs=("state_changes",),
+    previous=("state_user_days",),
     write=WriteStyle.MERGE_STATE,
-    caveats="Stages that depend on the day (loyal, at risk, dormant) are read from the dates.",
+    caveats="The _then columns and stages move with the day: those here are the last closed day's. Stages that "
+    "depend on how long ago (loyal, at risk, dormant) are counted in metric_stages.",
 )
 
 TABLES = (STATE_CHANGES, STATE_USER_DAYS, STATE_REFUND_DAYS, STATE_MERCHANT_DAYS, STATE_USERS)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from ccare.metrics.merchant_metrics import merchant_metrics
+from ccare.metrics.user_facts import user_facts
 from ccare.metrics.windows import AsOf
 from ccare.runtime.spark import frame
 from ccare.tables import table
@@ -110,7 +111,10 @@ def _built(spark, state: dict[str, list[dict]], day: date, parts: int = 0) -> di
     inputs = {name: frame(spark, table(name), rows) for name, rows in state.items()}
     if parts:
         inputs = {name: df.repartition(parts) for name, df in inputs.items()}
-    rows = merchant_metrics(inputs, AsOf(day, "Asia/Shanghai")).collect()
+    as_of = AsOf(day, "Asia/Shanghai")
+    inputs["metric_user_facts"] = user_facts(inputs["state_users"], inputs["core_staff"], as_of)
+    inputs["core_voucher_events"] = frame(spark, table("core_voucher_events"))
+    rows = merchant_metrics(inputs, as_of).collect()
     assert len({row.merchant_id for row in rows}) == len(rows)
     return {row.merchant_id: row.asDict() for row in rows}
 

@@ -13,12 +13,13 @@ from ccare.events.pseudonym import FORGOTTEN, pads_frame, token_of
 from ccare.runtime.spark import conform, frame, interpreted
 from ccare.state import forgetting
 from ccare.state.facts import facts
-from ccare.state.folds import merchant_days, pair_days, users
+from ccare.state.folds import merchant_days, pair_days
+from ccare.state.lifetimes import users
 from ccare.state.refunds import matched_refunds
 from ccare.tables import table
 from ccare.tables.streams import PAYMENTS, STAFF
 from tests.events.test_fates import KEY, judged, line
-from tests.state.test_folds import CORES, LAST, random_events
+from tests.state.test_folds import CORES, LAST, close_on, random_events
 
 pytestmark = pytest.mark.spark
 
@@ -27,7 +28,7 @@ FIRST = LAST - timedelta(days=210)
 
 def folded(cores: dict[str, DataFrame], staff: DataFrame) -> dict[str, DataFrame]:
     """All state from core rows, at once."""
-    days = pair_days(facts(cores, LAST, LAST)).persist()
+    days = pair_days(facts(cores, LAST, LAST, close_on(LAST, LAST).slots)).persist()
     return {
         "state_user_days": days,
         "state_merchant_days": merchant_days(days, staff),

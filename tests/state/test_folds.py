@@ -16,7 +16,7 @@ from ccare.runtime.close import Close
 from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import conform, frame
 from ccare.scoring.policy import load_scoring
-from ccare.state.folds import FEW_CHANGES
+from ccare.state.lifetimes import FEW_CHANGES
 from ccare.tables import table
 from jobs import state_changes, state_merchant_days, state_refund_days, state_user_days, state_users
 

@@ -1,0 +1,43 @@
+"""What a metric's declaration holds. No engine is imported here."""
+
+from dataclasses import dataclass
+
+DIMENSIONS = ("scale", "activity", "potential", "efficiency")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    ``edges``: what happens where the definition alone leaves a doubt; ``source``: the tables it is read from.
+    ``population`` names what n counts when a ratio is shrunk (people or orders, never money).
+    ``scoring`` is the transform before percentiles: log1p, signed_log1p or identity; empty = shown only.
+    """
+
+    id: str
+    dimension: str
+    definition: str
+    unit: str
+    window_days: int
+    edges: str = ""
+    source: str = "state_users"
+    is_ratio: bool = False
+    scoring: str = ""
+    lower_is_better: bool = False
+    population: str = ""
+    fixed_k: float | None = None
+
+    @property
+    def scored(self) -> bool:
+        """Whether it can carry weight in a score."""
+        return bool(self.scoring)
+
+    @property
+    def is_proportion(self) -> bool:
+        """A ratio of people, trades or amounts to a whole: its interval is taken on the logit."""
+        return self.is_ratio and self.unit == "share"
+
+    @property
+    def described(self) -> str:
+        """The definition and its edge cases: what comments and pages show."""
+        return f"{self.definition} {self.edges}".strip()

@@ -1,0 +1,115 @@
+"""Days closed one after another by the real jobs, on frames: state as the harness would carry it on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+
+from ccare.events.slots import load_slots
+from ccare.ledger.policy import load_ledger
+from ccare.runtime.close import Close
+from ccare.runtime.rowstore import arrow_schema
+from ccare.runtime.settings import default_conf
+from ccare.runtime.spark import conform, interpreted
+from ccare.scoring.policy import load_scoring
+from ccare.tables import table
+from jobs import (
+    metric_activity_days,
+    metric_funnels,
+    metric_merchants,
+    metric_retention,
+    metric_stages,
+    metric_user_facts,
+    state_changes,
+    state_merchant_days,
+    state_refund_days,
+    state_user_days,
+    state_users,
+)
+
+Frames = dict[str, pa.Table]
+METRIC_JOBS = {
+    "metric_merchants": metric_merchants,
+    "metric_activity_days": metric_activity_days,
+    "metric_stages": metric_stages,
+    "metric_retention": metric_retention,
+    "metric_funnels": metric_funnels,
+}
+STATE = ("state_user_days", "state_merchant_days", "state_users", "state_refund_days")
+
+
+def close_of(day: date, first_day: date, timezone: str) -> Close:
+    """What the jobs are told under the packaged policies."""
+    conf = default_conf()
+    return Close(
+        day=day,
+        first_day=first_day,
+        run_id="test",
+        posted_at=datetime(2024, 7, 1, tzinfo=UTC),
+        timezone=timezone,
+        scoring=load_scoring(conf).for_day(day),
+        ledger=load_ledger(conf).for_day(day),
+        slots=load_slots(conf, day),
+    )
+
+
+class Closes:
+    """The lake's state after each close; ``cores`` hold every row that is ever delivered."""
+
+    def __init__(self, spark: SparkSession, cores: Mapping[str, pa.Table], first: date, zone: str) -> None:
+        self.spark, self.first, self.zone = spark, first, zone
+        self.cores = {name: self._frame(rows).persist() for name, rows in cores.items()}
+        self.state: Frames = {name: _empty(name) for name in STATE}
+
+    def days(self, last: date) -> Iterator[date]:
+        """Close every day up to ``last``; yields each once its state stands."""
+        day = self.first
+        while day <= last:
+            with interpreted(self.spark):
+                self._close(day)
+            yield day
+            day += timedelta(days=1)
+
+    def metrics(self, day: date) -> Frames:
+        """Every metric table as of the day closed last."""
+        close = close_of(day, self.first, self.zone)
+        inputs = {**self.cores, **{name: self._frame(rows) for name, rows in self.state.items()}}
+        with interpreted(self.spark):
+            facts = _arrow(metric_user_facts.build(inputs, close), "metric_user_facts")
+            inputs["metric_user_facts"] = self._frame(facts)
+            return {name: _arrow(job.build(inputs, close), name) for name, job in METRIC_JOBS.items()}
+
+    def _close(self, day: date) -> None:
+        close = close_of(day, self.first, self.zone)
+        before = {name: self._frame(rows) for name, rows in self.state.items()}
+        changes = _arrow(state_changes.build(self.cores, close), "state_changes")
+        touched = tuple(sorted(set(changes["business_date"].to_pylist())))
+        close = replace(close, touched=touched, changes=changes.num_rows)
+        inputs = {**self.cores, **before, "state_changes": self._frame(changes)}
+        for name, job in (("state_users", state_users), ("state_refund_days", state_refund_days)):
+            self.state[name] = _arrow(job.build(inputs, close), name)
+        for name, job in (("state_user_days", state_user_days), ("state_merchant_days", state_merchant_days)):
+            again = _arrow(job.build(inputs, close), name)
+            kept = self.state[name]
+            dates = pa.array(touched, pa.date32())
+            kept = kept.filter(pc.invert(pc.is_in(kept["business_date"], dates)))
+            self.state[name] = pa.concat_tables([kept, again])
+            inputs[name] = self._frame(self.state[name])
+
+    def _frame(self, rows: pa.Table) -> DataFrame:
+        return self.spark.createDataFrame(rows)
+
+
+def _arrow(df: DataFrame, name: str) -> pa.Table:
+    return conform(df, table(name)).toArrow().cast(_schema(name))
+
+
+def _empty(name: str) -> pa.Table:
+    return _schema(name).empty_table()
+
+
+def _schema(name: str) -> pa.Schema:
+    return pa.schema([pa.field(field.name, field.type) for field in arrow_schema(table(name))])
