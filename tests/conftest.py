@@ -9,6 +9,8 @@ from pyspark.sql import SparkSession
 
 # Test lakes are small; several test processes beside each other must fit into one machine.
 os.environ.setdefault("CCARE_DRIVER_MEMORY", "2g")
+# Plans over a few rows are never hot enough to earn back the second compiler, which took near half of the processor.
+os.environ.setdefault("CCARE_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")
