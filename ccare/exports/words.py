@@ -120,5 +120,5 @@ def metric_name(metric_id: str) -> Words:
 def metric_about(metric_id: str) -> Words:
     """The metric's definition in a sentence."""
     declared = METRIC_BY_ID.get(metric_id)
-    text = declared.described if declared else metric_id
+    text = declared.definition if declared else metric_id
     return Words(text, _METRIC_ABOUT_ZH.get(metric_id, text))
