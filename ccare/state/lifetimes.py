@@ -6,13 +6,15 @@ from datetime import date, datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.state.folds import PARTS, change_of, folded, packed, unpacked
+from ccare.state.folds import change_of, folded, packed, unpacked
 from ccare.state.words import WORD, anchored, either, either_older, words, zero_if_none
 from ccare.tables import table
 from ccare.tables.state import LAG_DAYS, MARKS, RELATIONS, THEN
 
 FEW_CHANGES = 200_000
 """Up to this many changed pair days are sent to every task rather than moving all users."""
+FITTING_KEYS = 2_000_000
+"""Up to this many changed pair days their keys are sent to every task: some 200 bytes each."""
 KEY = ("merchant_id", "user_key")
 _SUMS = ("orders", "gmv_fen", "refund_fen")
 _MARK_DATES = {mark: f"last_{mark}_date" for mark in MARKS if mark != "bound"} | {"bound": "first_bound_date"}
@@ -39,11 +41,13 @@ def users(
     first_touched: date,
     few: bool = True,
     lag: Lag | None = None,
+    keys_fit: bool = True,
 ) -> DataFrame:
     """Users as they were and what is added -> users as they are now.
 
     Dates, bits and relations are joins of a semilattice (max, min, or), sums are additive: any order will do.
-    ``changes`` hold business dates from ``first_touched`` to ``day``; ``few`` of them fit every task's memory.
+    ``changes`` hold business dates from ``first_touched`` to ``day``; ``few`` of them fit every task's memory, of
+    more their keys alone where ``keys_fit``.
     ``before`` is as of the day before ``day`` and needs its ``lag``; ValueError without.
     """
     told = changes.where(F.col("user_key").isNotNull())
@@ -54,11 +58,15 @@ def users(
     if lag is None:
         raise ValueError("users that were known before need their lag")
     new = F.broadcast(lifted) if few else lifted
-    known = before.alias("o").join(new.alias("n"), list(KEY), "left")
-    # Two joins in place of a full one: the many users that a day does not touch stay where they are.
-    met = before.select(*KEY).join(new.select(*KEY), list(KEY), "left_semi")
+    keys = lifted.select(*KEY)
+    keys = F.broadcast(keys) if few or keys_fit else keys
+    # The many pairs that a day does not touch are read and written as they stand: nothing is computed of them.
+    untouched = before.join(keys, list(KEY), "left_anti")
+    touched = before.join(keys, list(KEY), "left_semi")
+    passed = _passed(touched.alias("o").join(new.alias("n"), list(KEY)), lag.ends)
+    met = touched.select(*KEY)
     fresh = fresh_rows.join(F.broadcast(met) if few else met, list(KEY), "left_anti")
-    return _passed(known, lag.ends).unionByName(_finished(fresh))
+    return _declared(untouched).unionByName(passed).unionByName(_finished(fresh))
 
 
 def _with_then(told: DataFrame, day: date, lag: Lag | None) -> DataFrame:
@@ -123,40 +131,28 @@ def _finished(lifted: DataFrame) -> DataFrame:
 
 
 def _passed(known: DataFrame, ends: datetime) -> DataFrame:
-    """Pairs that were known before; one that the day does not touch keeps every column without a look at it."""
+    """Pairs that were known before (``o``) and that the day touches (``n``)."""
     told = {name: F.least(f"o.{name}", f"n.{name}") for name in _FIRSTS}
     told |= {name: F.greatest(f"o.{name}", f"n.{name}") for name in _LASTS}
     told |= {"active_bits": either("active_bits", "seen"), "paid_bits": either("paid_bits", "paid")}
     told["paid_bits_older"] = either_older("paid_bits", "paid_bits_older", "paid")
     told |= {name: zero_if_none(f"o.{name}") + zero_if_none(f"n.{name}") for name in _SUMS}
-    touched = F.col("n._told").isNotNull()
-    kept = [F.when(touched, now).otherwise(F.col(f"o.{name}")).alias(name) for name, now in told.items()]
-    return _declared(_with_relations(known, kept, touched, ends).withColumn("stage", _stage()))
+    rows = known.select(*KEY, *(now.alias(name) for name, now in told.items()), *_relations(ends))
+    changes = {f"_{then}": _unlike_last(F.col(f"_{then}"), F.col(f"_{r}")) for r, then in THEN.items()}
+    apart = rows.withColumns(changes).select("*", *unpacked((*RELATIONS, *THEN.values())))
+    return _declared(apart.withColumn("stage", _stage()))
 
 
-def _with_relations(known: DataFrame, kept: list[Column], touched: Column, ends: datetime) -> DataFrame:
-    """``kept`` and the relations; structs are made of touched pairs only, in a step before they are taken apart."""
-    prefixes = (*RELATIONS, *THEN.values())
-    names = [f"{prefix}_{part}" for prefix in prefixes for part in PARTS]
+def _relations(ends: datetime) -> list[Column]:
+    """The last change of each relation, and the last one before ``ends``, as structs."""
     structs = []
     for relation, then in THEN.items():
         was = change_of(f"o.{relation}")
         old = F.when(was["at"] < F.lit(ends), was)
         last = F.greatest(was, F.col(f"n._{relation}"))
         lagged = F.greatest(change_of(f"o.{then}"), old, F.col(f"n._{then}"))
-        structs += [F.when(touched, last).alias(f"_{relation}"), F.when(touched, lagged).alias(f"_{then}")]
-    rows = known.select(*KEY, *kept, *(F.col(f"o.{n}") for n in names), *structs, touched.alias("_touched"))
-    changes = {relation: F.col(f"_{relation}") for relation in RELATIONS}
-    changes |= {then: _unlike_last(F.col(f"_{then}"), F.col(f"_{r}")) for r, then in THEN.items()}
-    return rows.withColumns(
-        {
-            f"{prefix}_{part}": F.when(F.col("_touched"), changes[prefix][part]).otherwise(
-                F.col(f"{prefix}_{part}")
-            )
-            for prefix in prefixes
-            for part in PARTS
-        }
-    )
+        structs += [last.alias(f"_{relation}"), lagged.alias(f"_{then}")]
+    return structs
 
 
 def _unlike_last(then: Column, last: Column) -> Column:
