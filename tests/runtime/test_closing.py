@@ -134,13 +134,15 @@ def test_a_lost_commit_is_found(copy: Settings, back: int) -> None:
 
 def test_a_gap_in_the_days_is_closed_in_order_or_named(copy: Settings) -> None:
     """Two days on with the day between not delivered: nothing is closed, the day that is missing is named."""
-    before, later = lake_digest(copy), DAYS[-1] + timedelta(days=2)
+    before, between = lake_digest(copy), DAYS[-1] + timedelta(days=1)
+    later = between + timedelta(days=1)
     write_day(copy.landing, later)
-    with pytest.raises(InputMissing, match=f"{DAYS[-1] + timedelta(days=1)} is not complete"):
-        close(copy, later)
-    assert lake_digest(copy) == before
     with pytest.raises(UsageError, match=f"before the first day ever closed, {DAYS[0]}"):
         close(copy, DAYS[0] - timedelta(days=1))
+    with pytest.raises(InputMissing, match=f"{later} cannot be closed before {between}, which is open"):
+        close(copy, later)
+    with pytest.raises(InputMissing, match=f"{between} is not complete"):
+        close_days(copy, later, later, said=[].append)
     assert lake_digest(copy) == before
 
 
