@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
@@ -49,6 +51,45 @@ def data_files(lake: Path, table: str, version: int) -> list[str]:
     """Absolute paths of the data files at ``version``, in name order."""
     opened = open_table(lake, table, version)
     return sorted(unquote(uri.removeprefix("file://")) for uri in opened.file_uris())
+
+
+@dataclass(frozen=True)
+class PinnedFiles:
+    """Data files of one version, absolute paths in name order.
+
+    ``held``: columns that some file or its path holds; ``gained``: those of them that other files lack, since
+    they were declared after those were written.
+    """
+
+    paths: tuple[str, ...]
+    held: frozenset[str]
+    gained: frozenset[str]
+
+
+def pinned_files(lake: Path, table: str, version: int) -> PinnedFiles:
+    """Data files at ``version`` and what they hold.
+
+    A table only gains columns: where its oldest and its newest file hold all that its schema names, so do those
+    between. Only elsewhere is every footer read.
+    """
+    opened = open_table(lake, table, version)
+    named = {field.name for field in opened.schema().fields}
+    inside = named - set(opened.metadata().partition_columns)
+    added = pa.table(opened.get_add_actions(flatten=True)).select(["path", "modification_time"]).to_pylist()
+    added.sort(key=lambda file: (file["modification_time"], file["path"]))
+    paths = [str(lake.absolute() / table / unquote(file["path"])) for file in added]
+    held = some = inside
+    if any(inside - _columns(path, inside) for path in (*paths[:1], *paths[-1:])):
+        each = [_columns(path, inside) for path in paths]
+        held, some = set.intersection(*each), set.union(*each)
+    return PinnedFiles(tuple(sorted(paths)), frozenset((named - inside) | some), frozenset(some - held))
+
+
+def _columns(path: str, otherwise: set[str]) -> set[str]:
+    try:
+        return set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid):
+        return otherwise  # whoever reads the rows says which file is broken
 
 
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:

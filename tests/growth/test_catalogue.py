@@ -9,7 +9,8 @@ from types import ModuleType
 import duckdb
 import pytest
 
-from ccare.growth.catalogue import _DERIVED, write_catalogue
+from ccare.growth.catalogue import write_catalogue
+from ccare.growth.derived import macros, views
 from ccare.runtime import manifest
 from ccare.runtime.manifest import Published
 from ccare.runtime.rowstore import write_rows
@@ -35,10 +36,14 @@ def test_counts_are_the_manifests(con: duckdb.DuckDBPyConnection, row: Published
 
 
 def test_every_view_and_column_is_described(con: duckdb.DuckDBPyConnection) -> None:
-    views = dict(con.sql("select view_name, comment from duckdb_views() where not internal").fetchall())
-    expected = {t.name for t in stored_tables()} | set(_DERIVED)
-    assert set(views) == expected
-    assert all(views.values())
+    shown = dict(con.sql("select view_name, comment from duckdb_views() where not internal").fetchall())
+    assert set(shown) == {t.name for t in stored_tables()} | {v.name for v in views()}
+    assert all(shown.values())
+    made = dict(
+        con.sql("select function_name, comment from duckdb_functions() where not internal").fetchall()
+    )
+    assert set(made) == {m.name for m in macros()}
+    assert all(made.values())
     columns = con.sql(
         "select table_name, column_name, comment from duckdb_columns() where not internal"
     ).fetchall()
@@ -68,6 +73,32 @@ def test_views_and_the_macro_answer(con: duckdb.DuckDBPyConnection) -> None:
         ).fetchall()
         assert found == [(date(2017, 12, as_of),)]
     assert con.sql("select count(*) from scores_asof('2017-12-23')").fetchone() == (0,)
+
+
+def test_each_table_told_day_by_day_has_its_latest_day_and_any_day(con: duckdb.DuckDBPyConnection) -> None:
+    for stored in stored_tables():
+        if "as_of_date" in stored.key:
+            short = {"score_merchants": "scores", "metric_merchants": "metrics"}.get(
+                stored.name, stored.name.split("_", 1)[1]
+            )
+            for day, source in (
+                ("2017-12-31", f"latest_{short}"),
+                ("2017-12-24", f"{short}_asof('2017-12-30')"),
+            ):
+                expected = con.sql(
+                    f"select count(*) from {stored.name} where as_of_date = '{day}'"
+                ).fetchone()
+                assert con.sql(f"select count(*) from {source}").fetchone() == expected, source
+    assert con.sql("select name from merchants_asof('2017-11-30') where merchant_id = 'm1'").fetchone() == (
+        "Old <b>Corner</b> Bakery",
+    )
+
+
+def test_balances_of_any_day_come_from_the_transfers(con: duckdb.DuckDBPyConnection) -> None:
+    cached = con.sql("select account, asset, balance from ledger_balances order by 1").fetchall()
+    assert con.sql("from balances_asof('2017-12-31') order by 1").fetchall() == cached
+    asked = "select balance from balances_asof('2017-12-27') where account = 'merchant:m1:active'"
+    assert con.sql(asked).fetchone() == (100,)
 
 
 def test_the_snapshot_and_the_questions_stand_in_it(con: duckdb.DuckDBPyConnection, row: Published) -> None:
