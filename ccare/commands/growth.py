@@ -1,0 +1,73 @@
+"""ccare sql, ccare catalogue, ccare desk: what the growth team asks of the published lake."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccare.commands.printing import Json, latest, print_json, show
+from ccare.errors import UsageError
+from ccare.runtime.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(sql)
+    app.command()(catalogue)
+
+
+def sql(
+    name: Annotated[str | None, typer.Argument(help="A named query.")] = None,
+    query: Annotated[str | None, typer.Option("-c", help="A query.")] = None,
+    file: Annotated[Path | None, typer.Option("-f", help="A file with a query.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="name=value, bound to the query.")
+    ] = None,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print as CSV.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw it: an SVG file under <exports>/plots.")] = False,
+) -> None:
+    """Ask the published catalogue in DuckDB: a named query, -c QUERY or -f FILE."""
+    from ccare.growth.plots import plot_answer
+    from ccare.growth.queries import run_query
+
+    if as_json + as_csv > 1:
+        raise UsageError("--json and --csv exclude each other.", remedy="Give one of them.")
+    settings = Settings.load()
+    row = latest(settings)
+    columns, rows = run_query(
+        settings, name=name, query=query, file=file, params=_params(param or []), row=row
+    )
+    if plot:
+        path = plot_answer(settings, name, columns, rows)
+        print_json({"plot": path}) if as_json else print(path)
+    elif as_json:
+        print_json([dict(zip(columns, values, strict=True)) for values in rows])
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    else:
+        show(columns, rows)
+
+
+def catalogue(as_json: Json = False) -> None:
+    """Write the DuckDB catalogue of the published snapshot."""
+    from ccare.growth.catalogue import write_catalogue
+
+    settings = Settings.load()
+    path = write_catalogue(settings, latest(settings))
+    print_json({"catalogue": path}) if as_json else print(path)
+
+
+def _params(pairs: Sequence[str]) -> dict[str, str]:
+    result = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise UsageError(f"--param {pair!r} is not name=value.", remedy="Write --param day=2017-12-31.")
+        result[name] = value
+    return result
