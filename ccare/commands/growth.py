@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(sql)
     app.command()(catalogue)
+    app.command()(desk)
 
 
 def sql(
@@ -61,6 +62,38 @@ def catalogue(as_json: Json = False) -> None:
     settings = Settings.load()
     path = write_catalogue(settings, latest(settings))
     print_json({"catalogue": path}) if as_json else print(path)
+
+
+def desk(
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it on this machine until Ctrl-C.")] = False,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to serve on; 0 takes a free one.")
+    ] = 8765,
+    as_json: Json = False,
+) -> None:
+    """Write the growth desk: one page with users, scores, programmes, slots and data, by industry and provider."""
+    from ccare.growth import desk as page
+
+    settings = Settings.load()
+    path = page.write_desk(settings, latest(settings))
+    if not serve:
+        print_json({"desk": path}) if as_json else print(path)
+        return
+    try:
+        server = page.serve(path, port)
+    except OSError as error:
+        raise UsageError(
+            f"Port {port} cannot be served on ({error.strerror}).", remedy="Give another one: --port 0."
+        ) from None
+    url = f"http://{page.LOOPBACK}:{server.server_port}/"
+    print_json({"desk": path, "url": url}) if as_json else print(
+        f"{path}\n{url} (Ctrl-C ends it)", flush=True
+    )
+    with server:
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
 
 
 def _params(pairs: Sequence[str]) -> dict[str, str]:

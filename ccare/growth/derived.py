@@ -72,7 +72,7 @@ def views() -> tuple[View, ...]:
             View(
                 f"latest_{short}",
                 _on_day(declared, _LAST),
-                f"{declared.name} on the last published as-of day{_extra(declared)}. Grain: {_grain(declared)}.",
+                f"{declared.name} on the last published as-of day{_extra(declared)}. Grain: {declared.grain}.",
                 (declared.name, "core_merchants") if declared.name == "score_merchants" else (declared.name,),
             )
             for short, declared in _by_day()
@@ -101,7 +101,7 @@ def macros() -> tuple[Macro, ...]:
                 f"{short}_asof",
                 _on_day(declared, _UNTIL),
                 f"{declared.name} on the last as-of day that is not after day{_extra(declared)}; "
-                f"no row before the first. Grain: {_grain(declared)}.",
+                f"no row before the first. Grain: {declared.grain}.",
             )
             for short, declared in _by_day()
         ),
@@ -140,11 +140,3 @@ def _on_day(declared: Table, day: str) -> str:
 
 def _extra(declared: Table) -> str:
     return ", with the merchant's name and industry then" if declared.name == "score_merchants" else ""
-
-
-def _grain(declared: Table) -> str:
-    return (
-        declared.grain.replace(", as-of date and ", " and ")
-        .replace(" and as-of date", "")
-        .replace(", as-of date,", ",")
-    )
