@@ -14,8 +14,8 @@ from ccare.exports import pages
 from ccare.exports.card import policy_notes
 from ccare.exports.files import write_aside
 from ccare.growth.catalogue import open_snapshot
-from ccare.growth.desk_charts import FIGURES, specification
 from ccare.growth.desk_data import DeskData, read_desk
+from ccare.growth.desk_figures import FIGURES, specification
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 
@@ -36,7 +36,7 @@ def write_desk(settings: Settings, row: Published) -> Path:
         "desk.html.j2",
         facts=data.facts,
         industries=data.industries,
-        providers=data.providers if data.providers != ("none",) else (),
+        providers=data.providers,
         figures=FIGURES,
         notes=policy_notes(settings, row),
         vega=Markup(vl_convert.javascript_bundle(None)),  # type: ignore[arg-type] # its stub forgets the default

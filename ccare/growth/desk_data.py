@@ -146,7 +146,6 @@ _CUBES = {
 }
 """Name -> query, and what its rows are told by beside industry and provider."""
 _QUESTIONS: dict[str, dict[str, Any]] = {
-    "lift": {"name": "slot_lift"},
     "pools": {"name": "pools"},
     "freshness": {"name": "data_freshness", "days": 7},
     "rejected": {"name": "rejected_rows"},
@@ -174,15 +173,16 @@ def read_desk(con: duckdb.DuckDBPyConnection) -> DeskData:
         asked = question(told["name"])
         values = {p.name: told.get(p.name, p.default) for p in asked.parameters}
         frames[name] = _frame(con, asked.sql, values)
+    frames["lift"] = _lifts(con)
     frames["served"] = _frame(con, "select merchant_id, industry, provider from served order by all")
     _keep_listed(frames)
+    providers = _values(con, "provider")
+    if providers == ("none",):
+        providers = ()
+        _drop_providers(frames)
     facts = _frame(con, "from snapshot")
-    return DeskData(
-        dict(zip(facts["columns"], facts["rows"][0], strict=True)) if facts["rows"] else {},
-        _values(con, "industry"),
-        _values(con, "provider"),
-        frames,
-    )
+    told = dict(zip(facts["columns"], facts["rows"][0], strict=True)) if facts["rows"] else {}
+    return DeskData(told, _values(con, "industry"), providers, frames)
 
 
 def _cubed(sql: str, by: tuple[str, ...]) -> str:
@@ -196,6 +196,26 @@ def _frame(con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | No
     cursor = con.execute(sql, values or None)
     columns = [column[0] for column in cursor.description or []]
     return {"columns": columns, "rows": [[plain(v) for v in row] for row in cursor.fetchall()]}
+
+
+def _lifts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """slot_lift of each kind of traffic that was held back somewhere."""
+    asked = question("slot_lift")
+    values = {p.name: p.default for p in asked.parameters}
+    told = {
+        source: _frame(con, asked.sql, values | {"source": source}) for source in ("points", "free", "paid")
+    }
+    columns = told["points"]["columns"]
+    lift = columns.index("lift_per_1000")
+    rows = [[s, *row] for s, frame in told.items() for row in frame["rows"] if row[lift] is not None]
+    return {"columns": ["source", *columns], "rows": rows}
+
+
+def _drop_providers(frames: dict[str, dict[str, Any]]) -> None:
+    """Where nobody has a provider, the rows of "none" say again what those of everyone say."""
+    for name in _CUBES:
+        at = frames[name]["columns"].index("provider")
+        frames[name]["rows"] = [row for row in frames[name]["rows"] if row[at] == "*"]
 
 
 def _keep_listed(frames: dict[str, dict[str, Any]]) -> None:

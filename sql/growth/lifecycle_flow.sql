@@ -23,28 +23,24 @@ with moments as (
     where u.user_key is not null
         and ($merchant_id::varchar is null or u.merchant_id = $merchant_id::varchar)
     group by u.merchant_id, u.user_key
-), told as (
-    select unnest([0, 1]) as moment,
-        unnest([then_, now_]) as day, known,
-        unnest([last_then, last_now]) as last_active,
-        unnest([paid_then, paid_now]) as paid,
-        unnest([recent_then, recent_now]) as recent, merchant_id, user_key
-    from folded anti join core_staff using (merchant_id, user_key), moments
-), staged as (
-    select merchant_id, user_key, moment,
-        case when known > day then 'unknown'
-            when last_active is null then 'reached'
-            when last_active <= day - 56 then 'dormant'
-            when last_active <= day - 28 then 'at_risk'
-            when paid = 0 then 'visited'
-            when recent >= 3 then 'loyal'
-            when paid >= 2 then 'repeat'
-            else 'paid' end as stage
-    from told
 ), pairs as (
-    select any_value(stage) filter (moment = 0) as stage_before, any_value(stage) filter (moment = 1) as stage_now
-    from staged
-    group by merchant_id, user_key
+    select
+        case when known > then_ then 'unknown'
+            when last_then is null then 'reached'
+            when last_then <= then_ - 56 then 'dormant'
+            when last_then <= then_ - 28 then 'at_risk'
+            when paid_then = 0 then 'visited'
+            when recent_then >= 3 then 'loyal'
+            when paid_then >= 2 then 'repeat'
+            else 'paid' end as stage_before,
+        case when last_now is null then 'reached'
+            when last_now <= now_ - 56 then 'dormant'
+            when last_now <= now_ - 28 then 'at_risk'
+            when paid_now = 0 then 'visited'
+            when recent_now >= 3 then 'loyal'
+            when paid_now >= 2 then 'repeat'
+            else 'paid' end as stage_now
+    from folded anti join core_staff using (merchant_id, user_key), moments
 )
 select stage_before, stage_now, count(*) as users,
     round(count(*) / sum(count(*)) over (partition by stage_before), 4) as share_of_before
