@@ -22,7 +22,7 @@ def _tip(*names: str) -> list[Spec]:
 _LABELS = {"labelExpr": "replace(datum.label, /_/g, ' ')"}
 _WEEKS = {"format": "%d %b %Y", "labelAngle": 0, "labelOverlap": True, "tickCount": 6}
 
-_THOUSANDS = {"format": "~s", "tickCount": 5}
+_THOUSANDS = {"format": ",", "tickCount": 5}
 _WASH = {"range": ["#eef3f8", "#0b5394"]}
 _AT_THE_END = {"mark": {"type": "text", "align": "left", "dx": 4, "color": "#1a1f26"}}
 
@@ -157,7 +157,7 @@ COHORTS: Spec = {
                 ],
             },
         },
-        _cell("retention", ".0%", "datum.retention > 0.6 * datum.most"),
+        _cell("retention", ".0%", "datum.retention > 0.45 * datum.most"),
     ],
 }
 FUNNELS: Spec = {
@@ -178,7 +178,7 @@ FUNNELS: Spec = {
                 "tooltip": [*_tip("slot", "step", "users"), {"field": "share", "format": ".1%"}],
             },
         },
-        _cell("users", ",", "datum.share > 0.6"),
+        _cell("users", ",", "datum.share > 0.45"),
     ],
 }
 _SOURCES = {"domain": ["free", "points", "paid"], "range": ["#7a7f87", "#0b5394", "#b45f06"]}
