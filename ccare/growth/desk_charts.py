@@ -22,7 +22,7 @@ def _tip(*names: str) -> list[Spec]:
 _LABELS = {"labelExpr": "replace(datum.label, /_/g, ' ')"}
 _WEEKS = {"format": "%d %b %Y", "labelAngle": 0, "labelOverlap": True, "tickCount": 6}
 
-_THOUSANDS = {"format": ",", "tickCount": 5}
+_THOUSANDS = {"format": ",d", "tickCount": 5}
 _WASH = {"range": ["#eef3f8", "#0b5394"]}
 _AT_THE_END = {"mark": {"type": "text", "align": "left", "dx": 4, "color": "#1a1f26"}}
 
@@ -138,7 +138,6 @@ STAGE_BARS: Spec = {
 }
 COHORTS: Spec = {
     "transform": [
-        {"filter": "datum.age > 0"},
         {"calculate": "datum.users / datum.cohort_users", "as": "retention"},
         {"joinaggregate": [{"op": "max", "field": "retention", "as": "most"}]},
     ],

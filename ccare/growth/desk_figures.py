@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from ccare.growth.desk_charts import (
-    BY_SLOT,
     COHORTS,
     DISTRIBUTION,
     DRIFT,
@@ -22,7 +21,11 @@ from ccare.growth.plots import CONFIG, SCHEMA
 
 @dataclass(frozen=True)
 class Figure:
-    """One chart: ``frame`` of DeskData it draws, whether filters narrow it, and the question that goes deeper."""
+    """One chart: ``frame`` of DeskData it draws, whether filters narrow it, and the question that goes deeper.
+
+    ``bands``: columns whose different values are the bars one below the other; the chart is as tall as it has such.
+    ``needs``: a column without which (null or 0) a row is not drawn, only listed.
+    """
 
     id: str
     title: str
@@ -31,6 +34,9 @@ class Figure:
     spec: Spec = field(hash=False)
     filtered: bool = True
     question: str = ""
+    bands: tuple[str, ...] = ()
+    empty: str = "Nothing to show here yet."
+    needs: str = ""
 
 
 FIGURES: tuple[Figure, ...] = (
@@ -50,6 +56,8 @@ FIGURES: tuple[Figure, ...] = (
         "cohorts",
         COHORTS,
         question="cohort_retention",
+        needs="age",
+        bands=("cohort_week",),
     ),
     Figure(
         "stages",
@@ -58,6 +66,7 @@ FIGURES: tuple[Figure, ...] = (
         "stages",
         STAGE_BARS,
         question="lifecycle_flow",
+        bands=("stage",),
     ),
     Figure(
         "distribution",
@@ -74,6 +83,7 @@ FIGURES: tuple[Figure, ...] = (
         "drift",
         DRIFT,
         question="score_drift",
+        needs="median",
     ),
     Figure(
         "points",
@@ -82,6 +92,7 @@ FIGURES: tuple[Figure, ...] = (
         "points",
         POINTS,
         question="programme_cost",
+        bands=("programme", "asset", "month"),
     ),
     Figure(
         "lift",
@@ -92,6 +103,8 @@ FIGURES: tuple[Figure, ...] = (
         LIFT,
         filtered=False,
         question="slot_lift",
+        bands=("slot", "source"),
+        empty="No hour was held back in the last 28 days, so there is nothing to compare with.",
     ),
     Figure(
         "pools",
@@ -101,6 +114,7 @@ FIGURES: tuple[Figure, ...] = (
         POOLS,
         filtered=False,
         question="pools",
+        bands=("pool", "asset"),
     ),
     Figure(
         "funnels",
@@ -110,6 +124,7 @@ FIGURES: tuple[Figure, ...] = (
         "funnels",
         FUNNELS,
         question="slot_funnel",
+        bands=("slot",),
     ),
     Figure(
         "traffic",
@@ -118,6 +133,7 @@ FIGURES: tuple[Figure, ...] = (
         "traffic",
         TRAFFIC,
         question="slot_traffic",
+        bands=("slot",),
     ),
     Figure(
         "rejected",
@@ -127,25 +143,19 @@ FIGURES: tuple[Figure, ...] = (
         REJECTED,
         filtered=False,
         question="rejected_rows",
+        bands=("reason",),
     ),
 )
 
 
 def specification(figure: Figure) -> Spec:
-    """The chart as it is embedded: as wide as its place, its rows to be put in."""
-    tall = {"step": 24} if _has_bands(figure) else 280
+    """The chart as it is embedded: as wide as its place, its rows (and its height, with bands) to be put in."""
     return {
         "$schema": SCHEMA,
         "description": f"{figure.title}. {figure.note}",
         "config": CONFIG | {"legend": CONFIG["legend"] | {"orient": "top"}},
         "width": "container",
-        "height": tall,
+        "height": 280,
         "autosize": {"type": "fit-x", "contains": "padding"},
         **figure.spec,
     }
-
-
-def _has_bands(figure: Figure) -> bool:
-    """Whether its y axis is discrete: then it is as tall as it has bands."""
-    y = figure.spec.get("encoding", BY_SLOT).get("y", {})
-    return y.get("type") in ("nominal", "ordinal")

@@ -93,7 +93,9 @@ def test_charts_are_sound_and_drawn_from_columns_that_are_there(data: DeskData) 
         for several in re.findall(r'"as": \[([^\]]+)\]', json.dumps(spec)):
             made |= set(re.findall(r"\w+", several))
         used = set(re.findall(r'"field": "(\w+)"', json.dumps(spec)))
-        assert used <= made | set(data.frames[figure.frame]["columns"]), figure.id
+        columns = set(data.frames[figure.frame]["columns"])
+        assert used <= made | columns, figure.id
+        assert {*figure.bands, figure.needs or figure.frame} <= columns | {figure.frame}, figure.id
         assert figure.filtered == ("industry" in data.frames[figure.frame]["columns"]), figure.id
 
 

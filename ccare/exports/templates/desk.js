@@ -101,11 +101,14 @@ async function draw(figure) {
   const place = document.getElementById(figure.id);
   const columns = frames[figure.frame].columns.filter((c) => !figure.filtered || !["industry", "provider"].includes(c));
   document.getElementById(`${figure.id}-table`).replaceChildren(table(rows, columns.map((c) => [c, c.replaceAll("_", " ")])));
-  if (!rows.length) {
-    place.replaceChildren(element("p", "Nothing to show here yet.", "empty"));
+  const values = rows.filter((row) => !figure.needs || row[figure.needs]);
+  if (!values.length) {
+    place.replaceChildren(element("p", figure.empty, "empty"));
     return;
   }
-  const spec = { ...figure.spec, data: { values: rows } };
+  const bands = new Set(values.map((row) => figure.bands.map((column) => row[column]).join("|"))).size;
+  const height = figure.bands.length ? Math.max(24 * bands, 48) : figure.spec.height;
+  const spec = { ...figure.spec, height, data: { values } };
   await vegaEmbed(place, spec, { actions: false, renderer: "svg", tooltip: { theme: "light" } });
 }
 
