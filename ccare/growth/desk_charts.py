@@ -143,7 +143,7 @@ COHORTS: Spec = {
     ],
     "encoding": {
         "x": _x("age", "ordinal", title="weeks after the first", axis={"labelAngle": 0}),
-        "y": _x("cohort_week", "ordinal", title="cohort's first week"),
+        "y": _x("cohort_week", "ordinal"),
     },
     "layer": [
         {
