@@ -33,7 +33,8 @@ def sql(
 ) -> None:
     """Ask the published catalogue in DuckDB: a named query, -c QUERY or -f FILE."""
     from ccare.growth.plots import plot_answer
-    from ccare.growth.queries import run_query
+    from ccare.growth.queries import read_query, run_query
+    from ccare.growth.questions import headed, question
 
     if as_json + as_csv > 1:
         raise UsageError("--json and --csv exclude each other.", remedy="Give one of them.")
@@ -43,7 +44,8 @@ def sql(
         settings, name=name, query=query, file=file, params=_params(param or []), row=row
     )
     if plot:
-        path = plot_answer(settings, name, columns, rows)
+        asked = question(name) if name else headed(query or read_query(file or Path()))
+        path = plot_answer(settings, asked, columns, rows)
         print_json({"plot": path}) if as_json else print(path)
     elif as_json:
         print_json([dict(zip(columns, values, strict=True)) for values in rows])

@@ -30,7 +30,7 @@ class Dataset:
     @property
     def schema(self) -> str:
         """Name and version, as every file says it."""
-        return f"ccare.{self.name}/{self.version}"
+        return f"ccare.bulk.{self.name}/{self.version}"
 
 
 def _of(source: Any, *names: str) -> tuple[Column, ...]:
@@ -141,7 +141,7 @@ def data_package(dataset: Dataset, paths: dict[str, list[str]], facts: dict[str,
     media = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
     extra: dict[str, dict[str, Any]] = {"csv": {"encoding": "utf-8", "compression": "gz"}, "parquet": {}}
     return {
-        "name": f"ccare-{dataset.name}",
+        "name": f"ccare-bulk-{dataset.name}",
         "title": dataset.about,
         "description": f"{dataset.grain[0].upper()}{dataset.grain[1:]}.",
         "version": f"{dataset.version}.0.0",

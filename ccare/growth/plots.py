@@ -8,7 +8,7 @@ from typing import Any
 
 from ccare.errors import UsageError
 from ccare.exports.files import write_aside
-from ccare.growth.questions import Plot, question
+from ccare.growth.questions import Plot, Question
 from ccare.runtime.settings import Settings
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -31,14 +31,13 @@ _MOST_ROWS = 5000
 
 
 def plot_answer(
-    settings: Settings, name: str | None, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    settings: Settings, asked: Question | None, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> Path:
     """Write ``<exports>/plots/<name>.svg`` (query.svg for a query of one's own) and return its path.
 
-    A named question is drawn as its header says; another answer by its first column and its numbers. UsageError
-    where there is nothing to draw.
+    A question is drawn as its header says; another answer by its first column and its numbers. UsageError where
+    there is nothing to draw.
     """
-    asked = question(name) if name else None
     if not rows:
         raise UsageError("There is no row to draw.", remedy="Ask with other parameters.")
     if len(rows) > _MOST_ROWS:
@@ -47,7 +46,7 @@ def plot_answer(
         )
     plot = asked.plot if asked and asked.plot else guessed(columns, rows)
     title = asked.question if asked else "Answer"
-    path = settings.exports / "plots" / f"{name or 'query'}.svg"
+    path = settings.exports / "plots" / f"{asked.name if asked else 'query'}.svg"
     return write_aside(path, svg(chart(plot, columns, rows, title)).encode())
 
 

@@ -83,6 +83,14 @@ def question(name: str) -> Question:
     raise UsageError(f"There is no named query {name}.", remedy=f"Did you mean {' or '.join(near)}?")
 
 
+def headed(text: str) -> Question | None:
+    """A query of one's own as a question, where it has a header like those in sql/growth."""
+    try:
+        return parse("query", text)
+    except ValueError:
+        return None
+
+
 def parse(name: str, text: str) -> Question:
     """A question file. Raises ValueError where its header lacks a part."""
     found: dict[str, str] = {}

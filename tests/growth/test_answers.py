@@ -15,7 +15,7 @@ from ccare.errors import UsageError
 from ccare.growth.catalogue import open_snapshot
 from ccare.growth.plots import chart, guessed, plot_answer
 from ccare.growth.queries import run_query
-from ccare.growth.questions import Plot, parse, question, questions
+from ccare.growth.questions import Plot, folder, headed, parse, question, questions
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 
@@ -91,11 +91,11 @@ def test_drift_is_the_population_stability_index() -> None:
 
 def test_an_answer_is_drawn_without_a_browser(settings: Settings, row: Published) -> None:
     columns, rows = run_query(settings, "l_ness", row=row)
-    path = plot_answer(settings, "l_ness", columns, rows)
+    path = plot_answer(settings, question("l_ness"), columns, rows)
     assert path == settings.exports / "plots" / "l_ness.svg"
     drawn = path.read_text(encoding="utf-8")
     assert drawn.startswith("<svg") and "active days" in drawn and "On how many days" in drawn
-    assert plot_answer(settings, "l_ness", columns, rows).read_text(encoding="utf-8") == drawn
+    assert plot_answer(settings, question("l_ness"), columns, rows).read_text(encoding="utf-8") == drawn
 
 
 def test_a_query_of_ones_own_is_drawn_by_its_columns(settings: Settings) -> None:
@@ -108,5 +108,8 @@ def test_a_query_of_ones_own_is_drawn_by_its_columns(settings: Settings) -> None
         plot_answer(settings, None, ["a"], [])
     with pytest.raises(UsageError, match="too many to draw"):
         plot_answer(settings, None, ["a", "n"], [("x", 1)] * 5001)
+    own = headed((folder() / "rfm.sql").read_text(encoding="utf-8"))
+    assert own and own.plot and (own.name, own.plot.kind) == ("query", "heat")
+    assert headed("select 1 as a, 2 as n") is None
     with pytest.raises(ValueError, match="plots 'pie"):
         parse("x", "-- Question: q\n-- Grain: g\n-- Parameters:\n-- Run: r\n-- Plot: pie x=a y=b\nselect 1")
