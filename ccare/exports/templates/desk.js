@@ -115,8 +115,10 @@ async function draw(figure) {
 function lists() {
   const moved = listed("movers").slice(0, 12);
   document.getElementById("movers").replaceChildren(table(moved, [
-    ["name", "Merchant", (row) => `${row.name ?? ""} (${row.merchant_id})`], ["total_from", "From"], ["total_to", "To"],
-    ["change", "Change"], ["driver", "Driver", (row) => `${row.driver} ${row.driver_change > 0 ? "+" : ""}${shown(row.driver_change)}`]]));
+    ["name", "Merchant", (row) => `${row.name ?? ""} (${row.merchant_id})`], ["total_from", "From", (row) => row.total_from.toFixed(1)],
+    ["total_to", "To", (row) => row.total_to.toFixed(1)],
+    ["change", "Change", (row) => `${row.change > 0 ? "+" : ""}${row.change.toFixed(1)}`],
+    ["driver", "Driver", (row) => `${row.driver} ${row.driver_change > 0 ? "+" : ""}${shown(row.driver_change)}`]]));
   const risk = listed("at_risk").slice(0, 12);
   document.getElementById("at_risk").replaceChildren(table(risk, [
     ["name", "Merchant", (row) => `${row.name ?? ""} (${row.merchant_id})`], ["active_before", "Before"], ["active", "Now"],
