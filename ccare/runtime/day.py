@@ -197,6 +197,7 @@ def run_steps(
     from ccare.runtime.ingest import ingest
     from ccare.runtime.run import Run
     from ccare.runtime.spark import session
+    from ccare.runtime.workload import is_brief
 
     with opened(settings) as lake:
         _require_state(settings, lake)
@@ -225,7 +226,8 @@ def run_steps(
                 raise
         else:
             read_at = {}
-        run = Run(settings, session(settings), record, close, lake.last, said, pins, read_at)
+        spark = session(settings, brief=is_brief(settings, lake.last, day))
+        run = Run(settings, spark, record, close, lake.last, said, pins, read_at)
         record.blocked = []
         try:
             for step in due:

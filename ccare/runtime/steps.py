@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from pyspark.sql import functions as F
 
@@ -41,17 +42,23 @@ def state(run: Run) -> None:
             # Nothing came in, yet relations of LAG_DAYS ago are a day further on.
             run.make("state", "state_users", at_most=run.bound("state_users"))
         return
+    # Days and users read the same changes and nothing of each other.
+    works = [partial(_days, run), partial(_users, run, refunds)]
+    if run.close.day == run.close.first_day:
+        # All that a first close changes is all there is: merchant days need not wait for it to be written.
+        run.shared["state_user_days"] = run.shared["state_changes"]
+        works.append(partial(_merchant_days, run))
     with ThreadPoolExecutor(2) as pool:
-        # Days and users read the same changes and nothing of each other.
-        works = [pool.submit(_days, run), pool.submit(_users, run, refunds)]
-    for work in works:
-        work.result()
+        done = [pool.submit(work) for work in works]
+    for each in done:
+        each.result()
 
 
 def _days(run: Run) -> None:
     touched = run.close.touched
     run.make("state", "state_user_days", touched, run.bound("state_user_days", touched))
-    _merchant_days(run)
+    if run.close.day != run.close.first_day:
+        _merchant_days(run)
 
 
 def _merchant_days(run: Run) -> None:
