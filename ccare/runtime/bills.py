@@ -21,6 +21,7 @@ from ccare.events.pseudonym import token_of
 from ccare.reconcile.policy import load_reconcile
 from ccare.runtime import deltalog
 from ccare.runtime.bill_payments import store_payments
+from ccare.runtime.failpoint import reach
 from ccare.runtime.intake import Delivery, sidecar_fault
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
@@ -70,6 +71,7 @@ def take_bills(run: Run, found: list[Delivery]) -> TakenBills:
     accounts = _Accounts(run)
     payers = load_reconcile(run.settings.conf, run.close.day).payments_from
     read = [_read(run, d, accounts, folder / f"{n}.parquet", payers) for n, d in enumerate(found)]
+    reach("bills.staged")
     taken = [d for d in read if d.stream in _READ and d.status == "taken" and d.lines]
     fates, rejected = _take(run, taken, folder, payers) if taken else ({}, {})
     shutil.rmtree(folder, ignore_errors=True)

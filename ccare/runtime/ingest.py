@@ -9,6 +9,7 @@ from ccare.errors import GateRefused
 from ccare.events.fate import REJECTED
 from ccare.runtime import deltalog
 from ccare.runtime.bills import take_bills
+from ccare.runtime.failpoint import reach
 from ccare.runtime.fates import Taken, file_lines, late_lines, unknown_lines
 from ccare.runtime.intake import Delivery, Known, deliveries, require_complete
 from ccare.runtime.passes import Published, file_row, take_bulk, take_small
@@ -36,6 +37,7 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
     history = published_files(settings.lake, run.as_published.get("raw_files"))
     found = deliveries(settings.landing, run.close.day, run.close.first_day, known_deliveries(history))
     run.record.inputs_digest = inputs_digest(found)
+    reach("landing.surveyed")
     usable = [d for d in found if d.status == "taken" and d.lines]
     if usable:
         settings.require_key()

@@ -180,7 +180,7 @@ class _Bill:
         """The first ``lines`` of a block, of which ``first`` is the number of the first."""
         cells = self._cells(block, lines, first)
         trade_no, order_no, kind, at_told, refund_no, *money = map(cells.column, self.places)
-        told = amounts(money, fen)
+        told = amounts(money, fen, 2)
         amount, receipt, discount, red_packet, *platform, fee = (pc.fill_null(a, 0) for a in told)
         paid, refunded = pc.equal(kind, _PAID), pc.equal(kind, _REFUNDED)
         for name, of_kind in ((PAID, paid), (REFUNDED, refunded)):

@@ -41,6 +41,8 @@ _CLOCK = r"^20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
 _AHEAD = timedelta(hours=8)
 """A bill's own clock is Beijing's."""
 _LOW = 32
+_PLAIN_DIGITS = 12
+"""Before the point of an amount that is read by its digits alone: so many, and five decimals, fit 64 bits."""
 ByHand = Callable[[str, int], list[str] | None]
 """A line and its number -> its cells, None where it is blank; raises BillRefused where it cannot be split."""
 Mask = NDArray[np.bool_]
@@ -85,6 +87,10 @@ class Faults:
 
     def reasons(self) -> pa.ListArray:
         """Each line's reasons, each once."""
+        if not self._found:
+            # No list is made line by line where none has anything in it.
+            nothing = pa.array(np.zeros(len(self.any) + 1, np.int32))
+            return pa.ListArray.from_arrays(nothing, pa.array([], pa.string()))
         told: list[list[str]] = [[] for _ in self.any]
         for line in self.lines():
             told[line] = list(dict.fromkeys(name for name, mask in self._found if mask[line]))
@@ -161,17 +167,26 @@ def once(texts: pa.Array, read: Callable[[Any], object], kind: pa.DataType) -> p
     return pa.array([read(text) for text in known.dictionary.to_pylist()], kind).take(known.indices)
 
 
-def amounts(columns: Sequence[pa.StringArray], read: Callable[[str], int]) -> list[pa.Int64Array]:
-    """Columns of amounts as ``read`` gives them, null where it raises ValueError."""
+def amounts(
+    columns: Sequence[pa.StringArray], read: Callable[[str], int], decimals: int
+) -> list[pa.Int64Array]:
+    """Columns of amounts as ``read`` gives them, null where it raises ValueError.
 
-    def number(text: str) -> int | None:
+    What is written out to ``decimals`` places is its own digits: ``read`` is asked for what is written otherwise.
+    """
+
+    def number(text: str | None) -> int | None:
         try:
-            return read(text)
+            return None if text is None else read(text)
         except ValueError:
             return None
 
-    lines = len(columns[0])
-    found = once(pa.concat_arrays(columns), number, pa.int64())
+    lines, known = len(columns[0]), pa.concat_arrays(columns).dictionary_encode()
+    texts = known.dictionary
+    plain = pc.match_substring_regex(texts, rf"^-?[0-9]{{1,{_PLAIN_DIGITS}}}\.[0-9]{{{decimals}}}$")
+    digits = pc.replace_substring(pc.if_else(plain, texts, "0"), ".", "").cast(pa.int64())
+    others = once(pc.if_else(plain, None, texts), number, pa.int64())
+    found = pc.if_else(plain, digits, others).take(known.indices)
     return [found.slice(n * lines, lines) for n in range(len(columns))]
 
 

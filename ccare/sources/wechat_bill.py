@@ -251,8 +251,8 @@ def _money(texts: dict[str, pa.StringArray], faults: Faults) -> dict[str, pa.Int
     """Amounts in fen, the fee in 1/100,000 yuan, 0 where there is none; only the fee has more than fen."""
     names = COLUMNS[_TEXTS:]
     fens = [name for name in names if name != _FEE]
-    found = dict(zip(fens, amounts([texts[name] for name in fens], fen), strict=True))
-    (found[_FEE],) = amounts([texts[_FEE]], _fee)
+    found = dict(zip(fens, amounts([texts[name] for name in fens], fen, 2), strict=True))
+    (found[_FEE],) = amounts([texts[_FEE]], _fee, _DECIMALS)
     for name in names:
         faults.add("bad_fee_fen" if name == _FEE else "bad_amount_fen", found[name].is_null())
     return {name: pc.fill_null(found[name], 0) for name in names}
