@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ccare.runtime.intake import Delivery, Known, deliveries, require_complete
 from ccare.runtime.passes import Published, file_row, take_bulk, take_small
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
+from ccare.runtime.settings import Settings
 from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
 from ccare.runtime.staging import discard, rejected_dir
 from ccare.runtime.stream_gate import gate_silence
@@ -51,6 +53,13 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
     _store_files(run, found, fates | {d.sha256: bills.fates[d.path] for d in found if d.path in bills.fates})
     for line in (*file_lines(found), *unknown_lines(passes), *late_lines(passes, run.close)):
         run.said(line)
+
+
+def require_inputs(settings: Settings, day: date, allow_missing: tuple[str, ...]) -> None:
+    """What ingest cannot do without, asked before Spark starts, which takes longer than to say what is missing."""
+    require_complete(settings.landing, day, allow_missing)
+    if any(path.is_file() for path in settings.landing.glob("*/*/*")):
+        settings.require_key()
 
 
 def _take_all(run: Run, usable: list[Delivery], history: Published) -> list[Taken]:
