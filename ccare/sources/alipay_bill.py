@@ -34,7 +34,7 @@ from ccare.sources.bill_columns import (
 )
 from ccare.sources.bill_exports import export_of, require_export
 from ccare.sources.bill_files import Member, opened
-from ccare.sources.bill_text import HEAD_LINES, head_of, lines_of, text_blocks, text_lines
+from ccare.sources.bill_text import HEAD_LINES, after, head_of, lines_of, text_blocks, text_lines
 from ccare.sources.bills import (
     PAID,
     REFUNDED,
@@ -131,17 +131,18 @@ def _told_apart(members: list[Member]) -> tuple[Member, Member | None]:
     return details[0], summaries[0] if summaries else None
 
 
-def _tables(blocks: Iterator[str], merchant_of: MerchantOf, totals: dict[str, Totals]) -> Iterator[pa.Table]:
-    head, rest = head_of(blocks)
+def _tables(
+    blocks: Iterator[bytes], merchant_of: MerchantOf, totals: dict[str, Totals]
+) -> Iterator[pa.Table]:
+    head, read = head_of(blocks)
     headers = ([named(cell) for cell in cells_of(line, n)] for n, line in enumerate(head, start=1))
     place, header = next(((n, h) for n, h in enumerate(headers, start=1) if COLUMNS[0] in h), (0, []))
     if not header or export_of(head[:place]) != STREAM:
         require_export(head, STREAM)
     places = columns_of(header, COLUMNS)
     bill = _Bill(header, places, merchant_of(_account(head[:place])), totals)
-    after = "".join(f"{line}\n" for line in head[place:])
     number = place
-    for block in chain((after + rest,), blocks):
+    for block in chain((after(read, place),), blocks):
         lines = array_of(block) if block else pa.array([], pa.string())
         footer = pc.index(pc.starts_with(lines, "#"), True).as_py()
         found = footer if footer >= 0 else len(lines)
@@ -176,7 +177,7 @@ class _Bill:
     merchant: str
     totals: dict[str, Totals]
 
-    def table(self, block: str, lines: pa.StringArray, first: int) -> pa.Table:
+    def table(self, block: bytes, lines: pa.StringArray, first: int) -> pa.Table:
         """The first ``lines`` of a block, of which ``first`` is the number of the first."""
         cells = self._cells(block, lines, first)
         trade_no, order_no, kind, at_told, refund_no, *money = map(cells.column, self.places)
@@ -187,7 +188,7 @@ class _Bill:
             self.totals[name].add(of_kind, amount, receipt, discount)
         at = instants(at_told)
         faults = Faults(len(trade_no))
-        if "\0" in block:
+        if b"\0" in block:
             faults.add("nul_character", pa.array(["\0" in "".join(cells.row(n)) for n in faults.all_lines]))
         for reason, read in zip(_AMOUNTS, told, strict=True):
             faults.add(reason, read.is_null())
@@ -213,7 +214,7 @@ class _Bill:
         refused = Refused(lambda: lines_of(block), first, lambda row: payload(self.header, row, _KEPT))
         return table_of(columns, cells, faults, refused)
 
-    def _cells(self, block: str, lines: pa.StringArray, first: int) -> Cells:
+    def _cells(self, block: bytes, lines: pa.StringArray, first: int) -> Cells:
         width = len(self.header)
 
         def by_hand(line: str, number: int) -> list[str] | None:
@@ -228,7 +229,7 @@ class _Bill:
             return cells
 
         # Cells end in a tab that keeps spreadsheet programs from reading long numbers as such.
-        bare = array_of(block.replace("\t", "")).slice(0, len(lines))
+        bare = array_of(block.replace(b"\t", b"")).slice(0, len(lines))
         plain = pc.invert(pc.match_substring(bare, '"'))
         return split(bare, first, width, plain, ",", by_hand)
 

@@ -127,9 +127,11 @@ def table_of(columns: Mapping[str, pa.Array], cells: Cells, faults: Faults, refu
     return pa.table({**common, **columns}, BILL_LINE)
 
 
-def array_of(block: str) -> pa.StringArray:
-    """A block's lines as a column."""
-    return pc.split_pattern(pa.array([block.removesuffix("\n")]), "\n").flatten()
+def array_of(block: bytes) -> pa.StringArray:
+    """A block's lines as a column; the block is not copied for it."""
+    text = block.removesuffix(b"\n")
+    ends = pa.py_buffer(np.array([0, len(text)], np.int32))
+    return pc.split_pattern(pa.StringArray.from_buffers(1, ends, pa.py_buffer(text)), "\n").flatten()
 
 
 def split(

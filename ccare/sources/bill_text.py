@@ -7,14 +7,14 @@ from itertools import chain
 from ccare.sources.bills import AGAIN, BillRefused
 
 LINE_MAX = 1 << 20
-"""Characters of one line; a file with a longer one is refused: the bound on memory."""
+"""Bytes of one line as UTF-8; a file with a longer one is refused: the bound on memory."""
 HEAD_LINES = 64
 """A bill's header stands within this many lines."""
 _WORDS = ("支付宝", "微信", "交易", "账务", "账单", "业务")
 
 
-def text_blocks(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Whole lines, each with a line feed behind it, about as many as a chunk holds; none of them is empty.
+def text_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines as UTF-8, each with a line feed behind it, about as many as a chunk holds, never none.
 
     Decoded strictly: GB18030 first, then UTF-8 with or without a byte order mark.
     """
@@ -23,26 +23,26 @@ def text_blocks(chunks: Iterable[bytes]) -> Iterator[str]:
     while len(head) < LINE_MAX and (chunk := next(incoming, b"")):
         head += chunk
     decode = codecs.getincrementaldecoder(_encoding(head))("strict").decode
-    rest, number = "", 0
+    rest, number = b"", 0
     for chunk in chain((head,), incoming, (b"",)):
         try:
-            text = decode(chunk, final=not chunk)
+            text = decode(chunk, final=not chunk).encode()
         except UnicodeDecodeError:
             raise BillRefused(
                 f"After line {number} it holds bytes that are not text.", remedy=AGAIN
             ) from None
-        whole, ended, begun = text.rpartition("\n")
+        whole, ended, begun = text.rpartition(b"\n")
         if ended:
-            block = f"{rest}{whole}\n".replace("\r\n", "\n")
-            if _longest(block) > LINE_MAX:
+            block = b"".join((rest, whole, ended)).replace(b"\r\n", b"\n")
+            if _has_longer(block):
                 raise _too_long(number)
-            number += block.count("\n")
+            number += block.count(b"\n")
             yield block
         rest = begun if ended else rest + begun
         if len(rest) > LINE_MAX:
             raise _too_long(number)
     if rest:
-        yield rest.removesuffix("\r") + "\n"
+        yield rest.removesuffix(b"\r") + b"\n"
 
 
 def text_lines(chunks: Iterable[bytes]) -> Iterator[str]:
@@ -51,27 +51,37 @@ def text_lines(chunks: Iterable[bytes]) -> Iterator[str]:
         yield from lines_of(block)
 
 
-def lines_of(block: str) -> list[str]:
+def lines_of(block: bytes) -> list[str]:
     """A block's lines, without their ends."""
-    return block.removesuffix("\n").split("\n")
+    return block.removesuffix(b"\n").decode().split("\n")
 
 
-def head_of(blocks: Iterator[str]) -> tuple[list[str], str]:
-    """The first HEAD_LINES lines, fewer where there are no more, and what was read behind them."""
-    text = ""
-    while text.count("\n") < HEAD_LINES and (block := next(blocks, "")):
-        text += block
-    *lines, rest = text.split("\n", HEAD_LINES)
-    return lines, rest
+def head_of(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
+    """The first HEAD_LINES lines, fewer where there are no more, and all that was read for them."""
+    read = b""
+    while read.count(b"\n") < HEAD_LINES and (block := next(blocks, b"")):
+        read += block
+    return [line.decode() for line in read.split(b"\n", HEAD_LINES)[:-1]], read
 
 
-def _longest(block: str) -> int:
-    """Characters of the longest line, looked for only where the block is long enough to hold one too long."""
-    return max(map(len, block.split("\n"))) if len(block) > LINE_MAX else 0
+def after(read: bytes, lines: int) -> bytes:
+    """What stands behind the first ``lines`` lines."""
+    return read.split(b"\n", lines)[-1]
+
+
+def _has_longer(block: bytes) -> bool:
+    """Whether a line of the block is longer than LINE_MAX: looked for in steps of so many bytes."""
+    start = 0
+    while start + LINE_MAX < len(block):
+        end = block.rfind(b"\n", start, start + LINE_MAX + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def _too_long(number: int) -> BillRefused:
-    return BillRefused(f"After line {number} a line is longer than {LINE_MAX:,} characters.", remedy=AGAIN)
+    return BillRefused(f"After line {number} a line is longer than {LINE_MAX:,} bytes.", remedy=AGAIN)
 
 
 def _encoding(head: bytes) -> str:

@@ -38,7 +38,7 @@ from ccare.sources.bill_columns import (
 )
 from ccare.sources.bill_exports import require_export
 from ccare.sources.bill_files import opened
-from ccare.sources.bill_text import head_of, lines_of, text_blocks
+from ccare.sources.bill_text import after, head_of, lines_of, text_blocks
 from ccare.sources.bills import (
     PAID,
     REFUNDED,
@@ -119,8 +119,8 @@ def bill_lines(path: Path, merchant_of: MerchantOf, *, payers: bool = False) -> 
         yield from _tables(text_blocks(members[0].chunks()), merchant_of, payers)
 
 
-def _tables(blocks: Iterator[str], merchant_of: MerchantOf, payers: bool) -> Iterator[pa.Table]:
-    head, rest = head_of(blocks)
+def _tables(blocks: Iterator[bytes], merchant_of: MerchantOf, payers: bool) -> Iterator[pa.Table]:
+    head, read = head_of(blocks)
     header = [named(cell) for cell in cells_of(head[0], 1)] if head else []
     if COLUMNS[3] not in header or COLUMNS[15] not in header or "退款申请时间" in header:
         require_export(head, STREAM)
@@ -128,8 +128,7 @@ def _tables(blocks: Iterator[str], merchant_of: MerchantOf, payers: bool) -> Ite
     payer = header.index(_PAYER) if payers and _PAYER in header else None
     bill = _Bill(header, places, merchant_of, payer, _Totals())
     number = 1
-    after = "".join(f"{line}\n" for line in head[1:])
-    for block in chain((after + rest,), blocks):
+    for block in chain((after(read, 1),), blocks):
         lines = array_of(block) if block else pa.array([], pa.string())
         summary = _summary_in(lines)
         found = len(lines) if summary is None else summary
@@ -164,12 +163,12 @@ class _Bill:
     payer: int | None
     totals: _Totals
 
-    def table(self, block: str, lines: pa.StringArray, first: int) -> pa.Table:
+    def table(self, block: bytes, lines: pa.StringArray, first: int) -> pa.Table:
         """The first ``lines`` of a block, of which ``first`` is the number of the first."""
         cells = self._cells(lines, first)
         texts = dict(zip(COLUMNS, map(cells.column, self.places), strict=True))
         faults = Faults(len(cells.positions))
-        if "\0" in block:
+        if b"\0" in block:
             faults.add("nul_character", pa.array(["\0" in "".join(cells.row(n)) for n in faults.all_lines]))
         money = _money(texts, faults)
         self.totals.add(money)
