@@ -27,14 +27,15 @@ TABLES = (
 )
 OF_THE_RUN = {"run_id", "received_at", "modified_at"}
 KILLS = (
-    *("landing.surveyed", "core_payments.staged", "core_payments.adopting", "bills.staged"),
+    *("core_payments.staged", "core_payments.adopting"),
     *("core_rejected_events.committed", "raw_files.committed"),
 )
-"""A large day's: between what it reads, stages, moves, commits and notes."""
+"""A large day's: between what it stages, moves, commits and notes."""
 BREAKS = (
-    *("core_merchants.committed", "core_voucher_events.recorded", "core_bill_lines.committed"),
-    *("core_rejected_events.recorded", "raw_files.committed", "ingest.done"),
+    *("landing.surveyed", "core_merchants.committed", "core_voucher_events.recorded", "bills.staged"),
+    *("core_bill_lines.committed", "core_rejected_events.recorded", "raw_files.recorded", "ingest.done"),
 )
+"""Of a small day, where the same process goes on after an exception."""
 _LARGE = "from ccare.runtime import ingest; ingest.SMALL_LINES = 0; from ccare.cli import main; main()"
 
 
