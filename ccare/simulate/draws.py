@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-# draw128, draw: 128 and 64 uniform bits of (seed, purpose, key). byte_of / word_of: disjoint 8- and 16-bit pieces of a draw.
+# draw128, draw: 128 and 64 uniform bits of (seed, purpose, key). byte_of / word_of: disjoint pieces of a draw.
 # minutes_of_day: between two hours, densest in the middle. at_local: UTC instant of a local date and time.
 MACROS = (
     "CREATE OR REPLACE MACRO draw128(purpose, k) AS "

@@ -5,19 +5,15 @@ Each is a query of day (-1 and earlier: delivered on the first day) and line.
 
 from __future__ import annotations
 
-from ccare.simulate.scale.world import INDUSTRIES
-
-_INDUSTRIES = "[" + ", ".join(f"'{name}'" for name in INDUSTRIES) + "]"
-
 # One in twelve moves to another city tier in the course of the simulation: a row of its own from that day on.
-_MERCHANTS = f"""
+_MERCHANTS = """
 SELECT valid_from AS day, merchant_id AS n,
-       '{{"merchant_id":"' || merchant_id || '","origin":"simulated","name":"Simulated shop ' || m
-       || '","industry":"' || pick({_INDUSTRIES}, byte_of(h, 3) % {len(INDUSTRIES)})
+       '{"merchant_id":"' || merchant_id || '","origin":"simulated","name":"Simulated shop ' || m
+       || '","industry":"' || pick($industries, byte_of(h, 3) % len($industries))
        || '","city_tier":"' || tier || '","own_brand":' || CASE WHEN byte_of(h, 7) < 60 THEN 'true' ELSE 'false' END
        || text_field('service_provider_id', 'isv' || provider)
        || text_field('mini_program_id', CASE WHEN adoption > 0 THEN 'app-' || merchant_id END)
-       || ',"joined_on":"' || date_text(joined) || '","valid_from":"' || date_text(valid_from) || '"}}' AS line
+       || ',"joined_on":"' || date_text(joined) || '","valid_from":"' || date_text(valid_from) || '"}' AS line
 FROM (SELECT *, joined AS valid_from, 1 + byte_of(h, 4) % 4 AS tier FROM merchants
       UNION ALL
       SELECT * EXCLUDE (g), CAST(1 + word_of(g, 1) % $days AS INTEGER), 1 + (byte_of(h, 4) + 1) % 4

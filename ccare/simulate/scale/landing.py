@@ -16,7 +16,7 @@ from ccare.simulate.scale.commerce import create_commerce, create_sales
 from ccare.simulate.scale.entities import ENTITIES
 from ccare.simulate.scale.lines import LAGS, STREAMS, copy_lines, create_lines, fates
 from ccare.simulate.scale.visits import create_habits, create_visits
-from ccare.simulate.scale.world import World, open_world, providers
+from ccare.simulate.scale.world import INDUSTRIES, World, open_world, providers
 from ccare.sources.landing_writer import LandingWriter
 
 SOURCE = "simulate"
@@ -165,7 +165,7 @@ def _write_entities(
     con: duckdb.DuckDBPyConnection, writer: LandingWriter, world: World, result: Simulated
 ) -> None:
     """Entities are few: known ones come on the first day, later ones on the day that they begin."""
-    values = {"days": world.days, "providers": providers(world)}
+    values = {"days": world.days, "providers": providers(world), "industries": list(INDUSTRIES)}
     for stream, query in ENTITIES.items():
         wanted = {name: value for name, value in values.items() if f"${name}" in query}
         con.execute(f"CREATE OR REPLACE TEMP TABLE entity_lines AS {query}", wanted)

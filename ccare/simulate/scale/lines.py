@@ -28,6 +28,9 @@ _RELATION_COLUMNS = (
     "NULL AS message_kind, NULL AS terminal_id"
 )
 _FOLLOW_COLUMNS = "NULL AS content_id, NULL AS content_type, NULL AS stay_ms, '1020' AS scene"
+_OF_RELATIONS = """
+SELECT at_s, event_id, event_type, merchant_id, user_id, {columns} FROM ({events}) WHERE kind {kind} 'follow'
+"""
 _STAY = {"stay": list(curves.STAY_S)}
 
 # stream -> (query of its events, its line, values that the query wants)
@@ -41,16 +44,23 @@ STREAMS: dict[str, tuple[str, str, dict[str, object]]] = {
         {},
     ),
     "mini_program": (
-        f"{visits.VISIT_EVENTS} UNION ALL {visits.MESSAGE_EVENTS} UNION ALL "
-        f"SELECT at_s, event_id, event_type, merchant_id, user_id, {_RELATION_COLUMNS} "
-        f"FROM ({visits.RELATION_EVENTS}) WHERE kind <> 'follow'",
+        " UNION ALL ".join(
+            (
+                visits.VISIT_EVENTS,
+                visits.MESSAGE_EVENTS,
+                _OF_RELATIONS.format(columns=_RELATION_COLUMNS, events=visits.RELATION_EVENTS, kind="<>"),
+            )
+        ),
         _line(_VISIT_FIELDS, ("stay_ms",)),
         _STAY,
     ),
     "life_account": (
-        f"{visits.CONTENT_EVENTS} UNION ALL "
-        f"SELECT at_s, event_id, event_type, merchant_id, user_id, {_FOLLOW_COLUMNS} "
-        f"FROM ({visits.RELATION_EVENTS}) WHERE kind = 'follow'",
+        " UNION ALL ".join(
+            (
+                visits.CONTENT_EVENTS,
+                _OF_RELATIONS.format(columns=_FOLLOW_COLUMNS, events=visits.RELATION_EVENTS, kind="="),
+            )
+        ),
         _line(("content_id", "content_type", "scene"), ("stay_ms",)),
         _STAY,
     ),
