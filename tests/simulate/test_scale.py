@@ -109,7 +109,17 @@ def test_every_stream_is_there_and_every_row_is_simulated(
         kinds = events.execute(
             "SELECT DISTINCT event_type FROM events WHERE stream = $1", [stream]
         ).fetchall()
-        rare = {"unused", "live_enter", "comment", "share", "unfollow", "uncollect", "refuse", "member_leave"}
+        rare = {
+            "unused",
+            "live_enter",
+            "comment",
+            "share",
+            "unfollow",
+            "uncollect",
+            "refuse",
+            "member_leave",
+            "voucher_click",
+        }
         assert {k for (k,) in kinds} | rare >= set(STREAMS[stream].event_types), stream
 
 

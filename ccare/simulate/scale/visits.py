@@ -134,7 +134,7 @@ SELECT at_s + 15 + byte_of(h, 5) * 10, message || 'c', 'message_click', merchant
 FROM messages WHERE byte_of(h, 6) < CASE message_kind WHEN 'subscription' THEN 40 ELSE 56 END
 """
 
-# A merchant's weekly content: followers are shown a third of it, most of that from Friday on.
+# A merchant's weekly content: followers are shown four fifths of it, most of that from Friday on.
 EXPOSURES = """
 CREATE OR REPLACE TEMP TABLE exposures AS
 SELECT *, 'post-' || merchant_id || '-' || week AS content_id,
@@ -147,7 +147,7 @@ FROM (SELECT *, draw('content', merchant_id || '|' || week) AS c, draw('reaction
             FROM relations r JOIN weeks w
               ON r.kind = 'follow' AND r.from_s < (w.monday + 7) * 86400
              AND (r.until_s IS NULL OR r.until_s > w.monday * 86400))
-      WHERE byte_of(h, 0) < 90)
+      WHERE byte_of(h, 0) < 205)
 WHERE at_s > from_s AND (until_s IS NULL OR at_s < until_s)
   AND at_s // 86400 >= getvariable('day_from') AND at_s // 86400 < getvariable('day_to')
 """
