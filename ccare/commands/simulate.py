@@ -42,7 +42,7 @@ def simulate(
         print_json(result)
         return
     last = world.date_of(days - 1)
-    told = {}
+    told: dict[str, int] = {}
     for counts in result.delivered(date.max.isoformat()).values():
         for fate, lines in counts.items():
             told[fate] = told.get(fate, 0) + lines

@@ -31,7 +31,7 @@ _FOLLOW_COLUMNS = "NULL AS content_id, NULL AS content_type, NULL AS stay_ms, '1
 _OF_RELATIONS = """
 SELECT at_s, event_id, event_type, merchant_id, user_id, {columns} FROM ({events}) WHERE kind {kind} 'follow'
 """
-_STAY = {"stay": list(curves.STAY_S)}
+_STAY: dict[str, object] = {"stay": list(curves.STAY_S)}
 
 # stream -> (query of its events, its line, values that the query wants)
 STREAMS: dict[str, tuple[str, str, dict[str, object]]] = {
