@@ -55,8 +55,18 @@ def test_another_seed_gives_other_lines_and_a_finished_landing_stays(
     assert (again.files, again.late) == (first.files, first.late)
     name = "payments/2026-03-06/payments-2026-03-05.jsonl"
     assert (tmp_path / name).read_bytes() != (whole[0] / name).read_bytes()
-    with pytest.raises(UsageError, match="other parameters"):
+    with pytest.raises(UsageError, match=r"other parameters \(bad_share"):
         simulate_landing(tmp_path, WORLD)
+
+
+def test_it_keeps_apart_from_real_deliveries_and_from_other_simulations(tmp_path: Path) -> None:
+    (tmp_path / "real" / "payments" / "2026-03-06").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"not simulated \(payments\)"):
+        simulate_landing(tmp_path / "real", WORLD)
+    few = replace(WORLD, users=20, days=2)
+    simulate_landing(tmp_path / "parts", few, part=(1, 2))
+    with pytest.raises(UsageError, match=r"other parameters \(seed\)"):
+        simulate_landing(tmp_path / "parts", replace(few, seed=12), part=(2, 2))
 
 
 def test_a_part_or_size_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +19,8 @@ from ccare.simulate.scale.lines import LAGS, STREAMS, copy_lines, create_lines, 
 from ccare.simulate.scale.visits import create_habits, create_visits
 from ccare.simulate.scale.world import INDUSTRIES, World, open_world, providers
 from ccare.sources.landing_writer import LandingWriter
+from ccare.tables.streams import BILL_STREAMS
+from ccare.tables.streams import STREAMS as ALL_STREAMS
 
 SOURCE = "simulate"
 REQUIRED = ("payments", "mini_program", "life_account")
@@ -73,6 +76,7 @@ def simulate_landing(
     at, of = part
     if not 1 <= at <= of <= world.days:
         raise UsageError(f"Part {at} of {of} is none of {world.days} days.", remedy="Give --part 1/1.")
+    _require_own(landing, world)
     source = SOURCE if of == 1 else f"{SOURCE}-{at}-of-{of}"
     writer = LandingWriter(landing, source, world.parameters | {"part": f"{at}/{of}"})
     result = Simulated(str(landing), world.parameters, f"{at}/{of}")
@@ -93,6 +97,28 @@ def simulate_landing(
     result.bytes = sum(sizes.values())
     writer.finish(sizes, {"fates": result.files, "late": result.late, "bytes": result.bytes})
     return result
+
+
+def _require_own(landing: Path, world: World) -> None:
+    """UsageError where the folder holds deliveries that no simulation wrote, or a part of another simulation."""
+    markers = sorted(landing.glob(f"_{SOURCE}*.json"))
+    streams = [name for name in (*ALL_STREAMS, *(s.name for s in BILL_STREAMS)) if (landing / name).is_dir()]
+    if streams and not markers:
+        raise UsageError(
+            f"{landing} holds deliveries that were not simulated ({', '.join(streams)}).",
+            remedy="Choose another --out: simulated rows are kept apart from real ones.",
+        )
+    for marker in markers:
+        try:
+            told = json.loads(marker.read_text(encoding="utf-8"))["parameters"]
+        except (ValueError, KeyError, TypeError):
+            continue  # the writer says what to do about its own marker
+        other = [name for name, value in world.parameters.items() if told.get(name) != value]
+        if other:
+            raise UsageError(
+                f"{landing} already holds a simulation with other parameters ({', '.join(sorted(other))}).",
+                remedy="Choose another --out, or remove this one together with its lake.",
+            )
 
 
 def _write(
