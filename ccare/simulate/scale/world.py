@@ -138,9 +138,7 @@ def open_world(con: duckdb.DuckDBPyConnection, world: World) -> None:
     Times are whole seconds of local time from the first day's midnight (``at_s``), days their number from it.
     """
     start = datetime.combine(world.first_day, datetime.min.time())
-    create_zone_macros(
-        con, world.timezone, start - timedelta(days=1200), start + timedelta(days=world.days + 100)
-    )
+    create_zone_macros(con, world.timezone, start - timedelta(days=2), start + timedelta(days=world.days + 2))
     con.execute("SET VARIABLE seed_text = CAST($1 AS VARCHAR)", [str(world.seed)])
     con.execute("SET VARIABLE first_day = CAST($1 AS DATE)", [world.first_day.isoformat()])
     for macro in (*MACROS, *LINE_MACROS, *_MACROS):
