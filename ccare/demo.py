@@ -3,7 +3,6 @@
 It goes the same road as any lake: nothing below knows where the files came from.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ccare.errors import UsageError
-from ccare.runtime.settings import Settings, default_conf, key_file
+from ccare.runtime.settings import Settings, default_conf, key_file, write_key
 
 GO_LIVE = date(2017, 12, 24)
 LAST_DAY = date(2017, 12, 31)
@@ -119,10 +118,7 @@ def _make_key(settings: Settings) -> None:
     path = key_file(settings.lake)
     if settings.pseudonym_key or path.exists():
         return
-    settings.lake.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(sha256(b"ccare demo: public data, nothing to hide").hexdigest())
+    write_key(settings.lake, sha256(b"ccare demo: public data, nothing to hide").hexdigest())
 
 
 def _closing(result: DemoResult, settings: Settings, said: Callable[[str], None]) -> None:
