@@ -7,12 +7,13 @@ p ~ Beta(a, b). Everything is computed in logarithms, so long histories neither 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import digamma, expit, gammaln, hyp2f1
+from scipy.special import digamma, expit, gammaln
 
 from ccare.potential.fitting import Optimum, Prior, minimise
 from ccare.potential.histories import Array, Histories
 
-_NEAR_ONE = 1e-6
+_MAX_TERMS = 100_000
+_NEGLIGIBLE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,16 @@ def probability_alive(model: BgNbd, of: Histories) -> Array:
 
 
 def expected_repeats(model: BgNbd, t: float, of: Histories) -> Array:
-    """E[paid days in (T, T + t] | history], shape (rows,); t in the histories' unit (Fader, Hardie, Lee 2005, eq. 10).
-
-    Pfaff's transformation turns the paper's term into 2F1(r + x, a - 1; a + b + x - 1; -t / (alpha + T)), which
-    cannot overflow.
-    """
-    return probability_alive(model, of) * _while_alive(model, t, of.x, of.T)
+    """E[paid days in (T, T + t] | history], shape (rows,); t in the histories' unit (the paper's equation 10)."""
+    shape, rate = model.r + of.x, model.alpha + of.T
+    return probability_alive(model, of) * _while_alive(shape, t / rate, model.a, model.b + of.x)
 
 
 def expected_from_start(model: BgNbd, t: object) -> Array:
     """E[repeat paid days in t] of a user never seen before, shape of ``t``."""
     times = np.atleast_1d(np.asarray(t, dtype=float))
-    a = _off_one(model.a)
-    kept = hyp2f1(model.r, a - 1, a + model.b - 1, -times / model.alpha)
-    return (a + model.b - 1) / (a - 1) * (1 - kept)
+    same = np.ones_like(times)
+    return _while_alive(model.r * same, times / model.alpha, model.a, model.b * same)
 
 
 def probability_of(model: BgNbd, n: int, t: float) -> float:
@@ -93,16 +90,32 @@ def probability_of(model: BgNbd, n: int, t: float) -> float:
     return still_there + float(np.exp(leaves)) * (1 - sum(paid(k) for k in range(n)))
 
 
-def _while_alive(model: BgNbd, t: float, x: Array, T: Array) -> Array:
-    a = _off_one(model.a)
-    top = a + model.b + x - 1
-    kept = hyp2f1(model.r + x, a - 1, top, -t / (model.alpha + T))
-    return np.maximum(top / (a - 1) * (1 - kept), 0.0)
+def _while_alive(shape: Array, span: Array, a: float, stays: Array) -> Array:
+    """Sum over j of P(more than j events of the gamma-Poisson process in t) x P(user still there after j of them).
 
-
-def _off_one(a: float) -> float:
-    """At a = 1 the formula is 0 / 0; its limit is reached to ten digits beside it."""
-    return a if abs(a - 1) > _NEAR_ONE else 1 + _NEAR_ONE
+    With rate ~ Gamma(shape, .) and ``span`` = t over its scale the events are negative binomial; p ~ Beta(a, stays).
+    The paper's closed form says the same, but its 2F1 overflows for long histories, has a pole at a = 1, and library
+    versions of it lose every digit for some fits. Here all terms are positive, so more time never means fewer days.
+    """
+    total = np.zeros_like(span)
+    rows = np.flatnonzero(span > 0)
+    shape, span, stays = shape[rows], span[rows], stays[rows]
+    log_odds = np.log(span) - np.log1p(span)
+    log_mass = -shape * np.log1p(span)
+    more, there = -np.expm1(log_mass), np.ones_like(span)
+    for j in range(_MAX_TERMS):
+        total[rows] += more * there
+        there = there * (stays + j) / (a + stays + j)
+        log_mass = log_mass + np.log((shape + j) / (j + 1)) + log_odds
+        more = np.maximum(more - np.exp(log_mass), 0.0)
+        if j % 16 == 15:
+            open_ = more * there > _NEGLIGIBLE * total[rows]
+            if not open_.all():
+                parts = (rows, shape, stays, log_odds, log_mass, more, there)
+                rows, shape, stays, log_odds, log_mass, more, there = (part[open_] for part in parts)
+            if not rows.size:
+                break
+    return total
 
 
 def _loss(theta: Array, of: Histories) -> tuple[float, Array]:
@@ -125,7 +138,10 @@ def _loss(theta: Array, of: Histories) -> tuple[float, Array]:
     both = n * digamma(a + b) - users_of @ digamma(a + b + levels)
     slope = np.array(
         [
-            users_of @ digamma(r + levels) + n * (np.log(alpha) - digamma(r)) - stayed @ log_T - weighed @ log_t,
+            users_of @ digamma(r + levels)
+            + n * (np.log(alpha) - digamma(r))
+            - stayed @ log_T
+            - weighed @ log_t,
             n * r / alpha - stayed @ (shape / (alpha + of.T)) - weighed @ (shape / (alpha + of.t_x)),
             both + weighed.sum() / a,
             both

@@ -49,7 +49,7 @@ def minimise(loss: Loss, start: Array, prior: Prior | None, users: float) -> Opt
         return value / users, slope / users
 
     bounds = [(-LOG_BOUND, LOG_BOUND)] * len(start)
-    options = {"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7, "maxcor": 10}
+    options = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8, "maxcor": 10}
     with np.errstate(all="ignore"):
         found = minimize(total, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         value, slope = total(found.x)

@@ -26,7 +26,9 @@ class Histories:
     def of(x: object, t_x: object, T: object, users: object | None = None) -> "Histories":
         """From anything array-like; each row is one user where ``users`` is left out. ValueError where none can be."""
         parts = [np.atleast_1d(np.asarray(part, dtype=float)) for part in (x, t_x, T)]
-        parts.append(np.ones_like(parts[0]) if users is None else np.atleast_1d(np.asarray(users, dtype=float)))
+        parts.append(
+            np.ones_like(parts[0]) if users is None else np.atleast_1d(np.asarray(users, dtype=float))
+        )
         result = Histories(*parts)
         if len({part.shape for part in parts}) != 1 or not all(np.isfinite(part).all() for part in parts):
             raise ValueError("histories need four finite arrays of one length")
