@@ -83,7 +83,7 @@ def _print(result: "Backtest") -> None:
         "forecast": "model",
         "uncalibrated": "model, uncalibrated",
         "last_period": f"last {result.horizon} days again",
-        "own_rate": "each user's own rate",
+        "returning": f"of them, users known {result.horizon} days ago",
     }
     for field, name in names.items():
         e = result.errors(field)

@@ -36,12 +36,12 @@ class Judged:
     forecast: float
     uncalibrated: float
     last_period: int
-    own_rate: float
+    returning: int
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Over merchants: sum |error| / sum actual, sum error / sum actual, median of |error| / actual where it is not 0."""
+    """Over merchants: sum |error| / sum actual, sum error / sum actual, median |error| / actual where it is not 0."""
 
     wape: float
     bias: float
@@ -65,7 +65,7 @@ class Backtest:
     def told(self) -> dict[str, object]:
         """What ``ccare backtest --json`` prints. Errors are shares, not percent."""
         own, last = self.errors(), self.errors("last_period")
-        rate, plain = self.errors("own_rate"), self.errors("uncalibrated")
+        back, plain = self.errors("returning"), self.errors("uncalibrated")
         return {
             "fit_to": self.fit_to.isoformat(),
             "horizon": self.horizon,
@@ -80,8 +80,8 @@ class Backtest:
             "naive_wape": last.wape,
             "naive_bias": last.bias,
             "naive_mape_median": last.mape_median,
-            "own_rate_wape": rate.wape,
-            "own_rate_bias": rate.bias,
+            "returning_wape": back.wape,
+            "returning_bias": back.bias,
             "uncalibrated_wape": plain.wape,
             "uncalibrated_bias": plain.bias,
             "calibration_everyone": self.calibration.everyone,
@@ -100,7 +100,7 @@ def errors(forecast: Sequence[float], actual: Sequence[float]) -> Errors:
 def backtest(con: duckdb.DuckDBPyConnection, fit_to: date, horizon: int) -> Backtest:
     """Over core_payments, core_staff and core_merchants of ``con``, by business date, as they are known now.
 
-    Naive forecasts: paid days of the last ``horizon`` days, whoever paid; and each user's own rate since first paid.
+    Naive forecasts: paid days of the last ``horizon`` days, whoever paid; and of them, those of users known before.
     UsageError where the horizon is no positive number, InputMissing where payments do not span it, or nobody
     can be judged.
     """
@@ -113,7 +113,9 @@ def backtest(con: duckdb.DuckDBPyConnection, fit_to: date, horizon: int) -> Back
     seen = observe(con, fit_to)
     calibration = learn(con, fit_to, industry)
     actual = paid_days_after(con, fit_to, last)
-    before = paid_days_within(con, fit_to - timedelta(days=horizon - 1), fit_to)
+    window = fit_to - timedelta(days=horizon)
+    before = paid_days_within(con, window + timedelta(days=1), fit_to)
+    returned = paid_days_after(con, window, fit_to)
     repeats = {
         m: bg_nbd.expected_repeats(model, horizon, seen[m].histories)
         for m, (model, _) in fit_orders(seen, industry).items()
@@ -132,7 +134,7 @@ def backtest(con: duckdb.DuckDBPyConnection, fit_to: date, horizon: int) -> Back
                 plain * calibration.factor(merchant),
                 plain,
                 before.get(merchant, 0),
-                _own_rate(users, horizon),
+                returned.get(merchant, 0),
             )
         )
     if not sum(m.actual for m in judged):
@@ -158,11 +160,6 @@ def _require_span(con: duckdb.DuckDBPyConnection, fit_to: date, last: date) -> N
             f"Payments end on {row[0]}: nothing after {fit_to} to compare with.",
             remedy="Choose an earlier --fit-to.",
         )
-
-
-def _own_rate(of: Histories, horizon: int) -> float:
-    """Each user goes on paying as often as since their first paid day, that day counted."""
-    return float(of.users @ ((of.x + 1) / (of.T + 1))) * horizon
 
 
 def _by_frequency(

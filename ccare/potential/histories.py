@@ -25,11 +25,9 @@ class Histories:
     @staticmethod
     def of(x: object, t_x: object, T: object, users: object | None = None) -> "Histories":
         """From anything array-like; each row is one user where ``users`` is left out. ValueError where none can be."""
-        parts = [np.atleast_1d(np.asarray(part, dtype=float)) for part in (x, t_x, T)]
-        parts.append(
-            np.ones_like(parts[0]) if users is None else np.atleast_1d(np.asarray(users, dtype=float))
-        )
-        result = Histories(*parts)
+        one, two, three = (np.atleast_1d(np.asarray(part, dtype=float)) for part in (x, t_x, T))
+        four = np.ones_like(one) if users is None else np.atleast_1d(np.asarray(users, dtype=float))
+        result, parts = Histories(one, two, three, four), (one, two, three, four)
         if len({part.shape for part in parts}) != 1 or not all(np.isfinite(part).all() for part in parts):
             raise ValueError("histories need four finite arrays of one length")
         lawful = (result.x >= 0) & (result.t_x >= 0) & (result.t_x <= result.T) & (result.users > 0)
@@ -41,7 +39,8 @@ class Histories:
         """The same users, alike ones in one row."""
         rows = np.stack([self.x, self.t_x, self.T])
         unique, inverse = np.unique(rows, axis=1, return_inverse=True)
-        return Histories(*unique, np.bincount(inverse.ravel(), weights=self.users))
+        x, t_x, T = unique
+        return Histories(x, t_x, T, np.bincount(inverse.ravel(), weights=self.users))
 
     @property
     def total(self) -> float:
@@ -57,4 +56,5 @@ class Histories:
     def by_frequency(self) -> tuple[Array, Array, NDArray[np.intp]]:
         """Distinct x, users with each, and for each row which: gamma functions depend on no other column."""
         levels, place = np.unique(self.x, return_inverse=True)
-        return levels, np.bincount(place, weights=self.users), place
+        users: Array = np.bincount(place, weights=self.users).astype(np.float64)
+        return levels, users, place

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -151,7 +152,7 @@ def industries(con: duckdb.DuckDBPyConnection, on: date) -> dict[str, str]:
     return {merchant: industry or "" for merchant, industry in rows}
 
 
-def _by_merchant(columns: Mapping[str, NDArray]) -> list[tuple[str, dict[str, NDArray]]]:
+def _by_merchant(columns: Mapping[str, Any]) -> list[tuple[str, dict[str, NDArray]]]:
     """Rows in merchant order, cut where the merchant changes."""
     names = np.asarray(columns["merchant_id"], dtype=object)
     if not names.size:
