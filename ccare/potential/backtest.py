@@ -11,7 +11,7 @@ from ccare.errors import InputMissing, UsageError
 from ccare.potential import bg_nbd
 from ccare.potential.calibration import Calibration, learn
 from ccare.potential.histories import Histories
-from ccare.potential.model import MODEL, fit_orders
+from ccare.potential.model import MODEL, fit_orders, teaches
 from ccare.potential.observed import (
     first_paid_day,
     industries,
@@ -110,7 +110,7 @@ def backtest(con: duckdb.DuckDBPyConnection, fit_to: date, horizon: int) -> Back
     load_paid_days(con, last, refunds_until=fit_to)
     _require_span(con, fit_to, last)
     industry = industries(con, fit_to)
-    seen = observe(con, fit_to)
+    seen = {m: of for m, of in observe(con, fit_to).items() if teaches(of)}
     calibration = learn(con, fit_to, industry)
     actual = paid_days_after(con, fit_to, last)
     window = fit_to - timedelta(days=horizon)

@@ -46,11 +46,13 @@ def gradient(model: BgNbd, of: Histories) -> Array:
     return -_loss(model.log, of)[1]
 
 
-def fit(of: Histories, prior: Prior | None = None, start: Array | None = None) -> Optimum:
+def fit(
+    of: Histories, prior: Prior | None = None, start: Array | None = None, *, rough: bool = False
+) -> Optimum:
     """Log parameters of greatest (penalised) likelihood, from ``start``, the prior's mean or a plain guess."""
     if start is None:
         start = prior.mean if prior is not None else _guess(of)
-    return minimise(lambda theta: _loss(theta, of), start, prior, of.total)
+    return minimise(lambda theta: _loss(theta, of), start, prior, of.total, rough=rough)
 
 
 def probability_alive(model: BgNbd, of: Histories) -> Array:

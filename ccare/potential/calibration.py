@@ -7,27 +7,27 @@ from datetime import date, timedelta
 import duckdb
 
 from ccare.potential import bg_nbd
-from ccare.potential.model import fit_orders
+from ccare.potential.model import fit_orders, teaches
 from ccare.potential.observed import first_paid_day, observe, paid_days_after
 
 QUARTER = 92
 """Days that the factor is learned over: long enough for one season's accident not to be taken for the rule."""
 LEAST_HISTORY = 56
 """Days of history before them that a model needs; with less there is no factor."""
-STRENGTH = 1000.0
-"""Forecast paid days at which a merchant's own outcome counts as much as everyone's."""
+STRENGTH = 5000.0
+"""Forecast paid days at which a merchant's own outcome counts as much as everyone's; chosen by rolling origins."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """``everyone``: outcome / forecast over all merchants; ``factors``: each merchant's, drawn to it. 1.0 unlearned."""
+    """``everyone``: outcome / forecast over all that teach; ``factors``: each merchant's, drawn to it. 1.0 unlearned."""
 
     everyone: float = 1.0
     factors: Mapping[str, float] = field(default_factory=dict)
     origin: date | None = None
 
     def factor(self, merchant: str) -> float:
-        """The merchant's factor; everyone's where it had no user at the origin."""
+        """The merchant's factor; everyone's where it had few repeaters at the origin."""
         return self.factors.get(merchant, self.everyone)
 
 
@@ -36,7 +36,7 @@ def learn(con: duckdb.DuckDBPyConnection, end: date, industry: Mapping[str, str]
     origin, first = end - timedelta(days=QUARTER), first_paid_day(con)
     if first is None or (origin - first).days < LEAST_HISTORY:
         return Calibration()
-    past = observe(con, origin)
+    past = {m: seen for m, seen in observe(con, origin).items() if teaches(seen)}
     forecast = {
         m: float(past[m].histories.users @ bg_nbd.expected_repeats(model, QUARTER, past[m].histories))
         for m, (model, _) in fit_orders(past, industry).items()

@@ -11,7 +11,9 @@ from ccare.potential.histories import Array
 Loss = Callable[[Array], tuple[float, Array]]
 LOG_BOUND = 15.0
 """No parameter leaves exp(+-15): beyond, the likelihood is flat and digits are lost."""
-_GRADIENT_PER_USER = 1e-5
+_ROUGH, _EXACT = 1e-9, 1e-15
+_FLAT = {_ROUGH: 1e-3, _EXACT: 1e-5}
+"""Gain a step, as a share of the loss, at which a search ends -> greatest slope per user that is then flat."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,12 @@ class Optimum:
     converged: bool
 
 
-def minimise(loss: Loss, start: Array, prior: Prior | None, users: float) -> Optimum:
-    """Minimise ``loss`` (a sum over ``users``) plus the prior's. Never raises for numbers that overflow."""
+def minimise(loss: Loss, start: Array, prior: Prior | None, users: float, *, rough: bool = False) -> Optimum:
+    """Minimise ``loss`` (a sum over ``users``) plus the prior's. Never raises for numbers that overflow.
+
+    ``rough`` stops at four digits or so: enough to learn from, at half the price.
+    """
+    gain = _ROUGH if rough else _EXACT
 
     def total(theta: Array) -> tuple[float, Array]:
         value, slope = loss(theta)
@@ -49,10 +55,10 @@ def minimise(loss: Loss, start: Array, prior: Prior | None, users: float) -> Opt
         return value / users, slope / users
 
     bounds = [(-LOG_BOUND, LOG_BOUND)] * len(start)
-    options = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8, "maxcor": 10}
+    options = {"maxiter": 500, "ftol": gain, "gtol": 1e-8, "maxcor": 10}
     with np.errstate(all="ignore"):
         found = minimize(total, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         value, slope = total(found.x)
-    flat = bool(np.max(np.abs(slope)) < _GRADIENT_PER_USER)
+    flat = bool(np.max(np.abs(slope)) < _FLAT[gain])
     inside = bool((np.abs(found.x) < LOG_BOUND).all())
     return Optimum(found.x, float(value) * users, flat and inside and value < 1e29)

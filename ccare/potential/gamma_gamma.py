@@ -80,11 +80,13 @@ def gradient(model: GammaGamma, of: Spends) -> Array:
     return -_loss(model.log, of)[1]
 
 
-def fit(of: Spends, prior: Prior | None = None, start: Array | None = None) -> Optimum:
+def fit(
+    of: Spends, prior: Prior | None = None, start: Array | None = None, *, rough: bool = False
+) -> Optimum:
     """Log parameters of greatest (penalised) likelihood, from ``start``, the prior's mean or a plain guess."""
     if start is None:
         start = prior.mean if prior is not None else np.log([4.0, 2.0, of.mean / 2])
-    return minimise(lambda theta: _loss(theta, of), start, prior, of.total)
+    return minimise(lambda theta: _loss(theta, of), start, prior, of.total, rough=rough)
 
 
 def expected_spend(model: GammaGamma, x: Array, z: Array) -> Array:

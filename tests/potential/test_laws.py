@@ -16,6 +16,7 @@ from ccare.potential.gamma_gamma import GammaGamma, Spends
 from ccare.potential.histories import Histories
 
 STEP = 1e-6
+LAW = settings(deadline=None, max_examples=60)
 _log = st.floats(-2.0, 3.0)
 models = st.builds(BgNbd, *(_log.map(lambda v: float(np.exp(v))) for _ in range(4)))
 spend_models = st.builds(
@@ -54,6 +55,7 @@ def _steep(value, at, slope) -> None:
         assert slope[i] == pytest.approx(rise, rel=1e-4, abs=1e-4 * (1 + abs(value(at))))
 
 
+@LAW
 @given(models, histories())
 def test_gradient_of_paying(model: BgNbd, of: Histories) -> None:
     _steep(
@@ -61,6 +63,7 @@ def test_gradient_of_paying(model: BgNbd, of: Histories) -> None:
     )
 
 
+@LAW
 @given(spend_models, spends())
 def test_gradient_of_spend(model: GammaGamma, of: Spends) -> None:
     _steep(
@@ -70,6 +73,7 @@ def test_gradient_of_spend(model: GammaGamma, of: Spends) -> None:
     )
 
 
+@LAW
 @given(models, histories(), st.randoms(use_true_random=False))
 def test_order_of_users_changes_nothing(model: BgNbd, of: Histories, random: object) -> None:
     order = list(range(len(of.x)))
@@ -81,6 +85,7 @@ def test_order_of_users_changes_nothing(model: BgNbd, of: Histories, random: obj
     )
 
 
+@LAW
 @given(models, histories())
 def test_users_alike_in_one_row_or_one_each(model: BgNbd, of: Histories) -> None:
     n = of.users.astype(int)
@@ -93,12 +98,14 @@ def test_users_alike_in_one_row_or_one_each(model: BgNbd, of: Histories) -> None
     )
 
 
+@LAW
 @given(models, histories(), st.floats(0.1, 200), st.floats(0.1, 200))
 def test_more_time_never_means_fewer_days(model: BgNbd, of: Histories, t: float, more: float) -> None:
     short, long = (bg_nbd.expected_repeats(model, span, of) for span in (t, t + more))
     assert (short >= 0).all() and (long >= short * (1 - 1e-12)).all()
 
 
+@LAW
 @given(models, st.integers(1, 30), st.integers(30, 200), st.integers(0, 200))
 def test_longer_silence_never_means_likelier_alive(model: BgNbd, x: int, t_x: int, silence: int) -> None:
     of = Histories.of([x, x], [t_x, t_x], [t_x + silence, t_x + silence + 7])
@@ -106,7 +113,7 @@ def test_longer_silence_never_means_likelier_alive(model: BgNbd, x: int, t_x: in
     assert 0 <= later <= sooner <= 1
 
 
-@settings(max_examples=25)
+@settings(LAW, max_examples=25)
 @given(models, st.integers(0, 40), st.integers(40, 300), st.floats(1, 120))
 def test_the_sum_is_the_integral_over_leaving(model: BgNbd, x: int, T: int, t: float) -> None:
     """Apart from the product's sum: E = P(alive) E_p[(1 - (1 + p s)^-(r + x)) / p], p ~ Beta(a, b + x)."""
@@ -124,6 +131,7 @@ def test_the_sum_is_the_integral_over_leaving(model: BgNbd, x: int, T: int, t: f
     assert bg_nbd.expected_repeats(model, t, of)[0] == pytest.approx(alive * whole, rel=1e-5)
 
 
+@LAW
 @given(spend_models, st.integers(1, 50), st.floats(1, 1e5), st.floats(1, 1e4))
 def test_who_spent_more_is_expected_to(model: GammaGamma, x: int, z: float, more: float) -> None:
     low, high = (gamma_gamma.expected_spend(model, np.array([x]), np.array([v]))[0] for v in (z, z + more))
@@ -132,7 +140,7 @@ def test_who_spent_more_is_expected_to(model: GammaGamma, x: int, z: float, more
     assert between[0] * (1 - 1e-9) <= low <= between[1] * (1 + 1e-9)
 
 
-@settings(max_examples=30)
+@settings(LAW, max_examples=30)
 @given(histories(most=4), models)
 def test_few_users_stay_near_their_peers(of: Histories, model: BgNbd) -> None:
     """With a prior a fit always ends at a finite place; infinitely sharp, it is the prior's."""
