@@ -20,7 +20,7 @@ STRENGTH = 5000.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """``everyone``: outcome / forecast over all that teach; ``factors``: each merchant's, drawn to it. 1.0 unlearned."""
+    """``everyone``: outcome / forecast over all that teach; ``factors``: each one's own, drawn to it."""
 
     everyone: float = 1.0
     factors: Mapping[str, float] = field(default_factory=dict)

@@ -40,7 +40,8 @@ class Histories:
         rows = np.stack([self.x, self.t_x, self.T])
         unique, inverse = np.unique(rows, axis=1, return_inverse=True)
         x, t_x, T = unique
-        return Histories(x, t_x, T, np.bincount(inverse.ravel(), weights=self.users))
+        users = np.bincount(inverse.ravel(), weights=self.users).astype(np.float64)
+        return Histories(x, t_x, T, users)
 
     @property
     def total(self) -> float:
