@@ -48,6 +48,7 @@ CEILING = Words("none: peers tie", "无：同行并列")
 BENCHMARK = {
     "monthly": Words("frozen for the month", "按月冻结"),
     "bootstrap": Words("first benchmark of a young lake", "初始基准"),
+    "last_frozen": Words("last frozen: this month has none of its own", "沿用上次冻结的基准（本月尚无）"),
 }
 CODE = {
     "earn": Words("earned", "获得"),

@@ -1,5 +1,6 @@
 """One consistent snapshot in DuckDB: every table as one published run left it, by plain read_parquet."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
@@ -33,12 +34,13 @@ def name_of(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def view_sql(lake: Path, table: Table, version: int | None) -> str:
+def view_sql(lake: Path, table: Table, version: int | None, partitions: Collection[str] | None = None) -> str:
     """A query over the files of one version, declared columns in order; typed and empty without files.
 
-    A glob would miscount: files of older and unpublished versions stand in the same folder.
+    ``partitions``: only these values of the partition column. A glob would miscount: files of older and
+    unpublished versions stand in the same folder.
     """
-    files = deltalog.data_files(lake, table.name, version) if version is not None else []
+    files = [] if version is None else deltalog.data_files(lake, table.name, version, partitions)
     if not files:
         columns = [f"null::{_DUCK[c.type]} as {name_of(c.name)}" for c in table.columns]
         return f"select {', '.join(columns)} where false"

@@ -45,10 +45,14 @@ def commit_sha256(lake: Path, table: str, version: int) -> str:
         ) from None
 
 
-def data_files(lake: Path, table: str, version: int) -> list[str]:
-    """Absolute paths of the data files at ``version``, in name order."""
+def data_files(lake: Path, table: str, version: int, partitions: Collection[str] | None = None) -> list[str]:
+    """Absolute paths of the data files at ``version`` (of these partitions, where given), in name order."""
     opened = open_table(lake, table, version)
-    return sorted(unquote(uri.removeprefix("file://")) for uri in opened.file_uris())
+    (by,) = opened.metadata().partition_columns if partitions is not None else ("",)
+    only = [(by, "in", sorted(partitions))] if partitions is not None else None
+    if partitions is not None and not partitions:
+        return []
+    return sorted(unquote(uri.removeprefix("file://")) for uri in opened.file_uris(only))
 
 
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:

@@ -1,5 +1,6 @@
 """Benchmarks: what merchants are compared with, frozen monthly so that scores do not move when others do."""
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
@@ -12,13 +13,27 @@ from ccare.scoring.percentile import quantiles
 from ccare.scoring.policy import ScoringPolicy
 from ccare.scoring.shrinkage import moment_strength, moment_sums, shrunk, transformed
 
-MONTHLY, BOOTSTRAP = "monthly", "bootstrap"
+MONTHLY, BOOTSTRAP, LAST_FROZEN = "monthly", "bootstrap", "last_frozen"
 _POOL = ("level", "key", "metric_id")
 
 
 def month_of(day: date) -> str:
-    """The month that a close uses benchmarks of, YYYY-MM."""
+    """The month of ``day``, YYYY-MM."""
     return f"{day:%Y-%m}"
+
+
+def month_in_use(day: date, frozen: Iterable[str]) -> str:
+    """The month whose benchmarks a close of ``day`` compares with: its own, else the last of ``frozen`` before it.
+
+    Its own where nothing was frozen yet: then nobody is compared.
+    """
+    month = month_of(day)
+    return max((m for m in frozen if m <= month), default=month)
+
+
+def days_of(benchmarks_of: str, day: date) -> tuple[date, date]:
+    """First and last day up to ``day`` on which merchants keep the group that these benchmarks gave them."""
+    return date.fromisoformat(f"{benchmarks_of}-01"), day
 
 
 def freezing(metrics: DataFrame, day: date, policy: ScoringPolicy) -> tuple[date, str]:
@@ -93,7 +108,7 @@ def _pools(peers: DataFrame, policy: ScoringPolicy) -> DataFrame:
     long = long.select("*", level).select("*", "at.level", "at.key")
     priors = _priors(long, policy)
     mean, strength = F.col("prior_mean"), F.col("prior_strength")
-    value = shrunk(F.col("n"), F.col("value"), mean, strength)
+    value = shrunk(F.col("n"), F.col("own"), F.col("value"), mean, strength)
     known = long.where(F.col("n").isNull() | (F.col("n") > 0)).join(F.broadcast(priors), list(_POOL))
     placed = known.select(*_POOL, transformed(value, F.col("scoring")).alias("x"))
     pool = F.struct("quantiles", "prior_mean", "prior_strength", "peers")
