@@ -122,10 +122,7 @@ def read_scored(lake: Lake, merchant_id: str, day: date, at: Published | None = 
             f"Table score_merchants: {merchant_id} on {day} names the run {scores['run_id']}, never published.",
             remedy="Restore the table from a backup, then run `ccare verify`.",
         )
-    version = run.table_versions.get("score_benchmarks")
-    months = [] if version is None else _partitions(lake.settings.lake, "score_benchmarks", version)
-    month = month_in_use(day, months)
-    frozen = read_rows(lake.settings.lake, "score_benchmarks", version, [month])
+    month, frozen = _in_use(lake, run, day)
     found = read_rows(
         lake.settings.lake,
         "score_drivers",
@@ -147,6 +144,19 @@ def read_scored(lake: Lake, merchant_id: str, day: date, at: Published | None = 
         {row["industry"]: (row["tier_low"], row["tier_high"]) for row in frozen},
         {name: value for name, value in metrics.items() if name.startswith("r_realised_ratio")},
     )
+
+
+def frozen_for(lake: Lake, run_id: str, day: date) -> Sequence[Row]:
+    """The rows of score_benchmarks that the run of that id compared ``day`` with."""
+    run = next((row for row in lake.rows if row.run_id == run_id), lake.last)
+    return _in_use(lake, run, day)[1]
+
+
+def _in_use(lake: Lake, run: Published, day: date) -> tuple[str, Sequence[Row]]:
+    version = run.table_versions.get("score_benchmarks")
+    months = [] if version is None else _partitions(lake.settings.lake, "score_benchmarks", version)
+    month = month_in_use(day, months)
+    return month, read_rows(lake.settings.lake, "score_benchmarks", version, [month])
 
 
 def policy_called(settings: Settings, version: str) -> ScoringPolicy:
