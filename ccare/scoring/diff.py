@@ -21,7 +21,8 @@ _LATE = """
 select stream, event_id, kind, day as business_date, delivery_date, taken_on, amount_fen from taken
 where taken_on > $known
 union all
-select 'core_traffic_hours', event_id, 'delivered', day, delivery_date, taken_on, null from shown where taken_on > $known
+select 'core_traffic_hours', event_id, 'delivered', day, delivery_date, taken_on, null from shown
+where taken_on > $known
 order by taken_on, business_date, stream, event_id
 """
 _STAFF = "select count(distinct user_key) from staff where taken_on > $known"

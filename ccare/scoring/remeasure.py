@@ -159,27 +159,30 @@ def rows_of_merchant(
         for name in CORES:
             sql = view_sql(sources.lake, table(name), sources.versions.get(name))
             con.execute(f"create view {name_of(name)} as {sql}")
-        bound = {"merchant": merchant_id, "day": day, "known": known}
-        con.execute("create temp table taken as " + " union all ".join(map(_shaped, EVENTS)), bound)
-        con.execute(
-            "create temp table staff as select distinct user_key, taken_on from core_staff "
-            "where merchant_id = $merchant and taken_on <= $known",
-            {"merchant": merchant_id, "known": known},
-        )
-        con.execute(
-            "create temp table shown as select event_id, business_date as day, coalesce(slot, 'unknown') as slot, "
-            "source, coalesce(arm, '') as arm, impressions, taken_on, delivery_date, "
-            "greatest(taken_on, business_date) as counts_from from core_traffic_hours "
-            "where merchant_id = $merchant and business_date <= $day and taken_on <= $known",
-            bound,
-        )
-        con.execute("create temp table left_out (stream varchar, event_id varchar)")
-        con.execute(
-            "create temp table public as select unnest($1) as slot",
-            [list(load_slots(sources.conf, day).public)],
-        )
-        _add_prices(con, sources.conf)
+        take_rows(con, sources.conf, merchant_id, day, known)
         yield con
+
+
+def take_rows(con: duckdb.DuckDBPyConnection, conf: Path, merchant_id: str, day: date, known: date) -> None:
+    """Fill the tables of ``rows_of_merchant`` from the core tables that ``con`` has."""
+    bound = {"merchant": merchant_id, "day": day, "known": known}
+    con.execute("create or replace temp table taken as " + " union all ".join(map(_shaped, EVENTS)), bound)
+    con.execute(
+        "create or replace temp table staff as select distinct user_key, taken_on from core_staff "
+        "where merchant_id = $merchant and taken_on <= $known",
+        {"merchant": merchant_id, "known": known},
+    )
+    con.execute(
+        "create or replace temp table shown as select event_id, business_date as day, "
+        "coalesce(slot, 'unknown') as slot, source, coalesce(arm, '') as arm, impressions, taken_on, delivery_date, "
+        "greatest(taken_on, business_date) as counts_from from core_traffic_hours "
+        "where merchant_id = $merchant and business_date <= $day and taken_on <= $known",
+        bound,
+    )
+    con.execute("create or replace temp table left_out (stream varchar, event_id varchar)")
+    public = list(load_slots(conf, day).public)
+    con.execute("create or replace temp table public as select unnest($1) as slot", [public])
+    _add_prices(con, conf)
 
 
 def _shaped(name: str) -> str:
@@ -194,7 +197,7 @@ def _shaped(name: str) -> str:
 
 def _add_prices(con: duckdb.DuckDBPyConnection, conf: Path) -> None:
     """What 1,000 impressions cost in thousandths of fen, by the slots' policy of the day that counts the row first."""
-    con.execute("create temp table prices (counts_from date, slot varchar, thousandths bigint)")
+    con.execute("create or replace temp table prices (counts_from date, slot varchar, thousandths bigint)")
     asked = con.execute("select distinct counts_from, slot from shown where source = 'points'").fetchall()
     for counts_from, slot in asked:
         slots = load_slots(conf, counts_from)
