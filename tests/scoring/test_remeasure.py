@@ -12,7 +12,9 @@ from ccare.scoring.remeasure import CORES, metrics_of, take_rows
 from tests.metrics.random_lake import FIRST, LAST, random_lake
 from tests.oracle.from_core import Oracle
 
-DAYS = (FIRST, FIRST + timedelta(days=29), LAST)
+DAYS = (FIRST + timedelta(days=29), LAST)
+EVERY = 2
+"""Every second merchant is enough to tell each metric apart, and half the time."""
 TOLD = [m for m in SCORED_METRICS if m.id != "r_realised_ratio"]
 
 
@@ -39,7 +41,7 @@ def test_every_scored_metric_is_what_the_oracle_counts(
     oracle = Oracle(cores, FIRST)
     oracle.stand_at(day)
     wanted, seen = oracle.metrics(), set()
-    for merchant in sorted(oracle.merchants()):
+    for merchant in sorted(oracle.merchants())[::EVERY]:
         take_rows(con, default_conf(), merchant, day, day)
         got = metrics_of(con, day, day)
         for m in TOLD:
@@ -47,13 +49,15 @@ def test_every_scored_metric_is_what_the_oracle_counts(
             pair = (got[f"{m.id}_num"], got[f"{m.id}_den"]) if m.is_ratio else (got[m.id], None)
             assert pair == (num, (den or 0) if m.is_ratio else None), (merchant, m.id)
             seen.add((m.id, pair[0]))
-    assert {name for name, value in seen if value} == {m.id for m in TOLD} or day == FIRST
+    assert {name for name, value in seen if value} == {m.id for m in TOLD}
 
 
 def test_rows_taken_later_and_rows_left_out_do_not_count(con: duckdb.DuckDBPyConnection) -> None:
     """What a run knew: leaving out what came after it gives what it told."""
     day, differing = LAST - timedelta(days=3), 0
-    for (merchant,) in con.execute("select distinct merchant_id from core_payments order by 1").fetchall():
+    for (merchant,) in con.execute("select distinct merchant_id from core_payments order by 1").fetchall()[
+        ::EVERY
+    ]:
         take_rows(con, default_conf(), merchant, day, day)
         then = metrics_of(con, day, day)
         take_rows(con, default_conf(), merchant, day, LAST)
