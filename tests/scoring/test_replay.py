@@ -63,6 +63,8 @@ def _same(mine: float, published: float | None) -> bool:
 
 
 finite = st.floats(-12, 12)
+
+
 def _ladder(seed: int) -> list[float]:
     """101 ascending values, some of them equal, now and then all of them."""
     rng = random.Random(seed)
@@ -71,8 +73,6 @@ def _ladder(seed: int) -> list[float]:
 
 
 ladder = st.integers(0, 10**6).map(_ladder)
-    sorted
-)
 
 
 @given(ladder, finite, finite)
