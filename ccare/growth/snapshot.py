@@ -45,16 +45,20 @@ def view_sql(lake: Path, table: Table, version: int | None, partitions: Collecti
         columns = [f"null::{_DUCK[c.type]} as {name_of(c.name)}" for c in table.columns]
         return f"select {', '.join(columns)} where false"
     listed = ", ".join(quoted(path) for path in files)
+    # A version of before a column was declared has none of it: it reads as null, as Spark reads it.
+    has = set(deltalog.column_names(lake, table.name, version)) if version is not None else set()
     # DuckDB 1.5.5 fails with an INTERNAL error on min or max of a partition column where a filter leaves one
     # file (duckdb#25629). Of an expression it does not, and still only the files that are left are read.
     parts = {n: f"({name_of(n)} || '')" for n in table.partition_by}
     columns = [
-        f"{parts.get(c.name, name_of(c.name))}::{_DUCK[c.type]} as {name_of(c.name)}" for c in table.columns
+        f"{parts.get(c.name, name_of(c.name)) if c.name in has else 'null'}::{_DUCK[c.type]} as {name_of(c.name)}"
+        for c in table.columns
     ]
-    options = ""
+    # Files of one version may differ too: those written before the column came lack it.
+    options = ", union_by_name = true" if len(files) > 1 else ""
     if parts:
         types = ", ".join(f"{quoted(n)}: VARCHAR" for n in parts)
-        options = f", hive_partitioning = true, hive_types = {{{types}}}"
+        options += f", hive_partitioning = true, hive_types = {{{types}}}"
     return f"from read_parquet([{listed}]{options}) select {', '.join(columns)}"
 
 

@@ -55,6 +55,11 @@ def data_files(lake: Path, table: str, version: int, partitions: Collection[str]
     return sorted(unquote(uri.removeprefix("file://")) for uri in opened.file_uris(only))
 
 
+def column_names(lake: Path, table: str, version: int) -> list[str]:
+    """Columns that the table has at ``version``."""
+    return [field.name for field in open_table(lake, table, version).schema().fields]
+
+
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:
     """InputMissing, beginning with ``what``, where data files of a version before the published one are gone."""
     for name, version in sorted(versions.items()):
