@@ -14,7 +14,8 @@ from ccare.runtime.run import Run
 from ccare.runtime.settings import Settings
 from ccare.runtime.spark import conform
 from ccare.runtime.steps import publish
-from ccare.scoring.benchmarks import MONTHLY, freeze, freezing, month_of
+from ccare.scoring.benchmarks import freeze, freezing
+from ccare.scoring.months import MONTHLY, month_of
 from ccare.scoring.policy import load_scoring
 from ccare.tables import table
 

@@ -21,7 +21,7 @@ from ccare.runtime.releases import store_releases
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_rows
-from ccare.scoring.benchmarks import month_in_use, month_of
+from ccare.scoring.months import month_in_use, month_of
 from ccare.tables import table
 from ccare.tables.metric import STAGES
 from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS

@@ -1,39 +1,19 @@
 """Benchmarks: what merchants are compared with, frozen monthly so that scores do not move when others do."""
 
-from collections.abc import Iterable
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.metrics.definitions import SCORED_METRICS
+from ccare.scoring.months import ANY_INDUSTRY, BOOTSTRAP, MONTHLY, TIERS, month_of
 from ccare.scoring.observations import observations
-from ccare.scoring.peers import ANY_INDUSTRY, LEVELS, TIERS, group_name, tier_cuts, tier_of
+from ccare.scoring.peers import LEVELS, group_name, tier_cuts, tier_of
 from ccare.scoring.percentile import quantiles
 from ccare.scoring.policy import ScoringPolicy
 from ccare.scoring.shrinkage import moment_strength, moment_sums, shrunk, transformed
 
-MONTHLY, BOOTSTRAP, LAST_FROZEN = "monthly", "bootstrap", "last_frozen"
 _POOL = ("level", "key", "metric_id")
-
-
-def month_of(day: date) -> str:
-    """The month of ``day``, YYYY-MM."""
-    return f"{day:%Y-%m}"
-
-
-def month_in_use(day: date, frozen: Iterable[str]) -> str:
-    """The month whose benchmarks a close of ``day`` compares with: its own, else the last of ``frozen`` before it.
-
-    Its own where nothing was frozen yet: then nobody is compared.
-    """
-    month = month_of(day)
-    return max((m for m in frozen if m <= month), default=month)
-
-
-def days_of(benchmarks_of: str, day: date) -> tuple[date, date]:
-    """First and last day up to ``day`` on which merchants keep the group that these benchmarks gave them."""
-    return date.fromisoformat(f"{benchmarks_of}-01"), day
 
 
 def freezing(metrics: DataFrame, day: date, policy: ScoringPolicy) -> tuple[date, str]:

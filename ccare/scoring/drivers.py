@@ -7,9 +7,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.metrics.definitions import METRIC_BY_ID, Metric
-from ccare.scoring.benchmarks import days_of
+from ccare.scoring.months import ANY_INDUSTRY, TIERS, days_of
 from ccare.scoring.observations import AMOUNT, COUNT, SHARE, kind_of, observations
-from ccare.scoring.peers import ANY_INDUSTRY, TIERS, group_name, tier_of
+from ccare.scoring.peers import group_name, tier_of
 from ccare.scoring.percentile import LAST, with_percentiles, with_target
 from ccare.scoring.policy import ScoringPolicy
 from ccare.scoring.posterior import amount_bounds, with_share_bounds

@@ -16,7 +16,7 @@ from ccare.runtime.day import LakeState
 from ccare.runtime.lease import FORGET, read_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
-from ccare.scoring.benchmarks import days_of, month_in_use
+from ccare.scoring.months import days_of, month_in_use
 from ccare.scoring.policy import ScoringPolicy, load_scoring
 from ccare.scoring.remeasure import CORES, Sources
 from ccare.scoring.replay import Benchmark, Benchmarks

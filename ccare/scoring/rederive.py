@@ -10,7 +10,7 @@ import numpy as np
 
 from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID, Metric
 from ccare.scoring import arithmetic as a
-from ccare.scoring.peers import ANY_INDUSTRY
+from ccare.scoring.months import ANY_INDUSTRY
 from ccare.scoring.published import Row, Scored
 from ccare.scoring.remeasure import Sources, metrics_of, rows_of_merchant
 from ccare.scoring.replay import (

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ccare.metrics.definitions import METRIC_BY_ID, Metric
 from ccare.scoring import arithmetic as a
-from ccare.scoring.peers import ANY_INDUSTRY, TIERS
+from ccare.scoring.months import ANY_INDUSTRY, TIERS
 from ccare.scoring.policy import ScoringPolicy
 from ccare.scoring.replay import Benchmark, Benchmarks, Measured, as_columns, columns_of, measured
 

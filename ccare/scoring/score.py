@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.metrics.definitions import DIMENSIONS
-from ccare.scoring.benchmarks import LAST_FROZEN, month_of
+from ccare.scoring.months import LAST_FROZEN, month_of
 from ccare.scoring.policy import ScoringPolicy
 
 FLOOR = 1.0
