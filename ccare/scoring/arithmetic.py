@@ -94,7 +94,8 @@ def share_bounds(mean: Floats, strength: Floats) -> tuple[Floats, Floats]:
     points = []
     for z in (-NORMAL_90, NORMAL_90):
         w = z + skew * (z**2 - 1) / 6 + kurtosis * (z**3 - 3 * z) / 24 - skew**2 * (2 * z**3 - 5 * z) / 36
-        points.append(np.where(flat, mean, 1 / (1 + np.exp(-(up[0] - down[0] + spread * w)))))
+        with np.errstate(over="ignore"):  # next to nothing of very many: the point is 0
+            points.append(np.where(flat, mean, 1 / (1 + np.exp(-(up[0] - down[0] + spread * w)))))
     return points[0], points[1]
 
 

@@ -136,9 +136,12 @@ def _totals(
 
 
 def _benchmarks(lake: Lake, day: date, scored: Row, policy: ScoringPolicy) -> Benchmarks:
-    """Those that the day was compared with, frozen anew where the policy would freeze others."""
+    """Those that the day was compared with, frozen anew where the policy would freeze others, or others too."""
     frozen = frozen_for(lake, scored["run_id"], day)
-    if not frozen or same_rules(policy, policy_called(lake.settings, frozen[0]["policy_version"])):
+    lacking = set(policy.weights) - {row["metric_id"] for row in frozen}
+    if not frozen:
+        return {}
+    if not lacking and same_rules(policy, policy_called(lake.settings, frozen[0]["policy_version"])):
         return as_benchmarks(frozen)
     version = lake.last.table_versions["metric_merchants"]
     rows = read_rows(lake.settings.lake, "metric_merchants", version, [str(frozen[0]["frozen_on"])])

@@ -25,7 +25,7 @@ from tests.runtime.test_rebuild import append, event, paid
 from tests.small_landing import MERCHANTS, write_day
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
-SCORING = ROOT / "conf" / "scoring.toml"
+SCORING = ROOT / "conf" / "demo" / "scoring.toml"
 SOME = [f"m{n}" for n in range(0, MERCHANTS, 6)]
 
 
@@ -110,9 +110,9 @@ def test_what_cannot_be_explained(three_days: Settings, tmp_path: Path) -> None:
         explain(settings_in(tmp_path), "m6", DAYS[2])
     other = tmp_path / "conf"
     other.mkdir()
-    text = SCORING.read_text().replace('id = "scoring-2"', 'id = "scoring-3"')
+    text = SCORING.read_text().replace('id = "demo-2"', 'id = "demo-3"')
     (other / "scoring.toml").write_text(text)
-    with pytest.raises(InputMissing, match="scoring policy scoring-2 is not in"):
+    with pytest.raises(InputMissing, match="scoring policy demo-2 is not in"):
         explain(three_days.with_(conf=other), "m6", DAYS[2])
 
 
@@ -170,7 +170,7 @@ def test_another_policy_is_replayed(three_days: Settings, tmp_path: Path) -> Non
     assert same.points_before > 0 and same.looked_at >= MERCHANTS
     booked = _booked(three_days)
     assert same.points_before == booked, "a replay of the policy in force earns what the ledger booked"
-    softer = _policy(tmp_path, "s.toml", SCORING, ("coverage_floor = 0.6", "coverage_floor = 0.1"))
+    softer = _policy(tmp_path, "s.toml", SCORING, ("coverage_floor = 0.55", "coverage_floor = 0.1"))
     found = what_if(three_days, softer, DAYS[0], DAYS[2])
     assert (
         found.scored_after > found.scored_before
@@ -225,7 +225,7 @@ def test_a_month_is_frozen_before_its_first_close(spark: Any, tmp_path: Path) ->
     version = row.table_versions["score_benchmarks"]
     frozen = read_rows(settings.lake, "score_benchmarks", version, ["2026-03"])
     assert {(r["frozen_on"], r["status"], r["policy_version"]) for r in frozen} == {
-        (day, "monthly", "scoring-2")
+        (day, "monthly", "demo-2")
     }
     assert freeze_month(settings, date(2026, 3, 1), said.append).seq is None
     assert explain(settings, "m6", day)

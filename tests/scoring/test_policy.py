@@ -1,6 +1,7 @@
 """Scoring policy: every mistake at once, versions by date, the product's own file where a folder has none."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def test_the_version_in_force_weighs_every_metric_that_can_be_scored() -> None:
     policy = load_scoring(default_conf()).for_day(date(2026, 1, 1))
     assert set(policy.weights) == {metric.id for metric in METRICS if metric.scored}
     assert len(policy.weights) == 23
+
+
+def test_the_demo_differs_in_its_coverage_floor_alone() -> None:
+    own, demo = (load_scoring(conf).versions for conf in (default_conf(), default_conf() / "demo"))
+    assert demo[:-1] == own[:-1]
+    assert demo[-1] == replace(own[-1], version="demo-2", coverage_floor=0.55)
 
 
 @pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
