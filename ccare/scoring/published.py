@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ class Scored:
     cuts: Mapping[str, tuple[float, float]]
     model: Row = field(default_factory=dict)
 
-    @property
+    @cached_property
     def benchmarks(self) -> Benchmarks:
         """What the merchant's group is compared with."""
         return as_benchmarks(self.frozen)
