@@ -9,7 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 from deltalake import DeltaTable
+from typer.testing import CliRunner
 
+from ccare.cli import app
 from ccare.errors import InputMissing, IntegrityBroken, UsageError
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.freeze import freeze_month
@@ -53,6 +55,29 @@ def test_every_published_score_comes_out(three_days: Settings) -> None:
             said = words(found)
             assert all(en and zh and en != zh for en, zh in (*said.head, *said.change, said.checked))
             assert len(found.actions) <= 3
+
+
+def test_the_commands_tell_it(three_days: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("LAKE", three_days.lake), ("CONF", three_days.conf), ("BUSINESS_TIMEZONE", "UTC")):
+        monkeypatch.setenv(f"CCARE_{name}", str(value))
+
+    def said(*words: str) -> str:
+        result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+        assert result.exit_code == 0
+        return result.stdout
+
+    text = said("explain", "m6", "--day", str(DAYS[2]))
+    assert "every one agrees" in text and "全部一致" in text and "a_stickiness" in text
+    assert "全部一致" not in said("explain", "m6", "--day", str(DAYS[2]), "--language", "en")
+    told = json.loads(said("explain", "m6", "--day", str(DAYS[2]), "--json"))
+    assert (told["merchant_id"], told["agrees"], len(told["drivers"])) == ("m6", True, 23)
+    assert "no score differs" in said("diff", "m6", "--day", str(DAYS[1]), "--runs", "2", "3")
+    assert (
+        json.loads(said("diff", "m6", "--day", str(DAYS[1]), "--runs", "2", "3", "--json"))["late_rows"] == []
+    )
+    days = ("--from", str(DAYS[1]), "--to", str(DAYS[2]))
+    assert "it costs +0" in said("what-if", "--policy", str(SCORING), *days)
+    assert json.loads(said("what-if", "--policy", str(SCORING), *days, "--json"))["cost_points"] == 0
 
 
 def _spoil(settings: Settings, table: str, day: date, change: str) -> None:

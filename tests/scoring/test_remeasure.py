@@ -70,5 +70,8 @@ def test_rows_taken_later_and_rows_left_out_do_not_count(con: duckdb.DuckDBPyCon
         staff = con.execute("select count(*) from staff where taken_on > $1", [day]).fetchone()
         if staff == (0,):
             assert metrics_of(con, day, LAST, late) == then
+        for name in ("taken", "shown", "staff"):
+            con.execute(f"update {name} set taken_on = least(taken_on, $1::date)", [day])
+        assert metrics_of(con, day, day) == now, "late rows count as rows in time would have"
         differing += now != then
     assert differing > 3, "hardly any late row moved anything"
