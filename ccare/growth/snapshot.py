@@ -40,13 +40,15 @@ def view_sql(lake: Path, table: Table, version: int | None, partitions: Collecti
     ``partitions``: only these values of the partition column. A glob would miscount: files of older and
     unpublished versions stand in the same folder.
     """
-    files = [] if version is None else deltalog.data_files(lake, table.name, version, partitions)
+    files: list[str] = []
+    has: list[str] = []
+    if version is not None:
+        files, has = deltalog.files_and_columns(lake, table.name, version, partitions)
     if not files:
         columns = [f"null::{_DUCK[c.type]} as {name_of(c.name)}" for c in table.columns]
         return f"select {', '.join(columns)} where false"
     listed = ", ".join(quoted(path) for path in files)
     # A version of before a column was declared has none of it: it reads as null, as Spark reads it.
-    has = set(deltalog.column_names(lake, table.name, version)) if version is not None else set()
     # DuckDB 1.5.5 fails with an INTERNAL error on min or max of a partition column where a filter leaves one
     # file (duckdb#25629). Of an expression it does not, and still only the files that are left are read.
     parts = {n: f"({name_of(n)} || '')" for n in table.partition_by}

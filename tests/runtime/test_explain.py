@@ -222,7 +222,7 @@ def _booked(settings: Settings) -> int:
 
 def test_a_policy_with_mistakes_and_days_that_are_not_closed(three_days: Settings, tmp_path: Path) -> None:
     bad = _policy(tmp_path, "b.toml", SCORING, ("c_reachable = 0.16667", "c_reached = 0.5"))
-    with pytest.raises(UsageError, match=r"2 mistakes.*unknown metric c_reached(?s:.*)sum to"):
+    with pytest.raises(UsageError, match=r"(?s)2 mistakes.*unknown metric c_reached.*sum to"):
         what_if(three_days, bad, DAYS[0], DAYS[0])
     with pytest.raises(InputMissing, match="is not closed"):
         what_if(three_days, SCORING, DAYS[0], DAYS[2] + timedelta(days=1))
