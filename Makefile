@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks lock clean
+.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +28,9 @@ bench-ingest: setup ## 4 million payments into a core table, beside DuckDB doing
 
 bench-day: setup ## a day's cost over 30, 90 and 365 days of history, beside recomputing it
 	@$(PY) -m bench.day $(ARGS)
+
+bench-score: setup ## 100,000 merchants scored
+	@$(PY) -m bench.score $(ARGS)
 
 doctor: setup ## what this machine has, and the command that mends each problem
 	@.venv/bin/ccare doctor

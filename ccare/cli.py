@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from ccare import __version__
-from ccare.commands import backtest, fit_potential, forget, quality, reconcile, rejected, simulate, state
+from ccare.commands import (
+    backtest,
+    explain,
+    fit_potential,
+    forget,
+    freeze,
+    quality,
+    reconcile,
+    rejected,
+    simulate,
+    state,
+    what_if,
+)
 from ccare.commands.printing import Json, latest, print_json, said_to, show
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
@@ -23,7 +35,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _module in (backtest, fit_potential, forget, quality, reconcile, rejected, simulate, state):
+for _module in (
+    backtest,
+    explain,
+    fit_potential,
+    forget,
+    freeze,
+    quality,
+    reconcile,
+    rejected,
+    simulate,
+    state,
+    what_if,
+):
     _module.register(app)
 
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Business day.")]

@@ -17,6 +17,11 @@ _PARTS = {
     "e_refund_rate": ("fen", "fen"),
     "e_discount_rate": ("fen", "fen"),
     "e_fee_rate": ("fen", "fen"),
+    "c_net_reach_rate": ("users gained", "users"),
+    "r_realised_ratio": ("fen", "fen"),
+    "e_private_share": ("fen", "fen"),
+    "e_public_conversion": ("trades x 1,000", "impressions"),
+    "e_cost_per_new_payer": ("fen", "users"),
 }
 """Units of numerator and denominator where they are not both users."""
 
@@ -76,6 +81,8 @@ def show(
     of_orders = "users" not in units and "user days" not in units
     behind = n or 0
     few = behind < MIN_USERS or (of_orders and payers < MIN_USERS)
+    # A gain of a few users is as good as a list of them: the rate would give it away.
+    few = few or ("users gained" in units and abs(numerator or 0) < MIN_USERS)
     parts = [_part(p, u, few, currency) for p, u in zip((numerator, denominator), units, strict=True)]
     counted = f"{behind:,}" if of_orders or not few else FEW
     if few:

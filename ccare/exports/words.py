@@ -48,6 +48,7 @@ CEILING = Words("none: peers tie", "无：同行并列")
 BENCHMARK = {
     "monthly": Words("frozen for the month", "按月冻结"),
     "bootstrap": Words("first benchmark of a young lake", "初始基准"),
+    "last_frozen": Words("last frozen: this month has none of its own", "沿用上次冻结的基准（本月尚无）"),
 }
 CODE = {
     "earn": Words("earned", "获得"),
@@ -109,6 +110,19 @@ _METRIC_ABOUT_ZH = {
     "r_repurchase_90": "90 天内有两个及以上付款日的用户 / 有付款的用户。",
     "e_refund_rate": "15 至 42 天前付款的订单：至今退款金额 / 付款金额。",
     "e_discount_rate": "商家承担的优惠 / 交易额。",
+    "c_reachable": "当日末至少保有一种关系（关注、收藏、会员、订阅）的用户数。",
+    "c_net_reach_rate": "可触达用户较 28 天前的净增 / 28 天前的可触达用户。",
+    "c_quick_ratio": "（新增 + 回流）/ 流失；评分时取（新增 + 回流）/（新增 + 回流 + 流失）。",
+    "a_retention_d7": "首次活跃后第 7 天再次活跃的用户占比。",
+    "a_retention_d28": "首次活跃后第 28 天再次活跃的用户占比。",
+    "a_engagement_rate": "浏览生活号内容且点赞、评论或分享的用户 / 浏览用户。",
+    "a_message_click_rate": "收到消息且点击的用户 / 收到消息的用户。",
+    "a_content_to_service": "浏览内容后进入小程序或点击优惠券的用户 / 浏览用户。",
+    "r_realised_ratio": "老用户 28 天内的净消费 / 模型预期的消费。",
+    "r_voucher_use_rate": "28 至 55 天前领取的券码中已核销的占比。",
+    "e_private_share": "来自私域或线下扫码的交易额 / 来源已知的交易额。",
+    "e_public_conversion": "八大公域位置每千次曝光带来的订单数。",
+    "e_cost_per_new_payer": "（商家承担的优惠 + 积分兑换流量的成本）/ 首次付款用户。",
 }
 
 

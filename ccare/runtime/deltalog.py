@@ -45,10 +45,25 @@ def commit_sha256(lake: Path, table: str, version: int) -> str:
         ) from None
 
 
-def data_files(lake: Path, table: str, version: int) -> list[str]:
-    """Absolute paths of the data files at ``version``, in name order."""
+def data_files(lake: Path, table: str, version: int, partitions: Collection[str] | None = None) -> list[str]:
+    """Absolute paths of the data files at ``version`` (of these partitions, where given), in name order."""
+    return files_and_columns(lake, table, version, partitions)[0]
+
+
+def files_and_columns(
+    lake: Path, table: str, version: int, partitions: Collection[str] | None = None
+) -> tuple[list[str], list[str]]:
+    """``data_files``, and the columns that the table has at ``version``: the log is opened once for both."""
     opened = open_table(lake, table, version)
-    return sorted(unquote(uri.removeprefix("file://")) for uri in opened.file_uris())
+    columns = [field.name for field in opened.schema().fields]
+    if partitions is None:
+        uris = opened.file_uris()
+    elif partitions:
+        (by,) = opened.metadata().partition_columns
+        uris = opened.file_uris([(by, "in", sorted(partitions))])
+    else:
+        uris = []
+    return sorted(unquote(uri.removeprefix("file://")) for uri in uris), columns
 
 
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:

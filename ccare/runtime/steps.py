@@ -22,6 +22,7 @@ from ccare.runtime.releases import store_releases
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_rows
+from ccare.scoring.months import month_in_use, month_of
 from ccare.tables import table
 from ccare.tables.metric import STAGES
 from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS
@@ -102,9 +103,15 @@ def metrics(run: Run) -> None:
 
 def score(run: Run) -> None:
     """Benchmarks where the month has none yet, then drivers and scores; nobody's whose bills do not reconcile."""
-    month, day, merchants = f"{run.close.day:%Y-%m}", [run.close.day], run.merchants()
+    month, day, merchants = month_of(run.close.day), [run.close.day], run.merchants()
     if month not in _months(run):
         run.make("score", "score_benchmarks", [month])
+    in_use = month_in_use(run.close.day, _months(run))
+    run.close = replace(run.close, benchmarks_of=in_use)
+    if in_use != month:
+        run.said(
+            f"  warning: {month} has no benchmarks, so scores compare with those of {in_use}, the last frozen"
+        )
     run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
     run.close = replace(run.close, unreconciled=unreconciled(run))
     run.make("score", "score_merchants", day, merchants)

@@ -100,7 +100,11 @@ SCORE_MERCHANTS = Table(
         ),
         c.PEER_GROUP,
         c.count("peers", "Active merchants in the peer group when it was frozen.", "merchants"),
-        Column("benchmark_status", "string", "monthly or bootstrap."),
+        Column(
+            "benchmark_status",
+            "string",
+            "monthly, bootstrap, or last_frozen where the month has none and the last frozen stand in.",
+        ),
         c.POLICY_VERSION,
         c.RUN_ID,
     ),
