@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from ccare.commands import (
     fit_potential,
     forget,
     freeze,
+    growth,
     quality,
     reconcile,
     rejected,
@@ -41,6 +41,7 @@ for _module in (
     fit_potential,
     forget,
     freeze,
+    growth,
     quality,
     reconcile,
     rejected,
@@ -256,55 +257,6 @@ def doctor(as_json: Json = False) -> None:
         )
     if not all(f.ok for f in findings):
         sys.exit(1)
-
-
-@app.command()
-def sql(
-    name: Annotated[str | None, typer.Argument(help="A named query.")] = None,
-    query: Annotated[str | None, typer.Option("-c", help="A query.")] = None,
-    file: Annotated[Path | None, typer.Option("-f", help="A file with a query.")] = None,
-    param: Annotated[
-        list[str] | None, typer.Option("--param", help="name=value, bound to the query.")
-    ] = None,
-    as_json: Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print as CSV.")] = False,
-) -> None:
-    """Ask the published catalogue in DuckDB: a named query, -c QUERY or -f FILE."""
-    from ccare.growth.queries import run_query
-
-    settings = Settings.load()
-    latest(settings)
-    columns, rows = run_query(settings, name=name, query=query, file=file, params=_params(param or []))
-    if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    elif as_csv:
-        import csv
-
-        writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    else:
-        show(columns, rows)
-
-
-@app.command()
-def catalogue(as_json: Json = False) -> None:
-    """Write the DuckDB catalogue of the published snapshot."""
-    from ccare.growth.catalogue import write_catalogue
-
-    settings = Settings.load()
-    path = write_catalogue(settings, latest(settings))
-    print_json({"catalogue": path}) if as_json else print(path)
-
-
-def _params(pairs: Sequence[str]) -> dict[str, str]:
-    result = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise UsageError(f"--param {pair!r} is not name=value.", remedy="Write --param day=2017-12-31.")
-        result[name] = value
-    return result
 
 
 if __name__ == "__main__":

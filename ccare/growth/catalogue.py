@@ -6,67 +6,19 @@ from pathlib import Path
 
 import duckdb
 
+from ccare.growth.derived import columns_of, macros, views
 from ccare.growth.questions import questions
 from ccare.growth.snapshot import name_of, quoted, view_sql
 from ccare.runtime import deltalog
 from ccare.runtime.manifest import MANIFEST, Published
 from ccare.runtime.settings import Settings
-from ccare.tables import Table, stored_tables, table
+from ccare.tables import Table, stored_tables
 from ccare.tables.model import Column
 
 FILE_NAME = "ccare.duckdb"
 STORAGE_VERSION = "v1.2.0"
 """Any DuckDB from 1.2 on opens the file."""
 
-_DERIVED = {
-    "latest_scores": """
-select m.name, m.industry, s.*
-from score_merchants s
-left join core_merchants m on m.merchant_id = s.merchant_id and m.valid_from <= s.as_of_date
-    and (m.valid_to is null or m.valid_to >= s.as_of_date)
-where s.as_of_date = (select max(as_of_date) from score_merchants)
-""",
-    "latest_drivers": "from score_drivers where as_of_date = (select max(as_of_date) from score_drivers)",
-    "merchants_current": """
-select m.* from core_merchants m, snapshot
-where m.valid_from <= business_date and (m.valid_to is null or m.valid_to >= business_date)
-""",
-    "refund_matches": """
-select r.merchant_id, r.trade_no, r.refund_no, r.event_id, r.business_date, r.amount_fen,
-       if(p.trade_no is null, 'held', 'matched') as match_status, p.business_date as paid_date,
-       p.amount_fen as paid_fen, r.taken_on, r.origin
-from core_payments r
-left join core_payments p on p.event_type = 'paid' and p.merchant_id = r.merchant_id and p.trade_no = r.trade_no
-where r.event_type = 'refunded'
-""",
-}
-_ABOUT = {
-    "latest_scores": "Scores of the last published as-of day with the merchant's name. "
-    "Grain: one row for each merchant.",
-    "latest_drivers": "Drivers of the last published as-of day. Grain: one row for each merchant and metric.",
-    "merchants_current": "Merchants as they are on the last closed day. Grain: one row for each merchant.",
-    "refund_matches": "Refunds with match_status: matched where the payment is known, held until it comes. "
-    "Grain: one row for each refund.",
-}
-_SOURCES = {"latest_scores": ("score_merchants", "core_merchants"), "latest_drivers": ("score_drivers",)}
-_SOURCES |= {"merchants_current": ("core_merchants",), "refund_matches": ("core_payments",)}
-_ADDED = {
-    c.name: c
-    for c in (
-        Column("match_status", "string", "matched, or held until the payment is known."),
-        Column("paid_date", "date", "Business date of the payment."),
-        Column("paid_fen", "bigint", "What the trade was worth.", unit="fen"),
-    )
-}
-"""Columns of derived views that no stored table has."""
-_MACRO = """
-create or replace macro scores_asof(day) as table
-select m.name, m.industry, s.*
-from score_merchants s
-left join core_merchants m on m.merchant_id = s.merchant_id and m.valid_from <= s.as_of_date
-    and (m.valid_to is null or m.valid_to >= s.as_of_date)
-where s.as_of_date = (select max(as_of_date) from score_merchants where as_of_date <= day::date)
-"""
 SNAPSHOT = (
     Column("seq", "bigint", "Number of the published run that every view is pinned to."),
     Column("run_id", "string", "That run."),
@@ -126,7 +78,7 @@ def open_snapshot(settings: Settings, row: Published | None) -> duckdb.DuckDBPyC
 
 
 def fill(con: duckdb.DuckDBPyConnection, settings: Settings, row: Published | None) -> None:
-    """Views on every stored table at ``row``, derived views, the macro, the tables snapshot and queries."""
+    """Views on every stored table at ``row``, derived views, macros, the tables snapshot and queries."""
     for stored in stored_tables():
         con.execute(f"create view {name_of(stored.name)} as {_pinned(settings.lake, stored, row)}")
     _add_derived(con, settings, row)
@@ -166,9 +118,10 @@ def _add_derived(con: duckdb.DuckDBPyConnection, settings: Settings, row: Publis
             "insert into queries values ($1, $2, $3, $4, $5, $6)",
             [q.name, q.question, q.grain, listed, q.run, q.sql],
         )
-    for name, sql in _DERIVED.items():
-        con.execute(f"create or replace view {name_of(name)} as {sql}")
-    con.execute(_MACRO)
+    for view in views():
+        con.execute(f"create or replace view {name_of(view.name)} as {view.sql}")
+    for macro in macros():
+        con.execute(f"create or replace macro {name_of(macro.name)}(day) as table {macro.sql}")
 
 
 def _default(value: object) -> object:
@@ -188,10 +141,12 @@ def _describe(con: duckdb.DuckDBPyConnection) -> None:
         _comment(
             con, "view", stored.name, about + (f" {stored.caveats}" if stored.caveats else ""), stored.columns
         )
-    for name, sources in _SOURCES.items():
-        columns = _ADDED | {c.name: c for source in sources for c in table(source).columns}
-        shown = [row[0] for row in con.execute(f"describe {name_of(name)}").fetchall()]
-        _comment(con, "view", name, _ABOUT[name], tuple(columns[n] for n in shown))
+    for view in views():
+        known = columns_of(view)
+        shown = [row[0] for row in con.execute(f"describe {name_of(view.name)}").fetchall()]
+        _comment(con, "view", view.name, view.about, tuple(known[n] for n in shown))
+    for macro in macros():
+        con.execute(f"comment on macro table {name_of(macro.name)} is {quoted(macro.about)}")
     _comment(con, "table", "snapshot", "The published run that every view is pinned to: one row.", SNAPSHOT)
     _comment(con, "table", "queries", "Named questions. Grain: one row for each.", QUERIES)
 

@@ -9,7 +9,7 @@ import duckdb
 
 from ccare.errors import InputMissing, UsageError
 from ccare.growth.catalogue import open_snapshot
-from ccare.growth.questions import Question, parse, question
+from ccare.growth.questions import Question, headed, question
 from ccare.runtime import manifest
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
@@ -41,7 +41,7 @@ def run_query(
         asked = question(name)
         sql, values = asked.sql, _values(asked, given)
     else:
-        sql = query if query is not None else _text(file or Path())
+        sql = query if query is not None else read_query(file or Path())
         values = _own_values(sql, given)
     with open_snapshot(settings, published) as con:
         return _run(con, settings.lake, sql, values)
@@ -51,7 +51,8 @@ def _listed() -> str:
     return "Named queries: from queries, as in ccare sql -c 'select name, question from queries'."
 
 
-def _text(file: Path) -> str:
+def read_query(file: Path) -> str:
+    """A query's text; InputMissing or UsageError where the file holds none."""
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
@@ -69,12 +70,8 @@ def _values(asked: Question, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _own_values(sql: str, given: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        headed: Question | None = parse("query", sql)
-    except ValueError:
-        headed = None
-    if headed:
-        return _values(headed, given)
+    if own := headed(sql):
+        return _values(own, given)
     wanted = _statement(sql).named_parameters
     _refuse_unknown("The query", given, sorted(wanted))
     missing = sorted(set(wanted) - set(given))

@@ -9,7 +9,7 @@ from pathlib import Path
 from ccare.errors import UsageError
 
 Value = str | int | float | date | None
-_HEADING = re.compile(r"^-- (Question|Grain|Parameters|Run): ?(.*)$")
+_HEADING = re.compile(r"^-- (Question|Grain|Parameters|Run|Plot): ?(.*)$")
 _PARAMETER = re.compile(r"^--   (\w+) (VARCHAR|INTEGER|DOUBLE|DATE) = (\S+): (.+)$")
 
 
@@ -34,6 +34,19 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """How an answer is drawn: ``kind`` (line, bar or heat) of columns ``y`` over ``x``, told apart ``by`` another.
+
+    A heat map's ``by`` is the value in its cells, and it has one ``y``.
+    """
+
+    kind: str
+    x: str
+    y: tuple[str, ...]
+    by: str | None = None
+
+
+@dataclass(frozen=True)
 class Question:
     """One named query."""
 
@@ -43,6 +56,7 @@ class Question:
     parameters: tuple[Parameter, ...]
     run: str
     sql: str
+    plot: Plot | None = None
 
 
 def folder() -> Path:
@@ -69,6 +83,14 @@ def question(name: str) -> Question:
     raise UsageError(f"There is no named query {name}.", remedy=f"Did you mean {' or '.join(near)}?")
 
 
+def headed(text: str) -> Question | None:
+    """A query of one's own as a question, where it has a header like those in sql/growth."""
+    try:
+        return parse("query", text)
+    except ValueError:
+        return None
+
+
 def parse(name: str, text: str) -> Question:
     """A question file. Raises ValueError where its header lacks a part."""
     found: dict[str, str] = {}
@@ -85,7 +107,18 @@ def parse(name: str, text: str) -> Question:
     missing = [part for part in ("question", "grain", "parameters", "run") if part not in found]
     if missing:
         raise ValueError(f"{name}.sql says no {', '.join(missing)}")
-    return Question(name, found["question"], found["grain"], tuple(parameters), found["run"], text.strip())
+    plot = _plot(name, found["plot"]) if "plot" in found else None
+    return Question(
+        name, found["question"], found["grain"], tuple(parameters), found["run"], text.strip(), plot
+    )
+
+
+def _plot(name: str, text: str) -> Plot:
+    kind, *parts = text.split()
+    told = dict(part.split("=", 1) for part in parts if "=" in part)
+    if kind not in ("line", "bar", "heat") or not {"x", "y"} <= set(told):
+        raise ValueError(f"{name}.sql plots {text!r}: say line, bar or heat, x=COLUMN and y=COLUMN")
+    return Plot(kind, told["x"], tuple(told["y"].split(",")), told.get("by"))
 
 
 def _convert(kind: str, text: str) -> Value:

@@ -1,6 +1,6 @@
 """One consistent snapshot in DuckDB: every table as one published run left it, by plain read_parquet."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import duckdb
@@ -8,6 +8,7 @@ import duckdb
 from ccare.runtime import deltalog
 from ccare.runtime.manifest import Published
 from ccare.tables import Table, stored_tables
+from ccare.tables.model import Column
 
 _DUCK = {
     "string": "VARCHAR",
@@ -38,30 +39,39 @@ def view_sql(lake: Path, table: Table, version: int | None, partitions: Collecti
     """A query over the files of one version, declared columns in order; typed and empty without files.
 
     ``partitions``: only these values of the partition column. A glob would miscount: files of older and
-    unpublished versions stand in the same folder.
+    unpublished versions stand in the same folder. A column that was declared after a file was written is null in
+    its rows.
     """
-    files: list[str] = []
-    has: list[str] = []
-    if version is not None:
-        files, has = deltalog.files_and_columns(lake, table.name, version, partitions)
-    if not files:
-        columns = [f"null::{_DUCK[c.type]} as {name_of(c.name)}" for c in table.columns]
-        return f"select {', '.join(columns)} where false"
-    listed = ", ".join(quoted(path) for path in files)
-    # A version of before a column was declared has none of it: it reads as null, as Spark reads it.
+    files = deltalog.pinned_files(lake, table.name, version, partitions) if version is not None else None
+    if not files or not files.paths:
+        return f"select {', '.join(_shown(c, table, frozenset()) for c in table.columns)} where false"
+    source = _parquet(files.paths, table, by_name=bool(files.gained))
+    return f"from {source} select {', '.join(_shown(c, table, files.held) for c in table.columns)}"
+
+
+def gained_columns(lake: Path, table: Table, version: int) -> frozenset[str]:
+    """Declared columns that some rows of ``version`` were written without: null there, whatever is required."""
+    files = deltalog.pinned_files(lake, table.name, version)
+    return files.gained | (set(table.column_names) - files.held)
+
+
+def _parquet(paths: Iterable[str], table: Table, *, by_name: bool) -> str:
+    listed = ", ".join(quoted(path) for path in paths)
+    options = ", union_by_name = true" if by_name else ""  # opens every file before the first row
+    if table.partition_by:
+        types = ", ".join(f"{quoted(n)}: VARCHAR" for n in table.partition_by)
+        options += f", hive_partitioning = true, hive_types = {{{types}}}"
+    return f"read_parquet([{listed}]{options})"
+
+
+def _shown(column: Column, table: Table, held: frozenset[str]) -> str:
+    name, kind = name_of(column.name), _DUCK[column.type]
+    if column.name not in held:
+        return f"null::{kind} as {name}"
     # DuckDB 1.5.5 fails with an INTERNAL error on min or max of a partition column where a filter leaves one
     # file (duckdb#25629). Of an expression it does not, and still only the files that are left are read.
-    parts = {n: f"({name_of(n)} || '')" for n in table.partition_by}
-    columns = [
-        f"{parts.get(c.name, name_of(c.name)) if c.name in has else 'null'}::{_DUCK[c.type]} as {name_of(c.name)}"
-        for c in table.columns
-    ]
-    # Files of one version may differ too: those written before the column came lack it.
-    options = ", union_by_name = true" if len(files) > 1 else ""
-    if parts:
-        types = ", ".join(f"{quoted(n)}: VARCHAR" for n in parts)
-        options += f", hive_partitioning = true, hive_types = {{{types}}}"
-    return f"from read_parquet([{listed}]{options}) select {', '.join(columns)}"
+    value = f"({name} || '')" if column.name in table.partition_by else name
+    return f"{value}::{kind} as {name}"
 
 
 def connect(lake: Path, row: Published | None, *, database: str = ":memory:") -> duckdb.DuckDBPyConnection:

@@ -84,9 +84,11 @@ def _due(settings: Settings, first: date, last: date, *, whole: bool) -> list[da
 
 
 def export_all(settings: Settings, row: Published) -> list[str]:
-    """Scores for all merchants and the catalogue, from one published run; returns the paths."""
+    """Scores for all merchants, bulk files and the catalogue, from one published run; returns the paths."""
+    from ccare.exports.bulk import export_bulk
     from ccare.exports.scores import export_scores
     from ccare.growth.catalogue import write_catalogue
 
     summary = export_scores(settings, row)
-    return [*map(str, summary.files), str(write_catalogue(settings, row))]
+    bulk = [str(each.folder) for each in export_bulk(settings, row)]
+    return [*map(str, summary.files), *bulk, str(write_catalogue(settings, row))]

@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
@@ -47,23 +49,57 @@ def commit_sha256(lake: Path, table: str, version: int) -> str:
 
 def data_files(lake: Path, table: str, version: int, partitions: Collection[str] | None = None) -> list[str]:
     """Absolute paths of the data files at ``version`` (of these partitions, where given), in name order."""
-    return files_and_columns(lake, table, version, partitions)[0]
-
-
-def files_and_columns(
-    lake: Path, table: str, version: int, partitions: Collection[str] | None = None
-) -> tuple[list[str], list[str]]:
-    """``data_files``, and the columns that the table has at ``version``: the log is opened once for both."""
     opened = open_table(lake, table, version)
-    columns = [field.name for field in opened.schema().fields]
     if partitions is None:
         uris = opened.file_uris()
-    elif partitions:
-        (by,) = opened.metadata().partition_columns
-        uris = opened.file_uris([(by, "in", sorted(partitions))])
     else:
-        uris = []
-    return sorted(unquote(uri.removeprefix("file://")) for uri in uris), columns
+        (by,) = opened.metadata().partition_columns
+        uris = opened.file_uris([(by, "in", sorted(partitions))]) if partitions else []
+    return sorted(unquote(uri.removeprefix("file://")) for uri in uris)
+
+
+@dataclass(frozen=True)
+class PinnedFiles:
+    """Data files of one version, absolute paths in name order.
+
+    ``held``: columns that some file or its path holds; ``gained``: those of them that other files lack, since
+    they were declared after those were written.
+    """
+
+    paths: tuple[str, ...]
+    held: frozenset[str]
+    gained: frozenset[str]
+
+
+def pinned_files(
+    lake: Path, table: str, version: int, partitions: Collection[str] | None = None
+) -> PinnedFiles:
+    """Data files at ``version``, of ``partitions`` alone where some are named, and what they hold.
+
+    A table only gains columns: where its oldest and its newest file hold all that its schema names, so do those
+    between. Only elsewhere is every footer read.
+    """
+    opened = open_table(lake, table, version)
+    named = {field.name for field in opened.schema().fields}
+    by = opened.metadata().partition_columns
+    inside = named - set(by)
+    added = pa.table(opened.get_add_actions(flatten=True)).to_pylist()
+    if partitions is not None:
+        added = [file for file in added if str(file[f"partition.{by[0]}"]) in partitions]
+    added.sort(key=lambda file: (file["modification_time"], file["path"]))
+    paths = [str(lake.absolute() / table / unquote(file["path"])) for file in added]
+    held = some = inside
+    if any(inside - _columns(path, inside) for path in (*paths[:1], *paths[-1:])):
+        each = [_columns(path, inside) for path in paths]
+        held, some = set.intersection(*each), set.union(*each)
+    return PinnedFiles(tuple(sorted(paths)), frozenset((named - inside) | some), frozenset(some - held))
+
+
+def _columns(path: str, otherwise: set[str]) -> set[str]:
+    try:
+        return set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid):
+        return otherwise  # whoever reads the rows says which file is broken
 
 
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:

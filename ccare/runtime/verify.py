@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from ccare.errors import IntegrityBroken
-from ccare.growth.snapshot import connect, name_of
+from ccare.growth.snapshot import connect, gained_columns, name_of
 from ccare.ledger.laws import check_laws
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import TOLD_ROWS, control_totals
@@ -74,7 +74,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         return
     for table in stored_tables():
         if table.name in last.table_versions:
-            yield _table_check(con, table, last)
+            yield _table_check(con, lake, table, last)
     yield _control_check(lake, last)
     yield from _fate_checks(con)
     yield from _run_checks(con, rows)
@@ -100,10 +100,15 @@ def _log_checks(lake: Path, rows: list[Published]) -> Iterator[Check]:
     yield Check("commit files", True, f"{len(seen)} compared")
 
 
-def _table_check(con: duckdb.DuckDBPyConnection, table: Table, last: Published) -> Check:
-    """Rows as published, keys unique, required columns present; any failure to read is this table's."""
+def _table_check(con: duckdb.DuckDBPyConnection, lake: Path, table: Table, last: Published) -> Check:
+    """Rows as published, keys unique, required columns present; any failure to read is this table's.
+
+    A column that older rows were written without is null there: it is not asked for.
+    """
     key = ", ".join(name_of(name) for name in table.key)
-    absent = [f"count(*) filter ({name_of(c.name)} is null)" for c in table.columns if not c.nullable]
+    gained = gained_columns(lake, table, last.table_versions[table.name])
+    needed = [c for c in table.columns if not c.nullable and c.name not in gained]
+    absent = [f"count(*) filter ({name_of(c.name)} is null)" for c in needed]
     try:
         query = f"select count(*), {' + '.join(absent) or '0'} from {name_of(table.name)}"
         count, nulls = con.execute(query).fetchone() or (0, 0)

@@ -4,6 +4,7 @@
 --   merchant_id VARCHAR = none: only this merchant; a user of two merchants counts once on the platform
 --   days INTEGER = 14: how many of the last published as-of days
 -- Run: ccare sql growth_accounting --param merchant_id=m1 --param days=7
+-- Plot: line x=as_of_date y=active,new,retained,resurrected,churned
 --
 -- Windows are 28 days up to the as-of day and the 28 before. Identities, checked in tests:
 --   active = new + retained + resurrected        active - active_before = new + resurrected - churned
@@ -16,10 +17,7 @@ with as_of as (
     where u.active_events > 0 and u.user_key is not null
         and ($merchant_id::varchar is null or u.merchant_id = $merchant_id::varchar)
         and not exists (
-            from core_staff s
-            where s.merchant_id = u.merchant_id and s.user_key = u.user_key
-                and (s.valid_from is null or s.valid_from <= u.business_date)
-                and (s.valid_to is null or s.valid_to >= u.business_date))
+            from core_staff s where s.merchant_id = u.merchant_id and s.user_key = u.user_key)
 ), firsts as (
     select user_key, min(business_date) as first_date from active group by user_key
 ), users as (

@@ -4,6 +4,7 @@
 --   programme VARCHAR = none: only this programme
 --   expiring_days INTEGER = 30: expiring counts what lapses within so many days
 -- Run: ccare sql points_liability --param programme=fanxing
+-- Plot: bar x=age y=liability by=programme
 --
 -- granted = pending + active + reserved + redeemed + expired + taken; liability = pending + active + reserved.
 -- debt is what merchants owe for points that were spent and then fell; it is not taken off the liability.

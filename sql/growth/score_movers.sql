@@ -6,6 +6,7 @@
 --   direction VARCHAR = both: up, down or both
 --   top INTEGER = 20: how many merchants
 -- Run: ccare sql score_movers --param from_day=2017-12-24 --param direction=down --param top=10
+-- Plot: bar x=merchant_id y=change
 --
 -- driver: the metric whose contribution moved furthest in the direction of the total; driver_change counts
 -- points of its own dimension. Where policy_changed or peers_changed is true the yardstick moved as well.

@@ -10,6 +10,7 @@ import pytest
 from ccare.runtime import manifest
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
+from tests.growth.small_growth import growth_rows
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +26,8 @@ def small_lake() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def built(small_lake: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of the small lake: nobody writes to its tables."""
-    return small_lake.build(tmp_path_factory.mktemp("small"))
+    """Settings of the small lake with what growth asks of it: nobody writes to its tables."""
+    return small_lake.build(tmp_path_factory.mktemp("small"), more=growth_rows())
 
 
 @pytest.fixture
