@@ -11,8 +11,8 @@ from ccare.exports.card_data import CardData, read_card
 from ccare.exports.charts import flows
 from ccare.exports.drivers import Drivers
 from ccare.exports.suppression import MIN_PEERS
-from ccare.exports.workbook import workbook
 from ccare.exports.words import same
+from ccare.exports.workbook import workbook
 from ccare.ledger.policy import load_ledger
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings

@@ -87,8 +87,10 @@ FACTS = (
     "a_engagement_rate",
     "a_message_click_rate",
     "a_content_to_service",
+    "a_pay_bind_rate",
+    "a_retention_d7",
+    "r_voucher_use_rate",
 )
-FACTS += ("a_pay_bind_rate", "a_retention_d7", "r_voucher_use_rate")
 COUNTS = ("launches", "content_views", "vouchers_received", "vouchers_used")
 _FACTS = "from metric_merchants where merchant_id = $merchant and as_of_date = $day"
 _COUNTS = f"""

@@ -125,7 +125,9 @@ def protected(
     metrics: Mapping[str, Ints], before: Mapping[str, npt.NDArray[np.bool_]] | None = None
 ) -> Protected:
     """The state of every cell, from ``columns()`` of metric_merchants; see ``protect``."""
-    cells = {cell(name): metrics[name] for name in columns()}
+    cells: dict[str, Ints] = {}
+    for name in columns():
+        cells.setdefault(cell(name), metrics[name])
     for rest, (num, den) in _rests().items():
         cells[rest] = np.maximum(cells[den] - cells[num], 0)
     return protect(

@@ -78,8 +78,8 @@ def _cell(
         return Told(kind.astype(np.uint8), values, values)
     state, low, high = safe.state[name][at], safe.low[name][at], safe.high[name][at]
     held = np.where(high < UNBOUNDED // 2, RANGE, WITHHELD)
-    kind = np.select([np.isnan(values), state == SHOWN, state == FEW], [NONE, EXACT, LESS], held)
-    few = state == FEW
+    few = (state == FEW) | ((state == HELD) & (high < MIN_USERS))
+    kind = np.select([np.isnan(values), state == SHOWN, few], [NONE, EXACT, LESS], held)
     return Told(
         kind.astype(np.uint8),
         np.where(few, 0, low).astype(float),

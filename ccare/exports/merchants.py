@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from ccare.errors import UsageError
 from ccare.exports import drivers as driver_rows
 from ccare.exports import statement
-from ccare.exports.card import merchant_files
+from ccare.exports.card import Language, merchant_files
 from ccare.exports.card_data import known_merchant
 from ccare.exports.figures import suppressed
 from ccare.exports.files import checked_id
-from ccare.exports.merchant_files import Sheet, folder_of, manifest_before, sheet, write_folders
+from ccare.exports.merchant_files import folder_of, manifest_before, sheet, write_folders
 from ccare.exports.scores import MEASURES, last_day
 from ccare.exports.statement import Span
 from ccare.exports.suppression import MIN_PEERS
@@ -86,7 +86,7 @@ def export_merchants(
     named: Sequence[str] = (),
     top: int = 0,
     everyone: bool = False,
-    language: str | None = None,
+    language: Language | None = None,
     processes: int | None = None,
 ) -> MerchantsWritten:
     """Write ``<exports>/merchants/<merchant_id>/<day>/`` of the last as-of day that ``row`` publishes.

@@ -82,20 +82,23 @@ def _give_up(
 ) -> bool:
     """Hold back one more cell of each relation that pins a hidden one; False where none does."""
     changed = False
+    low, high = _bounds(cells, relations, state)
     for relation in relations:
-        low, high = _bounds(cells, relations, state)
         pinned = np.zeros(len(cells[relation.whole]), dtype=bool)
         for name, _ in relation.terms:
             below, above = _implied(relation, name, low, high)
             narrow = np.minimum(high[name], above) - np.maximum(low[name], below) + 1 < WIDTH
             pinned |= secret[name] & narrow
+        gave = False
         for name in relation.give_up:
             taken = pinned & (state[name] == SHOWN)
             if taken.any():
                 state[name][taken] = HELD
                 secret[name] = secret[name] | taken
                 pinned &= ~taken
-                changed = True
+                gave = changed = True
+        if gave:
+            low, high = _bounds(cells, relations, state)
     return changed
 
 

@@ -1,5 +1,6 @@
 """report.xlsx: a merchant's scores, drivers and statement as sheets, with what they rest on and two charts."""
 
+from datetime import datetime, time
 from io import BytesIO
 from typing import Any
 
@@ -34,11 +35,9 @@ def workbook(settings: Settings, row: Published, data: CardData, tables: dict[st
     }
     book = xlsxwriter.Workbook(buffer, options)
     # A clock in the file would give other bytes for the same version.
+    published = row.published_at or datetime.combine(row.business_date, time())
     book.set_properties(
-        {
-            "title": f"C-CARE {data.merchant_id} {data.as_of_date}",
-            "created": row.published_at.replace(tzinfo=None),
-        }
+        {"title": f"C-CARE {data.merchant_id} {data.as_of_date}", "created": published.replace(tzinfo=None)}
     )
     formats = {
         "head": book.add_format(

@@ -310,7 +310,10 @@ def _metrics(days: tuple[date, ...]) -> list[Row]:
             if merchant == "m1":
                 row |= {"c_mau28": 12, "r_payers": 7, "r_orders": 14, "r_gmv": 35000, "c_growth_retained": 6}
                 row |= {"c_growth_new": 4 + (day >= date(2017, 12, 28)), "c_growth_resurrected": 1}
-                row |= {"c_growth_churned": 2, "events_56d": 27, "simulated_events_56d": 5}
+                row |= {"c_growth_churned": 2, "events_56d": 27, "simulated_events_56d": 5, "c_new_users": 5}
+                for name, (value, numerator, denominator, *_) in M1_VALUES.items():
+                    if denominator is not None:
+                        row |= {name: value, f"{name}_num": numerator, f"{name}_den": denominator}
             rows.append(row)
     return rows
 
