@@ -109,7 +109,6 @@ def _write(lake: Path, declared: Table, rows) -> int:  # type: ignore[no-untyped
 def _queries(settings: Settings, transfers: int) -> dict[str, str]:
     policy = load_scoring(settings.conf).for_day(DAY)
     days = f"(select unnest([date '{WEEK_BEFORE}', date '{DAY}']) as as_of_date)"
-    shares = {m: f"least(size, (size * {0.3 + 0.05 * i})::bigint)" for i, m in enumerate(policy.weights)}
     metrics = []
     for m in METRICS:
         if m.is_ratio:
@@ -133,7 +132,6 @@ def _queries(settings: Settings, transfers: int) -> dict[str, str]:
     coverage = ", ".join(f"1.0 as {d}_coverage" for d in DIMENSIONS)
     account = "'merchant:' || merchant_id || ':pending'"
     each = f"(m cross join range({transfers}) t(k))"
-    assert shares
     return {
         "core_merchants": "select merchant_id, '商家 ' || merchant_id as name, 'retail' as industry, "
         "false as own_brand, date '2025-01-01' as joined_on, date '2025-01-01' as valid_from, "
@@ -149,7 +147,8 @@ def _queries(settings: Settings, transfers: int) -> dict[str, str]:
         f"from m cross join {days} cross join ({drivers}) d",
         "state_merchant_days": "select merchant_id, date '2026-03-30' as business_date, 5 as events, "
         "0 as simulated_events from m",
-        "ledger_transfers": f"select sha256(merchant_id || k) as transfer_id, 'pool:fanxing:available' as debit_account, "
+        "ledger_transfers": "select sha256(merchant_id || k) as transfer_id, "
+        "'pool:fanxing:available' as debit_account, "
         f"{account} as credit_account, 10 + k as amount, 'POINT' as asset, 'fanxing' as programme, 'earn' as code, "
         f"'earned' as reason, merchant_id, date '{DAY}' - k::int as effective_date, "
         f"date '{DAY}' + 15 - k::int as matures_on, date '{DAY}' + 195 - k::int as expires_on, "

@@ -77,7 +77,7 @@ def _cell(
         kind = np.where(np.isnan(values), NONE, np.where(withheld, WITHHELD, EXACT))
         return Told(kind.astype(np.uint8), values, values)
     state, low, high = safe.state[name][at], safe.low[name][at], safe.high[name][at]
-    held = np.where(high < UNBOUNDED // 2, RANGE, WITHHELD)
+    held = np.where((high < UNBOUNDED // 2) & (low >= MIN_USERS), RANGE, WITHHELD)
     few = (state == FEW) | ((state == HELD) & (high < MIN_USERS))
     kind = np.select([np.isnan(values), state == SHOWN, few], [NONE, EXACT, LESS], held)
     return Told(
@@ -103,7 +103,8 @@ def _behind(
     metric: Metric, n: Floats, withheld: npt.NDArray[np.bool_], safe: Protected, at: npt.NDArray[np.int64]
 ) -> Told:
     """n: by its cell where it counts users; orders and impressions are told."""
-    name = cell(metric.population)
+    parts = parts_of(metric)
+    name = cell(metric.population) or parts.denominator or next(iter(parts.guards), "")
     if name in safe.state:
         return _cell(name, n, withheld, safe, at)
     few = withheld & (n < MIN_USERS)
