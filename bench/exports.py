@@ -7,10 +7,12 @@ own writers: scores of two as-of days, ten drivers, metrics, 30 days of transfer
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from ccare.exports.merchants import export_merchants
 from ccare.metrics.definitions import DIMENSIONS, METRICS
@@ -91,19 +93,27 @@ def build(root: Path, merchants: int, transfers: int) -> Settings:
     return settings
 
 
-def _write(lake: Path, declared: Table, rows) -> int:  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    import pyarrow as pa
-
-    schema = arrow_schema(declared)
-    columns = [
-        rows[f.name].cast(f.type) if f.name in rows.column_names else pa.nulls(rows.num_rows, f.type)
-        for f in schema
-    ]
-    full = pa.table(columns, schema=pa.schema([f.with_nullable(True) for f in schema]))
+def _write(lake: Path, declared: Table, rows: pa.Table) -> int:
+    """Write ``rows``; a required column that the bench does not read gets one value throughout."""
+    columns = []
+    for field in arrow_schema(declared):
+        if field.name in rows.column_names:
+            columns.append(rows[field.name].cast(field.type))
+        elif field.nullable:
+            columns.append(pa.nulls(rows.num_rows, field.type))
+        else:
+            columns.append(pa.repeat(pa.scalar(_filler(field.type), field.type), rows.num_rows))
+    full = pa.table(columns, schema=arrow_schema(declared))
     # delta-rs makes no table with CHECK constraints; in production Spark does.
     return write_arrow(lake, replace(declared, checks={}), full, "bench", "append")
+
+
+def _filler(kind: pa.DataType) -> object:
+    if pa.types.is_date(kind):
+        return DAY
+    if pa.types.is_timestamp(kind):
+        return datetime(2026, 4, 1, tzinfo=UTC)
+    return "-" if pa.types.is_string(kind) else 0
 
 
 def _queries(settings: Settings, transfers: int) -> dict[str, str]:

@@ -142,7 +142,10 @@ def _number(score: float | None) -> str:
 
 
 def _change(value: float | None, digits: int = 1) -> str:
-    return "" if value is None else f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
+    if value is None:
+        return ""
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
 def _view(data: CardData, name: str, currency: str) -> ScoreView:
@@ -164,9 +167,9 @@ def _view(data: CardData, name: str, currency: str) -> ScoreView:
         name=words.DIMENSION[name],
         about=words.DIMENSION_ABOUT.get(name),
         score=_number(score),
-        interval="" if low is None or high is None else f"{low:.1f} – {high:.1f}",
+        interval="" if low is None or high is None or low == high else f"{low:.1f} – {high:.1f}",
         change=_change(change),
-        coverage="" if coverage is None else f"{coverage * 100:.0f} %",
+        coverage="" if coverage is None or coverage == 1 else f"{coverage * 100:.0f} %",
         chart=trend(points, "caption-total") if name == "total" else spark(points),
         drivers=tuple(
             _driver(d, part if told else "–", move, currency)

@@ -14,6 +14,8 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 150, 34
 _PAD = 3
+_LEAST_SPAN = 20.0
+"""Points of score that the small line's height stands for at least: what hardly moves looks flat."""
 _INK = {
     "line": "#0b5394",
     "band": "#c3d9ee",
@@ -84,15 +86,18 @@ def flows(days: Sequence[tuple[date, int, int]], labelled_by: str) -> Markup:
 def spark(points: Sequence[Point]) -> Markup:
     """The line alone, for the side of a number that tells it: decoration to a screen reader."""
     first, last = points[0][0], points[-1][0]
+    known_scores = [p[1] for p in points if p[1] is not None] or [50.0]
+    middle = (min(known_scores) + max(known_scores)) / 2
+    reach = max(_LEAST_SPAN, max(known_scores) - min(known_scores)) / 2
     parts: list[Markup] = []
     for known, run in groupby(points, key=lambda p: p[1] is not None):
         if known:
-            placed = [(_x(p[0], first, last), _y(p[1] or 0.0)) for p in run]
+            placed = [(_x(p[0], first, last), _y(((p[1] or 0.0) - middle) / reach)) for p in run]
             parts.append(Markup('<polyline points="{}"/>').format(" ".join(f"{x},{y}" for x, y in placed)))
             parts.append(Markup('<circle cx="{}" cy="{}" r="2.5"/>').format(*placed[-1]))
-    return Markup('<svg viewBox="0 0 {w} {h}" aria-hidden="true" class="spark">{inner}</svg>').format(
-        w=WIDTH, h=HEIGHT, inner=Markup("").join(parts)
-    )
+    return Markup(
+        '<svg viewBox="0 0 {w} {h}" preserveAspectRatio="xMinYMid" aria-hidden="true" class="spark">{inner}</svg>'
+    ).format(w=WIDTH, h=HEIGHT, inner=Markup("").join(parts))
 
 
 def _x(day: date, first: date, last: date) -> float:
@@ -101,14 +106,21 @@ def _x(day: date, first: date, last: date) -> float:
     return round(_PAD + share * (WIDTH - 2 * _PAD), 1)
 
 
-def _y(score: float) -> float:
-    return round(_PAD + (100 - score) / 100 * (HEIGHT - 2 * _PAD), 1)
+def _y(share: float) -> float:
+    """-1 is the bottom, 1 the top."""
+    return round(HEIGHT / 2 - share * (HEIGHT / 2 - _PAD), 1)
 
 
 def _days(first: date, last: date) -> Any:
     import altair as alt
 
-    return alt.Axis(format="%m-%d", tickCount=min(6, max(1, (last - first).days)), grid=False)
+    days = max(1, (last - first).days)
+    return alt.Axis(
+        format="%m-%d",
+        tickCount={"interval": "day", "step": -(-days // 5)},
+        grid=False,
+        labelOverlap="greedy",
+    )
 
 
 def _ends(days: Sequence[tuple[date, int, int]]) -> list[str]:
