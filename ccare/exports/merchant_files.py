@@ -50,7 +50,7 @@ def sheet(name: str, rows: pa.Table, numbers: Iterable[str] = ()) -> Sheet:
         )
     ids = np.asarray(rows["merchant_id"].to_numpy(zero_copy_only=False), dtype=str)
     names, starts = np.unique(ids, return_index=True) if len(ids) else (ids, np.zeros(0, int))
-    ends = [*starts[1:].tolist(), len(lines)]
+    ends = [*starts[1:].tolist(), len(lines)][: len(names)]
     cut = {str(merchant): (int(a), int(b)) for merchant, a, b in zip(names, starts, ends, strict=True)}
     parts = {merchant: b"".join(line + b"\n" for line in lines[a:b]) for merchant, (a, b) in cut.items()}
     return Sheet(name, header + b"\n", parts, {m: b - a for m, (a, b) in cut.items()})
