@@ -17,7 +17,7 @@ from ccare.exports.figures import figures, suppressed
 from ccare.exports.suppression import FEW, HELD, SHOWN, Relation, protect
 from ccare.metrics.definitions import METRIC_BY_ID
 
-MERCHANTS = 60
+MERCHANTS = 40
 LEAST = 4
 """A hidden count can be one of at least so many numbers."""
 
