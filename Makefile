@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score lock clean
+.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,6 +31,9 @@ bench-day: setup ## a day's cost over 30, 90 and 365 days of history, beside rec
 
 bench-score: setup ## 100,000 merchants scored
 	@$(PY) -m bench.score $(ARGS)
+
+bench-exports: setup ## the folders of 100,000 merchants, and one card
+	@$(PY) -m bench.exports $(ARGS)
 
 doctor: setup ## what this machine has, and the command that mends each problem
 	@.venv/bin/ccare doctor

@@ -161,22 +161,32 @@ for _name, _text in {
 @app.command()
 def export(
     merchant: Annotated[
-        list[str] | None, typer.Option("--merchant", help="Write this merchant's card.")
+        list[str] | None,
+        typer.Option("--merchant", help="Write this merchant's folder: card, workbook, CSV."),
     ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=0, help="The same for the N merchants of the best total.")
+    ] = 0,
+    all_merchants: Annotated[
+        bool, typer.Option("--all-merchants", help="CSV files in every merchant's folder.")
+    ] = False,
     day: Day = None,
     as_json: Json = False,
 ) -> None:
-    """Write scores for all merchants and the catalogue; with --merchant, that merchant's score card."""
-    from ccare.exports.card import export_card
+    """Write scores for all merchants and the catalogue, or the folders of the merchants that are asked for."""
+    from ccare.exports.merchants import export_merchants
     from ccare.runtime.close_days import export_all
 
     settings = Settings.load()
     row = latest(settings)
     if day is not None and _day(day) > row.business_date:
         raise InputMissing(f"{_day(day)} is not published; the last day is {row.business_date}.")
-    written = [str(export_card(settings, row, m)) for m in merchant or ()]
-    if not merchant:
+    if not (merchant or top or all_merchants):
         written = export_all(settings, row)
+    else:
+        made = export_merchants(settings, row, named=merchant or (), top=top, everyone=all_merchants)
+        written = [str(folder) for folder in made.folders]
+        written += [str(settings.exports / "merchants")] if all_merchants else []
     if as_json:
         print_json(written)
     else:

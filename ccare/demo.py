@@ -47,7 +47,7 @@ def demo_settings(folder: Path) -> Settings:
 
 def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> DemoResult:
     """Bring the demo to its end from wherever it stands; the same digest however often it was stopped."""
-    from ccare.exports.card import export_card
+    from ccare.exports.merchants import export_merchants
     from ccare.exports.summary import demo_summary, render_text, write_html
     from ccare.runtime import manifest
     from ccare.runtime.close_days import export_all
@@ -79,7 +79,8 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     with clock("exports and catalogue"):
         result.exports = export_all(settings, row)
         result.summary = demo_summary(settings, row)
-        result.card = str(export_card(settings, row, result.summary.example_merchant))
+        cards = export_merchants(settings, row, named=[result.summary.example_merchant])
+        result.card = str(cards.folders[0] / "card.html")
         result.exports.append(str(write_html(settings, result.summary)))
     for line in render_text(result.summary):
         said(line)
