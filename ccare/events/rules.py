@@ -18,7 +18,7 @@ from ccare.runtime.gate import Rule
 from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
 
 FUTURE_MINUTES = 10
-_TYPED = (*NUMBERS, "date", "flag")
+_TYPED = (*NUMBERS, "date", "flag", "instant")
 ORIGINS = ("real", "simulated")
 UNREAD = "_unread"
 """Helper column of parsed rows: bit i is set where the i-th typed field had text and got no value from it."""

@@ -20,7 +20,7 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
-from ccare.runtime.staging import discard, stage, staged, staged_rows
+from ccare.runtime.staging import discard, stage, staged, staged_days, staged_rows
 from ccare.tables import table
 from ccare.tables.metric import STAGES
 from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS
@@ -29,6 +29,7 @@ STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
 REPUBLISHED = ("metrics", "score", "publish", "export")
 """Steps that a day already closed goes through: its score is told again, nothing is taken or posted."""
 LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
+LEDGER_DAYS = ("ledger_requests", "ledger_allocations")
 
 
 def state(run: Run) -> None:
@@ -121,10 +122,10 @@ def post(run: Run) -> None:
         run.record.staged = True
         run.save()
         reach("staging.recorded")
-    for name in ("ledger_transfers", *LEDGER_CACHES):
+    for name in ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS):
         df = staged(run, table(name))
         if df is not None:
-            run.store("post", table(name), df, at_most=staged_rows(run, name))
+            run.store("post", table(name), df, staged_days(run, table(name)), at_most=staged_rows(run, name))
     discard(lake, run_id)
 
 

@@ -13,7 +13,7 @@ import duckdb
 
 from ccare.errors import IntegrityBroken
 from ccare.growth.snapshot import connect, name_of
-from ccare.ledger.laws import check_laws
+from ccare.ledger.laws import LEDGER_TABLES, check_laws
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import TOLD_ROWS, control_totals
 from ccare.runtime.manifest import Published
@@ -187,6 +187,5 @@ def _run_checks(con: duckdb.DuckDBPyConnection, rows: list[Published]) -> Iterat
 
 
 def _law_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Check]:
-    names = ("ledger_transfers", "ledger_positions", "ledger_lots", "ledger_balances")
-    for result in check_laws(con, {name: name for name in names}):
+    for result in check_laws(con, {name: name for name in LEDGER_TABLES}):
         yield Check(result.law, result.ok, result.detail)

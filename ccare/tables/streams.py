@@ -28,7 +28,8 @@ class Field:
 class Stream:
     """A landing folder and the core table it feeds.
 
-    ``clock`` is the field that dates an event; entity streams (merchants, staff) have none.
+    ``clock`` is the field that dates an event; entity streams (merchants, staff) have none. Of entities of one key
+    the latest delivery stands, with ``keeps_first`` the earliest.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Stream:
     key: tuple[str, ...] = ("event_id",)
     has_user: bool = True
     required_daily: bool = False
+    keeps_first: bool = False
 
     @property
     def is_event(self) -> bool:
@@ -246,6 +248,22 @@ ENROLMENTS = Stream(
     has_user=False,
 )
 
+REDEMPTIONS = Stream(
+    "redemptions",
+    "core_redemption_requests",
+    "A merchant's request to turn points into impressions.",
+    (
+        Field("request_id", "text", "Number of the request.", required=True, holds="number"),
+        Field("requested_at", "instant", "When it was asked.", required=True),
+        Field("slot", "text", "Traffic slot.", required=True),
+        Field("points", "count", "Points offered.", required=True),
+        Field("service_provider_id", "text", "Provider that asks with its own points.", holds="number"),
+    ),
+    key=("request_id", "content_hash"),
+    has_user=False,
+    keeps_first=True,
+)
+
 _BILL_KEY = ("channel", "merchant_id", "line_key")
 ALIPAY_BILL = Stream(
     "alipay_bill", "core_bill_lines", "Alipay's 业务明细 as downloaded.", (), key=_BILL_KEY, has_user=False
@@ -262,7 +280,10 @@ BILL_STREAMS = (ALIPAY_BILL, WECHAT_BILL)
 """Folders of whole bills in their platforms' own formats: ccare/sources reads them, into one table."""
 
 EVENT_STREAMS = (PAYMENTS, MINI_PROGRAM, LIFE_ACCOUNT, VOUCHERS, TRAFFIC)
-ENTITY_STREAMS = (MERCHANTS, STAFF, SERVICE_PROVIDERS, SOLUTIONS, SOLUTION_ADOPTIONS, ENROLMENTS)
+ENTITY_STREAMS = (
+    *(MERCHANTS, STAFF, SERVICE_PROVIDERS, SOLUTIONS, SOLUTION_ADOPTIONS, ENROLMENTS),
+    REDEMPTIONS,
+)
 STREAMS = {stream.name: stream for stream in (*ENTITY_STREAMS, *EVENT_STREAMS)}
 
 PARTYLESS = ("service_providers", "solutions", "enrolments")

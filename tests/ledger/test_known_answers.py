@@ -4,11 +4,11 @@ from datetime import date, timedelta
 
 import pytest
 from ledger_reference import Ledger, Terms
-from ledger_world import SparkBooks, World, as_seen, as_tables, comparable, policies, run_both
+from ledger_world import TRAFFIC, SparkBooks, World, as_seen, as_tables, comparable, policies, run_both
 
 D0 = date(2026, 1, 30)
 TERMS = Terms(maturity=3, expiry=4)
-FUNDING = [("A-1", D0, 1_000_000)]
+FUNDING = [("A-1", D0, 1_000_000), TRAFFIC]
 LATE_DAYS = 4
 
 
@@ -51,10 +51,9 @@ def world():
     w.sell("late", 100_000, d(0), taken=d(5))  # delivered on day 6: with a window of 4 days it earns nothing
     w.sell("before", 100_000, D0 - timedelta(days=1), taken=d(0))
     w.sell("order", 999, d(0))  # floor: 0 points, no key
+    for merchant, points in (("debt", 100), ("other", 80), ("share", 50)):
+        w.ask(f"spent-{merchant}", merchant, points, d(4))
     return w
-
-
-SPENDING = [(d(4), "debt", 100), (d(4), "other", 80), (d(4), "share", 50)]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,7 @@ def both(books_spark, world):
     """Twelve closes through Spark and through the reference."""
     books = SparkBooks(books_spark, policies(D0, TERMS, FUNDING, LATE_DAYS), D0)
     reference = Ledger(TERMS, D0)
-    run_both(books, reference, world, [d(n) for n in range(12)], FUNDING, LATE_DAYS, SPENDING)
+    run_both(books, reference, world, [d(n) for n in range(12)], FUNDING, LATE_DAYS)
     return books, reference
 
 
@@ -133,6 +132,8 @@ def test_what_was_spent_becomes_debt_and_is_paid_by_what_matures_next(books):
     assert moves(books, "debt") == [
         (0, "earn", 100),
         (3, "activate", 100),
+        (4, "reserve", 100),
+        (4, "reserve", 1_000),
         (5, "debt", 60),
         (6, "earn", 50),
         (7, "earn", 30),
