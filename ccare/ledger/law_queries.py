@@ -248,9 +248,10 @@ _L8 = """
         from audit_reservations
         where settled + voided not in (0, reserved) or resolutions > 1 or reserved = 0
         union all
-        select 2, 'Request ' || coalesce(q.request_id, r.business_key) || ' is kept as ' || coalesce(q.status, 'unknown')
-               || ' with ' || coalesce(q.points, 0) || ' points, ' || coalesce(q.settled, 0) || ' settled; the '
-               || 'transfers reserved ' || coalesce(r.reserved, 0) || ' and settled ' || coalesce(r.settled, 0) || '.'
+        select 2, 'Request ' || coalesce(q.request_id, r.business_key) || ' is kept as '
+               || coalesce(q.status, 'unknown') || ' with ' || coalesce(q.points, 0) || ' points, '
+               || coalesce(q.settled, 0) || ' settled; the transfers reserved ' || coalesce(r.reserved, 0)
+               || ' and settled ' || coalesce(r.settled, 0) || '.'
         from (select * from <ledger_requests> where status <> 'refused') q
         full join (select * from audit_reservations where asset = 'POINT') r
             on r.business_key = 'redemption|' || q.request_id

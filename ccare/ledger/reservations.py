@@ -1,85 +1,28 @@
-"""Redemptions in a close: what the driver decided about requests, as moves and as changes of the laid-out books.
-
-Requests of a day and reservations that resolve are few beside lots and keys, so their rows are fetched; a day
-without any costs two looks at small tables.
-"""
+"""Redemptions in a close: reservations that resolve, requests that are served, as moves and changes of the books."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger import codes, redemptions
 from ccare.ledger.accounts import delivered_account, merchant_account, pool_account, redeemed_account
+from ccare.ledger.booked import Booked, among, fetched
 from ccare.ledger.entitlements import Inputs, earn_start
 from ccare.ledger.redemptions import RESERVED, Paid, Row, Taken, business_key
-from ccare.ledger.transfers import MOVE
-from ccare.runtime.spark import frame
-from ccare.tables import table
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
 POINT, IMPRESSION = "POINT", "IMPRESSION"
-_PARTS = ("pending", "active", "reserved", "redeemed", "taken")
-_LOT_CHANGES = pa.schema([("lot_id", pa.string()), *((f"add_{name}", pa.int64()) for name in _PARTS)])
-_KEY_CHANGES = pa.schema(
-    [("business_key", pa.string()), ("paid", pa.int64()), ("legs", pa.int32()), ("given_back", pa.int64())]
-)
-
-
-@dataclass
-class Booked:
-    """What one step has booked: transfers to come, changes of lots and keys, new and changed rows of tables."""
-
-    moves: list[Row] = field(default_factory=list)
-    lots: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-    keys: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-    requests: list[Row] = field(default_factory=list)
-    allocations: list[Row] = field(default_factory=list)
-
-    def on_lots(self, lots: DataFrame) -> DataFrame:
-        """``lots`` with this step's changes."""
-        if not self.lots:
-            return lots
-        rows = [
-            {"lot_id": lot_id, **{f"add_{name}": parts.get(name, 0) for name in _PARTS}}
-            for lot_id, parts in self.lots.items()
-        ]
-        changes = F.broadcast(lots.sparkSession.createDataFrame(pa.Table.from_pylist(rows, _LOT_CHANGES)))
-        added = {name: F.col(name) + F.coalesce(f"add_{name}", F.lit(0)) for name in _PARTS}
-        return lots.join(changes, "lot_id", "left").withColumns(added).select(*lots.columns)
-
-    def on_positions(self, positions: DataFrame, close: "Close") -> DataFrame:
-        """``positions`` with debts that this step paid and what it gave back to pools."""
-        if not self.keys:
-            return positions
-        names = [name for name in _KEY_CHANGES.names if name != "business_key"]
-        rows = [{"business_key": k, **{n: v.get(n, 0) for n in names}} for k, v in self.keys.items()]
-        changes = F.broadcast(
-            positions.sparkSession.createDataFrame(pa.Table.from_pylist(rows, _KEY_CHANGES))
-        )
-        changed = {
-            "debt": F.col("debt") - F.coalesce("paid", F.lit(0)),
-            "repayments": F.col("repayments") + F.coalesce("legs", F.lit(0)),
-            "net": F.col("net") - F.coalesce("given_back", F.lit(0)),
-            "updated_on": F.when(F.col("paid").isNotNull(), F.lit(close.day)).otherwise(F.col("updated_on")),
-        }
-        return positions.join(changes, "business_key", "left").withColumns(changed).select(*positions.columns)
-
-    def moved(self, like: DataFrame) -> DataFrame:
-        """The moves as a frame of the session of ``like``."""
-        return frame(like.sparkSession, table("ledger_transfers"), self.moves).select(*MOVE)
 
 
 def resolve(inputs: Inputs, close: "Close") -> Booked:
     """Settles, voids and times out what is due; what goes back pays debt first."""
-    waiting = _rows(inputs["ledger_requests"].filter(F.col("status") == RESERVED))
+    waiting = fetched(inputs["ledger_requests"].filter(F.col("status") == RESERVED))
     if not waiting:
         return Booked()
     delivered = _delivered(inputs["core_traffic_hours"], waiting, close)
@@ -87,10 +30,10 @@ def resolve(inputs: Inputs, close: "Close") -> Booked:
     maybe = [r for r in waiting if r["settles_on"] <= close.day or delivered.get(r["request_id"])]
     if not maybe:
         return Booked()
-    done, parts = redemptions.resolve(maybe, delivered, _rows(asked), close.day)
+    done, parts = redemptions.resolve(maybe, delivered, fetched(asked), close.day)
     back = sorted({p["merchant_id"] for p in parts if p["voided"]})
     owing = inputs["ledger_positions"].filter(F.col("debt") > 0)
-    debts = [d for d in _rows(_of(owing, "merchant_id", back)) if d["asset"] == POINT] if back else []
+    debts = [d for d in fetched(among(owing, "merchant_id", back)) if d["asset"] == POINT] if back else []
     return _resolved(done, parts, redemptions.pay_debts(debts, parts), close)
 
 
@@ -111,7 +54,7 @@ def _delivered(traffic: DataFrame, waiting: Sequence[Row], close: "Close") -> di
 
 
 def _resolved(done: list[Row], parts: list[Row], paid: list[Paid], close: "Close") -> Booked:
-    booked = Booked(requests=done, allocations=parts)
+    booked = Booked(rows={"ledger_requests": done, "ledger_allocations": parts})
     slots = {business_key(r): r["slot"] for r in done}
     for part in parts:
         about = {**_about_lot(part), "effective_date": close.day}
@@ -176,16 +119,16 @@ def redeem(inputs: Inputs, lots: DataFrame, pools: DataFrame, close: "Close") ->
     ready = F.greatest("taken_on", F.to_date(F.from_utc_timestamp("requested_at", close.timezone)))
     today, asked = F.lit(close.day), inputs["core_redemption_requests"]
     due = ready <= today if close.day == earn_start(close) else ready == today
-    requests = _rows(asked.filter(due))
+    requests = fetched(asked.filter(due))
     if not requests:
         return Booked()
     numbers = sorted({r["request_id"] for r in requests})
     merchants = sorted({r["merchant_id"] for r in requests})
     known: dict[str, set[str]] = defaultdict(set)
-    for row in _of(inputs["ledger_requests"], "request_id", numbers).collect():
+    for row in among(inputs["ledger_requests"], "request_id", numbers).collect():
         known[row["request_id"]].add(row["content_hash"])
-    usable = _rows(
-        _of(lots, "merchant_id", merchants).filter((F.col("active") > 0) & (F.col("asset") == POINT))
+    usable = fetched(
+        among(lots, "merchant_id", merchants).filter((F.col("active") > 0) & (F.col("asset") == POINT))
     )
     balances: dict[str, int] = defaultdict(int)
     for lot in usable:
@@ -207,14 +150,15 @@ def _pool(pools: DataFrame, close: "Close") -> Row:
 
 
 def _reserved(decided: list[Row], served: list[Row], taken: Iterable[Taken], close: "Close") -> Booked:
-    booked = Booked(requests=decided)
+    allocations: list[Row] = []
+    booked = Booked(rows={"ledger_requests": decided, "ledger_allocations": allocations})
     legs: dict[str, int] = defaultdict(int)
     for each in taken:
         owner, key = each.request["merchant_id"], business_key(each.request)
         part = {name: each.lot[name] for name in ("lot_id", "merchant_id", "programme", "effective_date")}
         part |= {"matures_on": each.lot["matures_on"], "expires_on": each.lot["expires_on"]}
         part |= {"business_key": key, "leg": each.leg, "amount": each.amount, "booked_date": close.day}
-        booked.allocations.append({**part, "lot_booked_on": each.lot["booked_date"]})
+        allocations.append({**part, "lot_booked_on": each.lot["booked_date"]})
         booked.lots[each.lot["lot_id"]]["active"] -= each.amount
         booked.lots[each.lot["lot_id"]]["reserved"] += each.amount
         active, reserved = merchant_account(owner, "active"), merchant_account(owner, "reserved")
@@ -229,26 +173,6 @@ def _reserved(decided: list[Row], served: list[Row], taken: Iterable[Taken], clo
         why = f"granted in {request['slot']}"
         booked.moves.append(_move(about, codes.RESERVE, source, mine, request["impressions"], why))
     return booked
-
-
-def whole_days(inputs: Inputs, steps: Iterable[Booked]) -> dict[str, DataFrame]:
-    """ledger_requests and ledger_allocations where they change: every row of each day that has a changed one."""
-    steps = list(steps)
-    changed = {
-        "ledger_requests": [r for step in steps for r in step.requests],
-        "ledger_allocations": [a for step in steps for a in step.allocations],
-    }
-    result = {}
-    for name, rows in changed.items():
-        if not rows:
-            continue
-        declared, before = table(name), inputs[name].select(*table(name).column_names)
-        (day,) = declared.partition_by
-        new = frame(before.sparkSession, declared, rows)
-        of_days = before.filter(F.col(day).isin(*sorted({row[day] for row in rows})))
-        key = list(declared.key)
-        result[name] = of_days.join(F.broadcast(new.select(*key)), key, "left_anti").unionByName(new)
-    return result
 
 
 def _about_lot(part: Row) -> Row:
@@ -269,15 +193,3 @@ def _about_impressions(request: Row, leg: int, day: date) -> Row:
 def _move(about: Row, code: str, debit: str, credit: str, amount: int, reason: str) -> Row:
     sides = {"code": code, "debit_account": debit, "credit_account": credit}
     return about | sides | {"amount": amount, "reason": reason}
-
-
-def _of(rows: DataFrame, name: str, values: Sequence[str]) -> DataFrame:
-    """Rows whose ``name`` is among ``values``."""
-    if len(values) <= 200:
-        return rows.filter(F.col(name).isin(*values))
-    listed = rows.sparkSession.createDataFrame(pa.table({name: pa.array(values, pa.string())}))
-    return rows.join(F.broadcast(listed), name, "left_semi")
-
-
-def _rows(rows: DataFrame) -> list[Row]:
-    return rows.toArrow().to_pylist()

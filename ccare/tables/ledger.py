@@ -10,6 +10,9 @@ REFUSALS = (
     "slot_full",
 )
 """Why a redemption is refused, in the order in which it is asked."""
+ADJUSTMENT_REFUSALS = (
+    *("unknown_transfer", "not_adjustable", "already_offset", "more_than_the_transfer", "insufficient"),
+)
 
 _PARTY = Column("merchant_id", "string", "Merchant whose points move; null for fundings.")
 _LOT_ID = Column("lot_id", "string", "Lot that the amount belongs to: transfer_id of the earning.")
@@ -71,8 +74,14 @@ LEDGER_TRANSFERS = Table(
         "score_merchants",
         "core_redemption_requests",
         "core_traffic_hours",
+        "core_fundings",
+        "core_adjustments",
+        "core_approvals",
     ),
-    previous=("ledger_lots", "ledger_positions", "ledger_balances", "ledger_requests", "ledger_allocations"),
+    previous=(
+        *("ledger_lots", "ledger_positions", "ledger_balances", "ledger_requests", "ledger_allocations"),
+        "ledger_transfers",
+    ),
     partition_by=("booked_date",),
     write=WriteStyle.MERGE_NEW,
     append_only=True,
@@ -233,7 +242,29 @@ LEDGER_ALLOCATIONS = Table(
     owner="ledger",
 )
 
+LEDGER_ADJUSTMENTS = Table(
+    "ledger_adjustments",
+    "Approved adjustments: the transfer that each offsets, and why where it was refused.",
+    "one row for each approved reference and transfer",
+    ("approval", "transfer_id"),
+    (
+        c.text("approval", "Reference that was approved.").required(),
+        c.text("transfer_id", "Transfer to offset.").required(),
+        Column("amount", "bigint", "Units to offset.", nullable=False),
+        c.text("status", "booked or refused.").required(),
+        c.text("refusal", "Why it was refused: " + ", ".join(ADJUSTMENT_REFUSALS) + "."),
+        c.text("asked_by", "Who asked for it.").required(),
+        c.text("approved_by", "Who approved it.").required(),
+        c.text("note", "Why it was asked, in words."),
+        Column("decided_on", "date", "Business day whose close decided it.", nullable=False),
+    ),
+    inputs=("core_adjustments", "core_approvals", "ledger_transfers"),
+    partition_by=("decided_on",),
+    producer="ledger_transfers",
+    owner="ledger",
+)
+
 TABLES = (
     *(LEDGER_TRANSFERS, LEDGER_POSITIONS, LEDGER_LOTS, LEDGER_BALANCES),
-    *(LEDGER_REQUESTS, LEDGER_ALLOCATIONS),
+    *(LEDGER_REQUESTS, LEDGER_ALLOCATIONS, LEDGER_ADJUSTMENTS),
 )

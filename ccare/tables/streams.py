@@ -264,6 +264,62 @@ REDEMPTIONS = Stream(
     keeps_first=True,
 )
 
+_REF = Field("approval", "text", "Reference that an approval names.", required=True, holds="number")
+_ASKED_BY = Field("asked_by", "text", "Who asks for it.", required=True, holds="words")
+FUNDING = Stream(
+    "funding",
+    "core_fundings",
+    "An amount to be put into a pool, once somebody else approves it.",
+    (
+        _REF,
+        Field("pool", "text", "Pool.", required=True),
+        Field(
+            "asset",
+            "text",
+            "POINT, IMPRESSION or FEN.",
+            required=True,
+            allowed=("POINT", "IMPRESSION", "FEN"),
+        ),
+        Field("amount", "count", "Units of the asset.", required=True),
+        Field("effective_date", "date", "First day whose close may book it.", required=True),
+        _ASKED_BY,
+        Field("note", "text", "Why, in words.", holds="words"),
+    ),
+    key=("approval", "content_hash"),
+    has_user=False,
+    keeps_first=True,
+)
+ADJUSTMENTS = Stream(
+    "adjustments",
+    "core_adjustments",
+    "A transfer to be offset in part or whole, once somebody else approves it.",
+    (
+        _REF,
+        Field("transfer_id", "text", "Transfer to offset.", required=True, holds="number"),
+        Field("amount", "count", "Units to offset, at most the transfer's.", required=True),
+        _ASKED_BY,
+        Field("note", "text", "Why, in words.", required=True, holds="words"),
+    ),
+    key=("approval", "content_hash"),
+    has_user=False,
+    keeps_first=True,
+)
+APPROVALS = Stream(
+    "approvals",
+    "core_approvals",
+    "Somebody's approval of what was asked under a reference, as it stood then.",
+    (
+        _REF,
+        Field(
+            "digest", "text", "SHA-256 of what was asked under the reference.", required=True, holds="number"
+        ),
+        Field("approved_by", "text", "Who approves it; never who asked.", required=True, holds="words"),
+    ),
+    key=("approval", "content_hash"),
+    has_user=False,
+    keeps_first=True,
+)
+
 _BILL_KEY = ("channel", "merchant_id", "line_key")
 ALIPAY_BILL = Stream(
     "alipay_bill", "core_bill_lines", "Alipay's 业务明细 as downloaded.", (), key=_BILL_KEY, has_user=False
@@ -282,9 +338,9 @@ BILL_STREAMS = (ALIPAY_BILL, WECHAT_BILL)
 EVENT_STREAMS = (PAYMENTS, MINI_PROGRAM, LIFE_ACCOUNT, VOUCHERS, TRAFFIC)
 ENTITY_STREAMS = (
     *(MERCHANTS, STAFF, SERVICE_PROVIDERS, SOLUTIONS, SOLUTION_ADOPTIONS, ENROLMENTS),
-    REDEMPTIONS,
+    *(REDEMPTIONS, FUNDING, ADJUSTMENTS, APPROVALS),
 )
 STREAMS = {stream.name: stream for stream in (*ENTITY_STREAMS, *EVENT_STREAMS)}
 
-PARTYLESS = ("service_providers", "solutions", "enrolments")
+PARTYLESS = ("service_providers", "solutions", "enrolments", "funding", "adjustments", "approvals")
 """Streams whose lines name no merchant of their own."""

@@ -19,7 +19,9 @@ ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double
 ARROW |= {"boolean": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us", "UTC")}
 STATE = ("ledger_lots", "ledger_positions", "ledger_balances")
 DAYS = ("ledger_requests", "ledger_allocations")
+ADJUSTED = "ledger_adjustments"
 NAMES = ("ledger_transfers", *STATE, *DAYS)
+ASKED = ("core_fundings", "core_adjustments", "core_approvals")
 TRAFFIC = ("T-1", date(2000, 1, 1), 10**9, "traffic")
 """A funding of the impressions that points buy."""
 
@@ -74,6 +76,7 @@ class World:
     mini_programs: list[dict] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
     traffic: list[Delivered] = field(default_factory=list)
+    asked: dict[str, list[dict]] = field(default_factory=lambda: {name: [] for name in ASKED})
 
     def sell(self, merchant, amount, paid, taken=None, user="u1"):
         """One paid trade, taken by the close of its own day unless said otherwise."""
@@ -284,19 +287,19 @@ class SparkBooks:
     def __init__(self, spark, ledger_policies, first_day, shop=None):
         self.spark, self.policies, self.first_day = spark, ledger_policies, first_day
         self.slots = slot_map(shop or Shop())
-        self.tables = {name: arrow(name) for name in NAMES}
+        self.tables = {name: arrow(name) for name in (*NAMES, ADJUSTED)}
 
     def close(self, world, day, **overrides):
         """Close ``day``; returns the new transfers as dict rows."""
         from jobs.ledger_transfers import build
 
-        tables = world.inputs(day) | {name: self.tables[name] for name in (*STATE, *DAYS)}
+        tables = world.inputs(day) | {name: self.tables[name] for name in (*STATE, *DAYS, "ledger_transfers")}
         inputs = {name: self.spark.createDataFrame(rows) for name, rows in tables.items()}
         out = build(inputs, self.told(day, **overrides))
         new = {name: df.select(*self.tables[name].column_names).toArrow() for name, df in out.items()}
         self.spark.catalog.clearCache()
         new = {name: rows.cast(self.tables[name].schema) for name, rows in new.items()}
-        for name in DAYS:
+        for name in (*DAYS, ADJUSTED):
             if name in new:
                 new[name] = self._days_replaced(name, new[name])
         posted = pa.concat_tables([self.tables["ledger_transfers"], new["ledger_transfers"]])
