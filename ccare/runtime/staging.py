@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
+from ccare.runtime.failpoint import reach
 from ccare.runtime.spark import conform, schema
 from ccare.tables import REGISTRY, Table, WriteStyle
 
@@ -28,6 +29,7 @@ def stage(run: "Run", frames: dict[str, DataFrame]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for name, df in frames.items():
         df.coalesce(1).write.mode("overwrite").parquet(str(folder / name))
+        reach(f"{name}.staged")
     _check_ids(run)
 
 

@@ -116,6 +116,7 @@ def post(run: Run) -> None:
     """Close the ledger's day: compute once into staging, then insert and refresh the caches from there."""
     lake, run_id = run.settings.lake, run.record.run_id
     if not run.record.staged:
+        reach("staging.building")
         with interpreted(run.spark, run.bound("ledger_positions") <= INTERPRETED_ROWS):
             run.make_staged("ledger_transfers", lambda frames: stage(run, frames))
         reach("staging.written")
@@ -125,8 +126,10 @@ def post(run: Run) -> None:
     for name in ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS):
         df = staged(run, table(name))
         if df is not None:
+            reach(f"{name}.committing")
             run.store("post", table(name), df, staged_days(run, table(name)), at_most=staged_rows(run, name))
     discard(lake, run_id)
+    reach("staging.discarded")
 
 
 def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
@@ -134,6 +137,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
     record, lake = run.record, run.settings.lake
     store_releases(lake, record)
     run.save()
+    reach("manifest.checking")
     versions = {**run.as_published, **record.versions}
     _check_runs(run, versions)
     last = manifest.latest(lake)
@@ -152,6 +156,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
         published_at=record.posted_at,
     )
     clear_record(lake)
+    reach("record.cleared")
     posted = sum(w.rows for w in run.written if w.table == "ledger_transfers")
     run.said(
         f"publish  run {row.seq} of {row.business_date} ({row.kind}, revision {row.revision}): "

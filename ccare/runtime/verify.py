@@ -18,6 +18,7 @@ from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import TOLD_ROWS, control_totals
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
+from ccare.runtime.trail import appended_only, beyond
 from ccare.tables import Table, stored_tables
 
 
@@ -67,6 +68,10 @@ def _checks(settings: Settings) -> Iterator[Check]:
     if not all(check.ok for check in logs):
         return
     last = rows[-1]
+    files = list(_file_checks(lake, last))
+    yield from files
+    if not all(check.ok for check in files):
+        return
     try:
         con = connect(lake, last)
     except Exception as error:
@@ -79,6 +84,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from _fate_checks(con)
     yield from _run_checks(con, rows)
     yield from _law_checks(con)
+    yield from _trail_checks(lake, last)
 
 
 def _log_checks(lake: Path, rows: list[Published]) -> Iterator[Check]:
@@ -98,6 +104,23 @@ def _log_checks(lake: Path, rows: list[Published]) -> Iterator[Check]:
             elif deltalog.commit_sha256(lake, name, version) != row.log_sha256[name]:
                 yield Check(name, False, f"its commit {version} is not the one that was published")
     yield Check("commit files", True, f"{len(seen)} compared")
+
+
+def _file_checks(lake: Path, last: Published) -> Iterator[Check]:
+    """Every data file of the published versions stands there, as long as its log says."""
+    sound = 0
+    for name, version in sorted(last.table_versions.items()):
+        try:
+            lost = deltalog.lost_files(lake, name, version)
+        except IntegrityBroken as error:
+            yield Check(name, False, error.message)
+            continue
+        sound += not lost
+        if lost:
+            yield Check(
+                name, False, f"it has lost {len(lost)} data file(s) of what is published, such as {lost[0]}"
+            )
+    yield Check("data files", sound == len(last.table_versions), f"{sound} tables have theirs")
 
 
 def _table_check(con: duckdb.DuckDBPyConnection, table: Table, last: Published) -> Check:
@@ -189,3 +212,13 @@ def _run_checks(con: duckdb.DuckDBPyConnection, rows: list[Published]) -> Iterat
 def _law_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Check]:
     for result in check_laws(con, {name: name for name in LEDGER_TABLES}):
         yield Check(result.law, result.ok, result.detail)
+
+
+def _trail_checks(lake: Path, last: Published) -> Iterator[Check]:
+    """Append-only tables only grew; and L14: a failed or refused run left what is published as it was."""
+    for table in stored_tables():
+        if table.append_only and table.name in last.table_versions:
+            fault = appended_only(lake, table)
+            yield Check(f"{table.name} log", not fault, fault or "rows were only ever added")
+    fault = beyond(lake, last)
+    yield Check("L14", not fault, fault or "nothing stands beyond what is published but the open run's work")

@@ -107,7 +107,7 @@ class Ledger:
     shop: Shop = Shop()
     impressions: int = 0
     grants: list[Grant] = field(default_factory=list)
-    answers: dict[tuple, str] = field(default_factory=dict)
+    answers: dict[tuple, tuple] = field(default_factory=dict)
     lots: list[Lot] = field(default_factory=list)
     positions: dict[str, Position] = field(default_factory=dict)
     transfers: list[tuple] = field(default_factory=list)
@@ -235,7 +235,7 @@ class Ledger:
                 room[ask.slot] -= g
                 own[ask.slot, ask.merchant] -= g
                 self.reserve(ask, g, mine)
-            self.answers[ask.number, ask.says] = answer
+            self.answers[ask.number, ask.says] = (answer, ask, self.day)
 
     def reserve(self, ask, g, lots):
         key, m, left, parts = f"redemption|{ask.number}", f"merchant:{ask.merchant}", ask.points, []

@@ -402,15 +402,23 @@ def _pool(name):
     return {"pool": name, "asset": "IMPRESSION" if name == "traffic" else "POINT"}
 
 
-def _answer(ledger, asked, answer):
-    number, says = asked
-    row = {"request_id": number, "content_hash": says, "refusal": answer, "status": "refused"}
+def _answer(ledger, asked, answered):
+    answer, ask, day = answered
+    row = {"request_id": ask.number, "content_hash": ask.says, "refusal": answer, "status": "refused"}
+    row |= {"merchant_id": ask.merchant, "points": ask.points, "slot": ask.slot, "decided_on": day}
     grant = next((g for g in ledger.grants if (g.ask.number, g.ask.says) == asked), None)
     if grant is None:
         return row
     status = "reserved" if not grant.resolved else "settled" if grant.spent else "voided"
-    row |= {"status": status, "refusal": None, "merchant_id": grant.ask.merchant, "points": grant.ask.points}
-    row |= {"impressions": grant.impressions, "decided_on": grant.day, "resolved_on": grant.resolved}
+    runs = {"starts_on": 1, "ends_on": ledger.shop.runs, "settles_on": ledger.shop.settles}
+    row |= {name: day + timedelta(days=n) for name, n in runs.items()}
+    row |= {
+        "status": status,
+        "refusal": None,
+        "impressions": grant.impressions,
+        "resolved_on": grant.resolved,
+    }
+    row |= {"pool": "traffic", "programme": "f"}
     if grant.resolved:
         row |= {"settled": grant.spent, "voided": sum(grant.back), "delivered": grant.served}
     return row
