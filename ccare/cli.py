@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ccare import __version__
-from ccare.commands import forget, ledger, quality, reconcile, rejected, state
+from ccare.commands import forget, ledger, quality, reconcile, rejected, repair, state
 from ccare.commands.printing import Json, latest, print_json, said_to, show
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _module in (forget, ledger, quality, reconcile, rejected, state):
+for _module in (forget, ledger, quality, reconcile, rejected, repair, state):
     _module.register(app)
 
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Business day.")]

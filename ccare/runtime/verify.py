@@ -15,7 +15,7 @@ from ccare.errors import IntegrityBroken
 from ccare.growth.snapshot import connect, name_of
 from ccare.ledger.laws import LEDGER_TABLES, check_laws
 from ccare.runtime import deltalog, manifest
-from ccare.runtime.controls import TOLD_ROWS, control_totals
+from ccare.runtime.controls import REPAIRED, TOLD_ROWS, control_totals
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 from ccare.runtime.trail import appended_only, beyond
@@ -90,10 +90,10 @@ def _checks(settings: Settings) -> Iterator[Check]:
 def _log_checks(lake: Path, rows: list[Published]) -> Iterator[Check]:
     """Every published commit file still has the bytes that were published."""
     seen: set[tuple[str, int]] = set()
-    newest = rows[-1]
+    newest, anew = rows[-1], set[str]()
     for row in reversed(rows):
         for name, version in sorted(row.table_versions.items()):
-            if (name, version) in seen:
+            if (name, version) in seen or name in anew:
                 continue
             seen.add((name, version))
             gone = not deltalog.commit_file(lake, name, version).exists()
@@ -103,6 +103,7 @@ def _log_checks(lake: Path, rows: list[Published]) -> Iterator[Check]:
                 yield Check(name, False, f"its published commit {version} is gone")
             elif deltalog.commit_sha256(lake, name, version) != row.log_sha256[name]:
                 yield Check(name, False, f"its commit {version} is not the one that was published")
+        anew |= {name.removesuffix(REPAIRED) for name in row.control_totals if name.endswith(REPAIRED)}
     yield Check("commit files", True, f"{len(seen)} compared")
 
 
