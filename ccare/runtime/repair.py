@@ -88,7 +88,7 @@ def losses(lake: Path, last: Published) -> list[Loss]:
     for name, version in sorted(last.table_versions.items()):
         what = _fault(lake, name, version, last.log_sha256[name])
         if what:
-            found.append(Loss(name, what, _remedy(name, last)))
+            found.append(Loss(name, what, _remedy(name)))
     return found
 
 
@@ -107,16 +107,10 @@ def _fault(lake: Path, name: str, version: int, digest: str) -> str:
     return f"{len(lost)} of its data files are gone or cut, such as {lost[0]}" if lost else ""
 
 
-def _remedy(name: str, last: Published) -> str:
-    layer = name.split("_", 1)[0]
+def _remedy(name: str) -> str:
     if name in DERIVED:
-        return "ccare repair derives it from the transfers"
-    if layer in ("metric", "score"):
-        again = f"ccare run --day {last.business_date} tells the day again"
-        return f"put its folder back from a backup; without one, {again}"
-    if layer == "state":
-        return "put its folder back from a backup; state can be derived again: docs/how-to/recover.md"
-    return "put its folder back from a backup: it cannot be derived"
+        return "ccare repair derives it from ledger_transfers"
+    return "put its folder back from a backup; without one, replay the landing files into a new lake"
 
 
 def _mend(settings: Settings, rows: list[Published], names: list[str], result: Repaired) -> None:
