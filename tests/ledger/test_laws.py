@@ -159,7 +159,7 @@ ASKS = st.lists(
 SERVED = st.lists(st.tuples(st.sampled_from("rstu"), DAYS, st.integers(0, 500)), max_size=6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(SALES, REFUNDS, ASKS, SERVED, st.integers(1, 150), st.booleans())
 def test_the_reference_ledger_is_lawful_whatever_happens(sales, refunds, asks, served, funded, only_pending):
     world = World()

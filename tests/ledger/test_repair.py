@@ -57,8 +57,13 @@ def test_a_whole_lake_needs_nothing(books):
     assert lake_digest(books) == before
 
 
-@pytest.mark.parametrize("lose", [cut_log, lose_log, lose_files, lose_table])
-@pytest.mark.parametrize("name", DERIVED)
+LOST = [
+    *zip(DERIVED, (cut_log, lose_log, lose_files, lose_table), strict=True),
+    ("ledger_positions", lose_files),
+]
+
+
+@pytest.mark.parametrize(("name", "lose"), LOST)
 def test_a_lost_cache_is_derived_again_and_published(books, name, lose):
     before = lake_digest(books)["tables"][name]
     lose(books.lake, name)
@@ -120,7 +125,7 @@ def kept(rows, columns):
 DAYS = st.integers(0, 9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), DAYS, st.integers(0, 2), st.integers(1, 90)), max_size=10),
     st.lists(st.tuples(st.integers(0, 99), DAYS, st.integers(1, 100)), max_size=8),
