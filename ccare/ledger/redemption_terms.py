@@ -3,6 +3,10 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 
+LONGEST_DAYS = 366
+"""No reservation is open for longer, whatever the policy says."""
+
+
 class RedemptionTerms(BaseModel):
     """``[version.redemption]``: how points become impressions from the close of a day on.
 
@@ -17,8 +21,8 @@ class RedemptionTerms(BaseModel):
     capacity: int = Field(default=1_000_000, ge=1, le=10**12)
     merchant_share_percent: int = Field(default=10, ge=1, le=100)
     minimum_points: int = Field(default=100, ge=1, le=10**12)
-    run_days: int = Field(default=14, ge=1, le=366)
-    settle_days: int = Field(default=21, ge=1, le=366)
+    run_days: int = Field(default=14, ge=1, le=LONGEST_DAYS)
+    settle_days: int = Field(default=21, ge=1, le=LONGEST_DAYS)
     holdout_percent: int = Field(default=10, ge=0, le=90)
     seed: str = Field(default="ccare", min_length=1, max_length=64)
     blocked_merchants: tuple[str, ...] = Field(default=(), strict=False)

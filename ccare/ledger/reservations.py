@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
@@ -12,6 +12,7 @@ from ccare.ledger import codes, redemptions
 from ccare.ledger.accounts import delivered_account, merchant_account, pool_account, redeemed_account
 from ccare.ledger.booked import Booked, among, fetched
 from ccare.ledger.entitlements import Inputs, earn_start
+from ccare.ledger.redemption_terms import LONGEST_DAYS
 from ccare.ledger.redemptions import RESERVED, Paid, Row, Taken, business_key
 
 if TYPE_CHECKING:
@@ -22,14 +23,16 @@ POINT, IMPRESSION = "POINT", "IMPRESSION"
 
 def resolve(inputs: Inputs, close: "Close") -> Booked:
     """Settles, voids and times out what is due; what goes back pays debt first."""
-    waiting = fetched(inputs["ledger_requests"].filter(F.col("status") == RESERVED))
+    recent = F.col("decided_on") >= F.lit(close.day - timedelta(days=LONGEST_DAYS))
+    waiting = fetched(inputs["ledger_requests"].filter(recent & (F.col("status") == RESERVED)))
     if not waiting:
         return Booked()
     delivered = _delivered(inputs["core_traffic_hours"], waiting, close)
-    asked = inputs["ledger_allocations"].filter(F.col("resolved_on").isNull())
     maybe = [r for r in waiting if r["settles_on"] <= close.day or delivered.get(r["request_id"])]
     if not maybe:
         return Booked()
+    since = F.col("booked_date") >= F.lit(min(r["decided_on"] for r in maybe))
+    asked = inputs["ledger_allocations"].filter(since & F.col("resolved_on").isNull())
     done, parts = redemptions.resolve(maybe, delivered, fetched(asked), close.day)
     back = sorted({p["merchant_id"] for p in parts if p["voided"]})
     owing = inputs["ledger_positions"].filter(F.col("debt") > 0)
