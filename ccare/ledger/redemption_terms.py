@@ -2,7 +2,6 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 LONGEST_DAYS = 366
 """No reservation is open for longer, whatever the policy says."""
 
