@@ -111,7 +111,7 @@ class Ledger:
     lots: list[Lot] = field(default_factory=list)
     positions: dict[str, Position] = field(default_factory=dict)
     transfers: list[tuple] = field(default_factory=list)
-    funded: dict[str, int] = field(default_factory=dict)
+    funded: dict[str, date] = field(default_factory=dict)
     asked_at: dict[tuple, int] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ one close, in the fixed order
@@ -123,7 +123,7 @@ class Ledger:
         self.day = day
         for approval, on, amount, *pool in fundings:
             if on <= day and approval not in self.funded:
-                self.funded[approval] = amount
+                self.funded[approval] = on
                 name = pool[0] if pool else "p"
                 if name == "p":
                     self.available += amount

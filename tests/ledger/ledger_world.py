@@ -447,7 +447,7 @@ def _transfer(ledger, transfer):
         party, effective = next(g.ask.merchant for g in ledger.grants if g.ask.number == parts[1]), day
     else:
         party = "" if code == "fund" else parts[2]
-        effective = day if code == "fund" else date.fromisoformat(parts[3])
+        effective = ledger.funded[parts[2]] if code == "fund" else date.fromisoformat(parts[3])
     terms = next((x for x in ledger.lots if lot and ledger.name(x) == lot), None)
     expires = terms.expires if terms else ""
     lot_id = _sha("f", "earn", lot[0], 1, lot[1]) if lot else ""

@@ -14,6 +14,8 @@ import time
 from datetime import date
 from pathlib import Path
 
+_PARENTS: list[object] = []
+
 
 def main() -> None:
     """Serve until standard input ends."""
@@ -70,13 +72,15 @@ def _close(told: dict[str, str], report: Path) -> None:
 
 def _own_connection() -> None:
     """What the parent has open to the JVM is the parent's: this process opens its own."""
+    from collections import deque
     from threading import local
 
     from pyspark import SparkContext
 
     client = SparkContext._gateway._gateway_client
-    client.deque.clear()
-    client.thread_connection = local()
+    # Let go of, they would be closed, and with them the parent's ends.
+    _PARENTS.extend((client.deque, client.thread_connection))
+    client.deque, client.thread_connection = deque(), local()
 
 
 if __name__ == "__main__":
