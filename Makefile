@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports lock clean
+.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports torture lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -14,6 +14,9 @@ demo: setup ## a year of real purchases: scores, points, exports, catalogue
 
 test: check ## style, types, and every test
 	@$(PY) -m pytest $(ARGS)
+
+torture: setup ## a ledger's close killed at every pair of places
+	@$(PY) -m pytest tests/ledger/test_killed.py --all-pairs $(ARGS)
 
 check: setup ## style and types only
 	@.venv/bin/ruff check .

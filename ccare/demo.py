@@ -47,11 +47,13 @@ def demo_settings(folder: Path) -> Settings:
 
 def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> DemoResult:
     """Bring the demo to its end from wherever it stands; the same digest however often it was stopped."""
+    from ccare.events.slots import load_slots
     from ccare.exports.merchants import export_merchants
     from ccare.exports.summary import demo_summary, render_text, write_html
     from ccare.runtime import manifest
     from ccare.runtime.close_days import export_all
     from ccare.runtime.spark import end_session
+    from ccare.simulate.redemption import write_redemptions
     from ccare.sources.complete_journey import write_complete_journey
 
     settings = demo_settings(folder)
@@ -60,6 +62,9 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     _same_kind(folder, real_only)
     with clock("landing files"):
         write_complete_journey(settings.landing, go_live=GO_LIVE, last_day=LAST_DAY, simulated=not real_only)
+        if not real_only:
+            terms = load_slots(settings.conf, GO_LIVE).redemption
+            write_redemptions(settings.landing, GO_LIVE, TIMEZONE, terms)
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
         _close(settings, GO_LIVE - timedelta(days=1), said)

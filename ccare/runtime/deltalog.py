@@ -102,6 +102,17 @@ def _columns(path: str, otherwise: set[str]) -> set[str]:
         return otherwise  # whoever reads the rows says which file is broken
 
 
+def lost_files(lake: Path, table: str, version: int) -> list[str]:
+    """Names of data files of a version that are gone, or not as long as its log says."""
+    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True))
+    lost = []
+    for path, size in zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True):
+        file = lake / table / unquote(path)
+        if not file.is_file() or file.stat().st_size != size:
+            lost.append(file.name)
+    return sorted(lost)
+
+
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:
     """InputMissing, beginning with ``what``, where data files of a version before the published one are gone."""
     for name, version in sorted(versions.items()):

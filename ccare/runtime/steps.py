@@ -21,7 +21,7 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
-from ccare.runtime.staging import discard, stage, staged, staged_rows
+from ccare.runtime.staging import discard, stage, staged, staged_days, staged_rows
 from ccare.scoring.months import month_in_use, month_of
 from ccare.tables import table
 from ccare.tables.metric import STAGES
@@ -31,6 +31,7 @@ STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
 REPUBLISHED = ("metrics", "score", "publish", "export")
 """Steps that a day already closed goes through: its score is told again, nothing is taken or posted."""
 LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
+LEDGER_DAYS = ("ledger_requests", "ledger_allocations", "ledger_adjustments")
 
 
 def state(run: Run) -> None:
@@ -129,17 +130,20 @@ def post(run: Run) -> None:
     """Close the ledger's day: compute once into staging, then insert and refresh the caches from there."""
     lake, run_id = run.settings.lake, run.record.run_id
     if not run.record.staged:
+        reach("staging.building")
         with interpreted(run.spark, run.bound("ledger_positions") <= INTERPRETED_ROWS):
             run.make_staged("ledger_transfers", lambda frames: stage(run, frames))
         reach("staging.written")
         run.record.staged = True
         run.save()
         reach("staging.recorded")
-    for name in ("ledger_transfers", *LEDGER_CACHES):
+    for name in ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS):
         df = staged(run, table(name))
         if df is not None:
-            run.store("post", table(name), df, at_most=staged_rows(run, name))
+            reach(f"{name}.committing")
+            run.store("post", table(name), df, staged_days(run, table(name)), at_most=staged_rows(run, name))
     discard(lake, run_id)
+    reach("staging.discarded")
 
 
 def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
@@ -147,6 +151,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
     record, lake = run.record, run.settings.lake
     store_releases(lake, record)
     run.save()
+    reach("manifest.checking")
     versions = {**run.as_published, **record.versions}
     _check_runs(run, versions)
     last = manifest.latest(lake)
@@ -165,6 +170,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
         published_at=record.posted_at,
     )
     clear_record(lake)
+    reach("record.cleared")
     posted = sum(w.rows for w in run.written if w.table == "ledger_transfers")
     run.said(
         f"publish  run {row.seq} of {row.business_date} ({row.kind}, revision {row.revision}): "
