@@ -205,7 +205,7 @@ def _gx() -> Any:
     """The library and its batch definitions: of Spark frames, and of rows that the driver holds."""
     gx = _library()
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     sources = (
         context.data_sources.add_spark("ccare", persist=False),
         context.data_sources.add_pandas("held"),
