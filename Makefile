@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest doctor hooks lock clean
+.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports torture lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -15,6 +15,9 @@ demo: setup ## a year of real purchases: scores, points, exports, catalogue
 test: check ## style, types, and every test
 	@$(PY) -m pytest $(ARGS)
 
+torture: setup ## a ledger's close killed at every pair of places
+	@$(PY) -m pytest tests/ledger/test_killed.py --all-pairs $(ARGS)
+
 check: setup ## style and types only
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -25,6 +28,15 @@ bench: setup ## seconds, jobs, commits, rows and bytes of each step of a day
 
 bench-ingest: setup ## 4 million payments into a core table, beside DuckDB doing the same
 	@$(PY) -m bench.ingest $(ARGS)
+
+bench-day: setup ## a day's cost over 30, 90 and 365 days of history, beside recomputing it
+	@$(PY) -m bench.day $(ARGS)
+
+bench-score: setup ## 100,000 merchants scored
+	@$(PY) -m bench.score $(ARGS)
+
+bench-exports: setup ## the folders of 100,000 merchants, and one card
+	@$(PY) -m bench.exports $(ARGS)
 
 doctor: setup ## what this machine has, and the command that mends each problem
 	@.venv/bin/ccare doctor

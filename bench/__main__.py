@@ -13,15 +13,13 @@ from collections import defaultdict
 from datetime import date, timedelta
 from pathlib import Path
 
-from py4j.protocol import Py4JError
-
+from bench.reads import Reads
 from ccare.demo import GO_LIVE, LAST_DAY, demo_settings
 from ccare.growth.snapshot import connect
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.close_days import close_days
 from ccare.runtime.run import Written
 from ccare.runtime.settings import Settings
-from ccare.runtime.spark import session
 from ccare.tables import stored_tables
 
 _RECOMPUTE = """
@@ -79,7 +77,7 @@ def _bench(settings: Settings, days: int) -> None:
     history = GO_LIVE - timedelta(days=1)
     for day in [history + timedelta(days=n) for n in range(days + 1)]:
         commits = _commits(settings.lake)
-        reads = _Reads(settings)
+        reads = Reads(settings)
         started = time.monotonic()
         lines = close_days(settings, day, day, said=reads.said, to_step="publish").written
         title = f"{day} (history)" if day == history else str(day)
@@ -88,42 +86,12 @@ def _bench(settings: Settings, days: int) -> None:
     shutil.rmtree(settings.lake)
 
 
-class _Reads:
-    """Rows and bytes that Spark's stages read, by the step whose summary line follows them."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._store = session(settings).sparkContext._jsc.sc().statusStore()
-        self._next = 0
-        self._collect()
-        self.steps: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-
-    def said(self, line: str) -> None:
-        """Count what was read since the line before."""
-        step = line.split(" ", 1)[0]
-        rows, size = self.steps[step]
-        more_rows, more = self._collect()
-        self.steps[step] = (rows + more_rows, size + more)
-
-    def _collect(self) -> tuple[int, int]:
-        rows = size = missing = 0
-        stage = self._next
-        while missing < 50:
-            try:
-                data = self._store.lastStageAttempt(stage)
-                rows, size, missing = rows + data.inputRecords(), size + data.inputBytes(), 0
-                self._next = stage + 1
-            except Py4JError:
-                missing += 1
-            stage += 1
-        return rows, size
-
-
 def _commits(lake: Path) -> int:
     versions = (deltalog.latest_version(lake, table.name) for table in stored_tables())
     return sum(version + 1 for version in versions if version is not None)
 
 
-def _print(title: str, lines: list[Written], reads: _Reads, seconds: float, commits: int) -> None:
+def _print(title: str, lines: list[Written], reads: Reads, seconds: float, commits: int) -> None:
     steps: dict[str, list[Written]] = defaultdict(list)
     for line in lines:
         steps[line.step].append(line)

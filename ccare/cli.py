@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from ccare import __version__
-from ccare.commands import forget, growth, quality, reconcile, rejected, state
+from ccare.commands import (
+    backtest,
+    explain,
+    fit_potential,
+    forget,
+    freeze,
+    growth,
+    ledger,
+    quality,
+    reconcile,
+    rejected,
+    repair,
+    simulate,
+    state,
+    what_if,
+)
 from ccare.commands.printing import Json, latest, print_json, said_to, show
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
@@ -22,7 +37,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _module in (forget, growth, quality, reconcile, rejected, state):
+for _module in (
+    backtest,
+    explain,
+    fit_potential,
+    forget,
+    freeze,
+    growth,
+    ledger,
+    quality,
+    reconcile,
+    rejected,
+    repair,
+    simulate,
+    state,
+    what_if,
+):
     _module.register(app)
 
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Business day.")]
@@ -135,22 +165,32 @@ for _name, _text in {
 @app.command()
 def export(
     merchant: Annotated[
-        list[str] | None, typer.Option("--merchant", help="Write this merchant's card.")
+        list[str] | None,
+        typer.Option("--merchant", help="Write this merchant's folder: card, workbook, CSV."),
     ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=0, help="The same for the N merchants of the best total.")
+    ] = 0,
+    all_merchants: Annotated[
+        bool, typer.Option("--all-merchants", help="CSV files in every merchant's folder.")
+    ] = False,
     day: Day = None,
     as_json: Json = False,
 ) -> None:
-    """Write scores for all merchants and the catalogue; with --merchant, that merchant's score card."""
-    from ccare.exports.card import export_card
+    """Write scores for all merchants and the catalogue, or the folders of the merchants that are asked for."""
+    from ccare.exports.merchants import export_merchants
     from ccare.runtime.close_days import export_all
 
     settings = Settings.load()
     row = latest(settings)
     if day is not None and _day(day) > row.business_date:
         raise InputMissing(f"{_day(day)} is not published; the last day is {row.business_date}.")
-    written = [str(export_card(settings, row, m)) for m in merchant or ()]
-    if not merchant:
+    if not (merchant or top or all_merchants):
         written = export_all(settings, row)
+    else:
+        made = export_merchants(settings, row, named=merchant or (), top=top, everyone=all_merchants)
+        written = [str(folder) for folder in made.folders]
+        written += [str(settings.exports / "merchants")] if all_merchants else []
     if as_json:
         print_json(written)
     else:

@@ -3,7 +3,6 @@
 It goes the same road as any lake: nothing below knows where the files came from.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ccare.errors import UsageError
-from ccare.runtime.settings import Settings, default_conf, key_file
+from ccare.runtime.settings import Settings, default_conf, key_file, write_key
 
 GO_LIVE = date(2017, 12, 24)
 LAST_DAY = date(2017, 12, 31)
@@ -48,10 +47,13 @@ def demo_settings(folder: Path) -> Settings:
 
 def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> DemoResult:
     """Bring the demo to its end from wherever it stands; the same digest however often it was stopped."""
-    from ccare.exports.card import export_card
+    from ccare.events.slots import load_slots
+    from ccare.exports.merchants import export_merchants
     from ccare.exports.summary import demo_summary, render_text, write_html
     from ccare.runtime import manifest
     from ccare.runtime.close_days import export_all
+    from ccare.runtime.spark import end_session
+    from ccare.simulate.redemption import write_redemptions
     from ccare.sources.complete_journey import write_complete_journey
 
     settings = demo_settings(folder)
@@ -60,9 +62,14 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     _same_kind(folder, real_only)
     with clock("landing files"):
         write_complete_journey(settings.landing, go_live=GO_LIVE, last_day=LAST_DAY, simulated=not real_only)
+        if not real_only:
+            terms = load_slots(settings.conf, GO_LIVE).redemption
+            write_redemptions(settings.landing, GO_LIVE, TIMEZONE, terms)
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
         _close(settings, GO_LIVE - timedelta(days=1), said)
+    # As a scheduler would, the days do not run in the process that took a year.
+    end_session()
     for n in range((LAST_DAY - GO_LIVE).days + 1):
         day = GO_LIVE + timedelta(days=n)
         with clock(f"close {day}"):
@@ -77,7 +84,8 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     with clock("exports and catalogue"):
         result.exports = export_all(settings, row)
         result.summary = demo_summary(settings, row)
-        result.card = str(export_card(settings, row, result.summary.example_merchant))
+        cards = export_merchants(settings, row, named=[result.summary.example_merchant])
+        result.card = str(cards.folders[0] / "card.html")
         result.exports.append(str(write_html(settings, result.summary)))
     for line in render_text(result.summary):
         said(line)
@@ -116,10 +124,7 @@ def _make_key(settings: Settings) -> None:
     path = key_file(settings.lake)
     if settings.pseudonym_key or path.exists():
         return
-    settings.lake.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(sha256(b"ccare demo: public data, nothing to hide").hexdigest())
+    write_key(settings.lake, sha256(b"ccare demo: public data, nothing to hide").hexdigest())
 
 
 def _closing(result: DemoResult, settings: Settings, said: Callable[[str], None]) -> None:

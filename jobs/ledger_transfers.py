@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def build(inputs: Mapping[str, DataFrame], close: "Close") -> dict[str, DataFrame]:
-    """New ledger_transfers of the day; ledger_lots, ledger_positions and ledger_balances whole."""
+    """New ledger_transfers of the day, its caches whole, and days of requests and allocations that change."""
     return post(inputs, close)
 
 

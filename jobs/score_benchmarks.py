@@ -6,7 +6,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.runtime.close import Close
-from ccare.scoring.benchmarks import freeze, month_of
+from ccare.scoring.benchmarks import freeze
+from ccare.scoring.months import month_of
 
 
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:

@@ -17,6 +17,7 @@ def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
         inputs["score_merchants"],
         close.day,
         close.scoring,
+        close.benchmarks_of,
     )
     return placed.withColumn("run_id", F.lit(close.run_id))
 

@@ -17,6 +17,7 @@ def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
         inputs["metric_merchants"],
         close.day,
         close.scoring,
+        close.benchmarks_of,
         close.unreconciled,
     )
     return told.withColumn("run_id", F.lit(close.run_id))

@@ -9,7 +9,7 @@ from ccare.state.refunds import matched_refunds, merged_refunds
 
 
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
-    """Every refund day, with the pairs that became whole in this close."""
+    """Refund days of the pairs that became whole in this close."""
     pairs = matched_refunds(inputs["core_payments"], close.day, close.first_day)
     return merged_refunds(inputs["state_refund_days"], pairs)
 

@@ -13,7 +13,7 @@ from ccare.tables.state import LAG_DAYS
 
 
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
-    """Every user, with what the day adds folded in; relations of LAG_DAYS ago move on by that day."""
+    """Users that the day changes, with what it adds folded in; relations of LAG_DAYS ago move on by that day."""
     few, first = close.changes <= FEW_CHANGES, min(close.touched, default=close.day)
     if close.day == close.first_day:
         return users(None, inputs["state_changes"], close.day, first, few)

@@ -3,6 +3,7 @@
 A case holds ``why`` (what goes wrong without it), ``day``, ``inputs`` (table -> rows) and ``expected``
 (table -> rows). Optional: ``first_day``, ``timezone`` (UTC), ``posts``, ``scoring`` (fields of the scoring
 policy to replace), ``touched`` (business dates that state_changes hold; default d), ``unreconciled`` (merchants),
+``benchmarks_of`` (YYYY-MM, default d's month),
 ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
@@ -65,6 +66,7 @@ class Case:
             posts=self.content.get("posts", True),
             touched=tuple(_moved(word, day) for word in self.content.get("touched", ["d"])),
             unreconciled=tuple(self.content.get("unreconciled", ())),
+            benchmarks_of=self.content.get("benchmarks_of", ""),
         )
 
     def inputs(self, spark: SparkSession) -> dict[str, DataFrame]:

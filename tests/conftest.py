@@ -13,6 +13,11 @@ os.environ.setdefault("CCARE_DRIVER_MEMORY", "2g")
 os.environ.setdefault("CCARE_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--all-pairs``: a ledger's close is killed at every pair of places (make torture)."""
+    parser.addoption("--all-pairs", action="store_true", help="kill a close at every pair of places")
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The product's own session on two cores; skipped where Java or the jars are missing."""

@@ -157,14 +157,15 @@ def _told(rows: DataFrame, stream: Stream) -> Column:
 
 
 def entity_state(before: DataFrame, new: DataFrame, stream: Stream) -> DataFrame:
-    """Known entities and newly delivered ones: for each key the latest delivery stands.
+    """Known entities and newly delivered ones: for each key the latest delivery stands, or the first.
 
     Merchants get valid_to, the day before their next valid_from.
     """
     names = [F.col(f"`{name}`") for name in delivered(stream)]
     rows = before.select(*names).unionByName(new.select(*names))
-    latest = Window.partitionBy(*stream.key).orderBy(F.desc("delivery_date"), F.desc("content_hash"))
-    rows = rows.withColumn("_rank", F.row_number().over(latest)).where("_rank = 1").drop("_rank")
+    place = F.col("delivery_date").asc() if stream.keeps_first else F.desc("delivery_date")
+    order = Window.partitionBy(*stream.key).orderBy(place, F.desc("content_hash"))
+    rows = rows.withColumn("_rank", F.row_number().over(order)).where("_rank = 1").drop("_rank")
     if stream.name != "merchants":
         return rows
     following = F.lead("valid_from").over(Window.partitionBy("merchant_id").orderBy("valid_from"))

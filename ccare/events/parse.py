@@ -79,9 +79,15 @@ def _cast(field: Field) -> Column:
         return F.col(f"_num_{field.name}")
     if field.kind == "date":
         return F.when(raw.rlike(DATE_PATTERN), raw).try_cast("date")
+    if field.kind == "instant":
+        return _instant(raw)
     if field.kind == "flag":
         return F.when(raw.isin("true", "false"), raw).try_cast("boolean")
     return raw
+
+
+def _instant(raw: Column) -> Column:
+    return F.when(raw.rlike(INSTANT_PATTERN), raw).try_cast("timestamp")
 
 
 def _plain_texts(stream: Stream) -> list[Field]:
@@ -122,8 +128,7 @@ def _typed(stream: Stream, timezone: str) -> list[Column]:
         user = F.when(F.length("_raw_user_id") > 0, F.col("_raw_user_id"))
         columns.append(token(user).alias("user_key"))
     if stream.is_event:
-        clock = F.col(f"_raw_{stream.clock}")
-        at = F.when(clock.rlike(INSTANT_PATTERN), clock).try_cast("timestamp")
+        at = _instant(F.col(f"_raw_{stream.clock}"))
         id_ = F.col("_raw_event_id")
         hidden = F.substring(token(id_, NUMBER), 1, EVENT_ID_CHARACTERS)
         columns += [

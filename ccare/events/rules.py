@@ -18,7 +18,7 @@ from ccare.runtime.gate import Rule
 from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
 
 FUTURE_MINUTES = 10
-_TYPED = (*NUMBERS, "date", "flag")
+_TYPED = (*NUMBERS, "date", "flag", "instant")
 ORIGINS = ("real", "simulated")
 UNREAD = "_unread"
 """Helper column of parsed rows: bit i is set where the i-th typed field had text and got no value from it."""
@@ -237,7 +237,8 @@ def _field_rules(stream: Stream, field: Field) -> list[RowRule]:
         holds = _holds(~lost, F.coalesce(value >= 0, F.lit(True)))
         rules.append(RowRule(id_, why, broken, holds=holds))
     elif field.kind in _TYPED:
-        why = f"a {field.kind} that cannot be read would be kept as if it had not been said"
+        kind = {"instant": "time"}.get(field.kind, field.kind)
+        why = f"a {kind} that cannot be read would be kept as if it had not been said"
         rules.append(
             RowRule(id_, why, raw.isNotNull() & value.isNull(), holds=_holds(~_was_unread(stream, name)))
         )

@@ -1,11 +1,14 @@
 """Scene codes and promo positions to traffic slots, by dated policy (conf/slots.toml)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, TypedDict
 
+from pydantic import ValidationError
+
 from ccare.errors import UsageError
+from ccare.ledger.redemption_terms import RedemptionTerms
 from ccare.runtime.policy_file import policy_path, read_policy
 
 
@@ -13,8 +16,8 @@ from ccare.runtime.policy_file import policy_path, read_policy
 class SlotMap:
     """The slots in force on a day: scene code -> slot, promo position -> slot, and which slots are public.
 
-    ``prices``: slot -> points for 1,000 impressions, ``default_price`` for the others; ``point_cost_fen``: what a
-    point costs.
+    ``prices``: slot -> points for 1,000 impressions, ``default_price`` for the others, 0 where it is not sold for
+    points; ``point_cost_fen``: what a point costs; ``redemption``: how points are turned into impressions.
     """
 
     version: str
@@ -24,6 +27,11 @@ class SlotMap:
     prices: dict[str, int]
     default_price: int
     point_cost_fen: int
+    redemption: RedemptionTerms = field(default_factory=RedemptionTerms)
+
+    def price(self, slot: str) -> int | None:
+        """Points for 1,000 impressions in a public slot; None where none can be bought."""
+        return self.prices.get(slot, self.default_price) or None if slot in self.public else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,6 +60,7 @@ def load_slots(conf: Path, day: date) -> SlotMap:
         for kind in ("scenes", "positions")
         for code in _repeated(version[kind])
     ]
+    mistakes += [fault for version in versions for fault in _redemption_faults(version)]
     in_force = [version for version in versions if version["from"] <= day]
     if not in_force:
         mistakes.append(f"no version is in force on {day}")
@@ -64,7 +73,17 @@ def load_slots(conf: Path, day: date) -> SlotMap:
         _inverse(chosen["positions"]),
         tuple(chosen["public"]),
         **_points(chosen.get("points", {})),
+        redemption=RedemptionTerms.model_validate(chosen.get("redemption", {})),
     )
+
+
+def _redemption_faults(version: dict[str, Any]) -> list[str]:
+    where = f"{version['version']}: redemption"
+    try:
+        found = RedemptionTerms.model_validate(version.get("redemption", {})).mistakes()
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
+    return [f"{where}: {fault}" for fault in found]
 
 
 def _points(told: dict[str, Any]) -> "_Points":

@@ -1,62 +1,79 @@
 """One merchant's score card: a self-contained page in English and Chinese, for a phone, a desk or paper."""
 
-from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+import pyarrow as pa
 
-from ccare.exports import card_view, pages, words
+from ccare.exports import card_view, month_view, pages, words
+from ccare.exports.advice import actions
 from ccare.exports.card_data import CardData, read_card
-from ccare.exports.files import checked_id, write_aside
+from ccare.exports.charts import flows
+from ccare.exports.drivers import Drivers
+from ccare.exports.suppression import MIN_PEERS
 from ccare.exports.words import same
-from ccare.growth.snapshot import connect
+from ccare.exports.workbook import workbook
 from ccare.ledger.policy import load_ledger
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
+from ccare.scoring.policy import load_scoring
 
 Language = Literal["en", "zh"]
 
 
-def export_card(
+def merchant_files(
     settings: Settings,
     row: Published,
     merchant_id: str,
     *,
+    con: duckdb.DuckDBPyConnection,
     language: Language | None = None,
-    con: duckdb.DuckDBPyConnection | None = None,
-) -> Path:
-    """Write ``<exports>/merchants/<merchant_id>/<last as-of day>/card.html`` and return its path.
+    drivers: Drivers,
+    tables: dict[str, pa.Table],
+) -> dict[str, bytes]:
+    """``card.html`` and ``report.xlsx`` of a merchant, from what its CSV files are written from (``tables``).
 
-    ``language`` is the one shown first (Chinese in a lake of CNY, else English); the page switches. ``con``
-    is a snapshot of ``row`` to read from when many cards are written.
-
-    Raises UsageError where ``merchant_id`` is no id, InputMissing with near names where it is not scored on
-    the last as-of day, IntegrityBroken where its drivers or transfers do not add up.
+    Raises IntegrityBroken where its drivers or transfers do not add up.
     """
-    checked_id(merchant_id)
-    with nullcontext(con) if con else connect(settings.lake, row) as open_con:
-        data = read_card(open_con, merchant_id)
-    folder = settings.exports / "merchants" / merchant_id / data.as_of_date.isoformat()
-    page = pages.render("card.html.j2", **_context(settings, row, data, language))
-    return write_aside(folder / "card.html", page.encode())
+    data = read_card(con, merchant_id, drivers, tables["statement.csv"])
+    return {
+        "card.html": render_card(settings, row, data, language).encode(),
+        "report.xlsx": workbook(settings, row, data, tables),
+    }
+
+
+def render_card(settings: Settings, row: Published, data: CardData, language: Language | None = None) -> str:
+    """The page. ``language`` is the one shown first (Chinese in a lake of CNY, else English); the page switches."""
+    return pages.render("card.html.j2", **_context(settings, row, data, language))
 
 
 def _context(settings: Settings, row: Published, data: CardData, language: Language | None) -> dict[str, Any]:
     total, dimensions = card_view.scores(data, settings.currency)
-    status = data.scores["score_status"]
+    status, peers = data.scores["score_status"], data.scores["peers"]
+    found = actions(data, load_scoring(settings.conf).for_day(data.as_of_date))
+    month = month_view.month(data)
+    slots, traffic = month_view.slots(data)
     return {
         "data": data,
         "row": row,
         "currency": settings.currency,
         "timezone": settings.timezone,
         "language": language or ("zh" if settings.currency == "CNY" else "en"),
+        "since": data.since,
         "total": total,
         "dimensions": dimensions,
         "all_scores": (total, *dimensions),
         "status": words.SCORE_STATUS.get(status, same(status)),
+        "peers": None if peers is None else f"<{MIN_PEERS}" if peers < MIN_PEERS else f"{peers:,}",
         "benchmark": words.BENCHMARK.get(data.scores["benchmark_status"] or "", same("–")),
         "trend_rows": card_view.trend_rows(data),
+        "actions": card_view.action_views(data, found, settings.currency),
+        "month": month,
+        "month_chart": flows(month.by_day, "caption-month"),
+        "facts": card_view.fact_rows(data, settings.currency),
+        "slots": slots,
+        "traffic": traffic,
+        "requests": month_view.requests(data),
         "movements": card_view.movements(data.points),
         "signed": card_view.signed,
         "simulated": card_view.simulated_share(data),

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
@@ -66,13 +66,25 @@ def publish_files(folder: Path, files: Mapping[str, bytes], about: Mapping[str, 
     return digests
 
 
-def csv_bytes(rows: pa.Table) -> bytes:
-    """UTF-8 with BOM, header first; text that a spreadsheet would run starts with an apostrophe."""
-    columns = [_neutral(column) if pa.types.is_string(column.type) else column for column in rows.columns]
+def csv_bytes(rows: pa.Table, numbers: Iterable[str] = ()) -> bytes:
+    """UTF-8 with BOM, header first; text that a spreadsheet would run starts with an apostrophe.
+
+    ``numbers``: text columns that hold numbers or bounds of them, where a minus sign is no formula.
+    """
+    plain = frozenset(numbers)
+    columns = [
+        _neutral(column) if pa.types.is_string(column.type) and name not in plain else column
+        for name, column in zip(rows.column_names, rows.columns, strict=True)
+    ]
     buffer = BytesIO(BOM)
     buffer.seek(len(BOM))
     pacsv.write_csv(pa.table(columns, names=rows.column_names), buffer)
     return buffer.getvalue()
+
+
+def neutral(text: str) -> str:
+    """One text as a spreadsheet may hold it."""
+    return "'" + text if re.match(_DANGEROUS, text) else text
 
 
 def _neutral(column: pa.ChunkedArray) -> pa.ChunkedArray:

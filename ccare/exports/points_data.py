@@ -8,7 +8,7 @@ import duckdb
 from ccare.errors import IntegrityBroken
 from ccare.exports.query import one, rows_of
 
-LAST_TRANSFERS = 20
+LAST_TRANSFERS = 8
 _PARTS = (("pending", 1), ("active", 1), ("debt", -1))
 
 

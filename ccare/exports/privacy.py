@@ -1,24 +1,16 @@
-"""Small counts of users are not shown: a page that leaves the house must not single anyone out."""
+"""Figures as a page tells them: small counts as "<10", bounds where only they may be told, else withheld."""
 
 from dataclasses import dataclass
 
+from ccare.exports.cells import parts_of
+from ccare.exports.figures import EXACT, LESS, NONE, RANGE, Figures, Told
+from ccare.exports.suppression import MIN_USERS
 from ccare.exports.words import Words, same
-from ccare.metrics.definitions import METRIC_BY_ID
+from ccare.metrics.definitions import METRIC_BY_ID, Metric
 
-MIN_USERS = 10
 FEW = f"<{MIN_USERS}"
 WITHHELD = Words("withheld", "不予显示")
-
-_PARTS = {
-    "a_stickiness": ("user days", "user days"),
-    "a_l28": ("user days", "users"),
-    "r_aov": ("fen", "trades"),
-    "r_arpu": ("fen", "users"),
-    "e_refund_rate": ("fen", "fen"),
-    "e_discount_rate": ("fen", "fen"),
-    "e_fee_rate": ("fen", "fen"),
-}
-"""Units of numerator and denominator where they are not both users."""
+NO_DATA = Words("no data", "无数据")
 
 
 @dataclass(frozen=True)
@@ -26,9 +18,9 @@ class Shown:
     """A driver's figures as a page may show them."""
 
     value: Words
-    numerator: str
-    denominator: str
-    n: str
+    numerator: Words
+    denominator: Words
+    n: Words
 
 
 def money(amount_fen: float | int, currency: str) -> str:
@@ -46,63 +38,38 @@ def users(count: int) -> str:
 
 def measure(metric_id: str, value: float, currency: str) -> str:
     """A metric's value, or its target, in its own unit."""
-    unit = METRIC_BY_ID[metric_id].unit if metric_id in METRIC_BY_ID else ""
+    return _unit(METRIC_BY_ID[metric_id].unit if metric_id in METRIC_BY_ID else "", value, currency)
+
+
+def show(metric: Metric, figures: Figures, at: int, currency: str) -> Shown:
+    """The figures of the row at ``at`` as texts."""
+    units = parts_of(metric).units
+    value = _told(figures.value, at, metric.unit, currency)
+    return Shown(
+        NO_DATA if figures.value.kind[at] == NONE else value,
+        _told(figures.numerator, at, units[0], currency),
+        _told(figures.denominator, at, units[1], currency),
+        _told(figures.n, at, "", currency),
+    )
+
+
+def _told(told: Told, at: int, unit: str, currency: str) -> Words:
+    kind, low, high = int(told.kind[at]), float(told.low[at]), float(told.high[at])
+    if kind == NONE:
+        return same("–")
+    if kind == EXACT:
+        return same(_unit(unit, low, currency))
+    if kind == LESS:
+        return same(f"<{'' if unit != 'share' else ' '}{_unit(unit, high, currency)}")
+    if kind == RANGE:
+        least, most = _unit(unit, low, currency), _unit(unit, high, currency)
+        return same(f"{least.removesuffix(' %')} – {most}")
+    return WITHHELD
+
+
+def _unit(unit: str, value: float, currency: str) -> str:
     if unit == "fen":
-        return money(float(value), currency)
+        return money(int(value) if value.is_integer() else value, currency)
     if unit == "share":
         return f"{value * 100:.1f} %"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
-
-
-def show(
-    metric_id: str,
-    value: float | None,
-    numerator: int | None,
-    denominator: int | None,
-    n: int | None,
-    payers: int,
-    currency: str,
-) -> Shown:
-    """Figures of one driver with small groups left out.
-
-    A count of users below 10 is ``<10``. A rate on fewer than 10 users is withheld with its parts, as is
-    a rate on orders of fewer than 10 paying users (``payers``). A rate whose numerator is ``<10`` users
-    is a bound.
-    """
-    metric = METRIC_BY_ID.get(metric_id)
-    if metric is None or value is None or not metric.is_ratio:
-        return _count(metric_id, value, n, currency)
-    units = _PARTS.get(metric_id, ("users", "users"))
-    of_orders = "users" not in units and "user days" not in units
-    behind = n or 0
-    few = behind < MIN_USERS or (of_orders and payers < MIN_USERS)
-    parts = [_part(p, u, few, currency) for p, u in zip((numerator, denominator), units, strict=True)]
-    counted = f"{behind:,}" if of_orders or not few else FEW
-    if few:
-        # With both parts shown the rate could be worked out again.
-        return Shown(WITHHELD, "–" if "fen" in units else parts[0], parts[1], counted)
-    if units == ("users", "users") and numerator is not None and numerator < MIN_USERS and denominator:
-        return Shown(
-            same("< " + measure(metric_id, MIN_USERS / denominator, currency)), parts[0], parts[1], counted
-        )
-    return Shown(same(measure(metric_id, value, currency)), parts[0], parts[1], counted)
-
-
-def _count(metric_id: str, value: float | None, n: int | None, currency: str) -> Shown:
-    if value is None:
-        return Shown(Words("no data", "无数据"), "–", "–", "0")
-    if metric_id in METRIC_BY_ID and METRIC_BY_ID[metric_id].unit == "users":
-        text = users(int(value))
-        return Shown(same(text), text, "–", text if n is not None else "–")
-    text = measure(metric_id, value, currency)
-    return Shown(same(text), text, "–", f"{n:,}" if n is not None else "–")
-
-
-def _part(part: int | None, unit: str, few: bool, currency: str) -> str:
-    if part is None:
-        return "–"
-    if unit == "fen":
-        return money(part, currency)
-    if few or (unit == "users" and part < MIN_USERS):
-        return FEW if unit == "users" else "–"
-    return f"{part:,}"

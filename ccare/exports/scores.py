@@ -21,7 +21,7 @@ SCHEMA = "ccare.scores/1"
 """Raised when a column is renamed, dropped or changes its meaning; new columns keep it."""
 
 _SCORES = table("score_merchants")
-_MEASURES = tuple(
+MEASURES = tuple(
     _SCORES.column(f"{name}_score{bound}")
     for name in (*DIMENSIONS, "total")
     for bound in ("", "_low", "_high")
@@ -32,7 +32,7 @@ COLUMNS: tuple[Column, ...] = (
     _SCORES.column("as_of_date"),
     _MERCHANTS.column("name"),
     _MERCHANTS.column("industry"),
-    *_MEASURES,
+    *MEASURES,
     *(_SCORES.column(f"{name}_coverage") for name in DIMENSIONS),
     *(_SCORES.column(name) for name in ("score_status", "peer_group", "peers", "benchmark_status")),
     Column("points_pending", "bigint", "Points earned that do not count yet.", unit="points"),

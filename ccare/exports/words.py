@@ -42,12 +42,55 @@ DRIVER_STATUS = {
     "watch": Words("watch", "关注"),
     "bad": Words("weak", "偏弱"),
     "none": Words("no data", "无数据"),
+    "few_peers": Words("too few peers", "同行过少"),
+}
+WITHHELD = Words("withheld", "不予显示")
+COUNT = {
+    "launches": Words("Mini-program launches", "小程序打开次数"),
+    "content_views": Words("Life-account views", "生活号阅读次数"),
+    "vouchers_received": Words("Vouchers received", "领取优惠券"),
+    "vouchers_used": Words("Vouchers used", "核销优惠券"),
+}
+SLOT = {
+    "search_box": Words("Search box", "搜索框"),
+    "app_centre": Words("App centre", "应用中心"),
+    "message_reminder": Words("Message reminder", "消息提醒"),
+    "recommendation_card": Words("Recommendation card", "首页推荐卡"),
+    "payment_success": Words("Payment success page", "支付成功页"),
+    "life_channel": Words("Life channel", "生活频道"),
+    "coupon_channel": Words("Coupon channel", "消费券频道"),
+    "membership_channel": Words("Membership channel", "会员频道"),
+    "paid_ad": Words("Paid advertisement", "付费广告"),
+}
+PROGRAMME = {
+    "fanxing": Words("Fanxing", "繁星计划"),
+    "luoma": Words("Luoma", "罗码计划"),
+    "fuyou": Words("Fuyou", "扶优计划"),
+    "chengfeng": Words("Chengfeng", "乘风计划"),
+    "resource_pack": Words("Resource pack", "资源包"),
+    "wufu": Words("Wufu", "集五福"),
+    "traffic": Words("Traffic", "流量兑换"),
+}
+REQUEST = {
+    "refused": Words("refused", "未通过"),
+    "reserved": Words("running", "投放中"),
+    "settled": Words("delivered", "已投放"),
+    "voided": Words("given back", "已退回"),
+}
+REFUSAL = {
+    "duplicate_request": Words("the number was used before for something else", "编号已用于其他请求"),
+    "unknown_slot": Words("there is no such slot", "无此流量位"),
+    "merchant_blocked": Words("the merchant may not redeem", "商家暂不可兑换"),
+    "below_minimum": Words("below the least number of points", "低于最低点数"),
+    "insufficient": Words("not enough usable points", "可用点数不足"),
+    "slot_full": Words("the slot's day is full", "当日流量位已满"),
 }
 CONDITION = {"at_least": Words("at least", "不低于"), "at_most": Words("at most", "不高于")}
 CEILING = Words("none: peers tie", "无：同行并列")
 BENCHMARK = {
     "monthly": Words("frozen for the month", "按月冻结"),
     "bootstrap": Words("first benchmark of a young lake", "初始基准"),
+    "last_frozen": Words("last frozen: this month has none of its own", "沿用上次冻结的基准（本月尚无）"),
 }
 CODE = {
     "earn": Words("earned", "获得"),
@@ -56,6 +99,10 @@ CODE = {
     "fall": Words("taken back", "收回"),
     "debt": Words("owed", "记欠"),
     "repay": Words("debt repaid", "还欠"),
+    "reserve": Words("reserved for traffic", "预留兑换"),
+    "settle": Words("spent on traffic", "兑换流量"),
+    "void": Words("given back", "退回"),
+    "adjust": Words("adjusted", "调整"),
     "fund": Words("funded", "注资"),
 }
 _METRIC_NAME = {
@@ -99,6 +146,9 @@ _METRIC_NAME = {
     "e_cost_per_new_payer": Words("Cost per new paying user", "首次付款用户获取成本"),
 }
 _METRIC_ABOUT_ZH = {
+    "a_retention_d1": "首次活跃的用户中，次日再次活跃的占比。",
+    "a_pay_bind_rate": "首日付款的新用户中，7 天内打开小程序、收藏、订阅、入会或关注者的占比。",
+    "e_fee_rate": "服务费 / 交易额。",
     "c_mau28": "近 28 天内活跃过的用户数（去重）。",
     "c_new_users": "首次活跃落在窗口内的用户数。",
     "c_new_payers": "首次付款落在窗口内的用户数。",
@@ -109,6 +159,19 @@ _METRIC_ABOUT_ZH = {
     "r_repurchase_90": "90 天内有两个及以上付款日的用户 / 有付款的用户。",
     "e_refund_rate": "15 至 42 天前付款的订单：至今退款金额 / 付款金额。",
     "e_discount_rate": "商家承担的优惠 / 交易额。",
+    "c_reachable": "当日末至少保有一种关系（关注、收藏、会员、订阅）的用户数。",
+    "c_net_reach_rate": "可触达用户较 28 天前的净增 / 28 天前的可触达用户。",
+    "c_quick_ratio": "（新增 + 回流）/ 流失；评分时取（新增 + 回流）/（新增 + 回流 + 流失）。",
+    "a_retention_d7": "首次活跃后第 7 天再次活跃的用户占比。",
+    "a_retention_d28": "首次活跃后第 28 天再次活跃的用户占比。",
+    "a_engagement_rate": "浏览生活号内容且点赞、评论或分享的用户 / 浏览用户。",
+    "a_message_click_rate": "收到消息且点击的用户 / 收到消息的用户。",
+    "a_content_to_service": "浏览内容后进入小程序或点击优惠券的用户 / 浏览用户。",
+    "r_realised_ratio": "老用户 28 天内的净消费 / 模型预期的消费。",
+    "r_voucher_use_rate": "28 至 55 天前领取的券码中已核销的占比。",
+    "e_private_share": "来自私域或线下扫码的交易额 / 来源已知的交易额。",
+    "e_public_conversion": "八大公域位置每千次曝光带来的订单数。",
+    "e_cost_per_new_payer": "（商家承担的优惠 + 积分兑换流量的成本）/ 首次付款用户。",
 }
 
 

@@ -1,6 +1,6 @@
 """One consistent snapshot in DuckDB: every table as one published run left it, by plain read_parquet."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import duckdb
@@ -35,13 +35,14 @@ def name_of(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def view_sql(lake: Path, table: Table, version: int | None) -> str:
+def view_sql(lake: Path, table: Table, version: int | None, partitions: Collection[str] | None = None) -> str:
     """A query over the files of one version, declared columns in order; typed and empty without files.
 
-    A glob would miscount: files of older and unpublished versions stand in the same folder. A column that was
-    declared after a file was written is null in its rows.
+    ``partitions``: only these values of the partition column. A glob would miscount: files of older and
+    unpublished versions stand in the same folder. A column that was declared after a file was written is null in
+    its rows.
     """
-    files = deltalog.pinned_files(lake, table.name, version) if version is not None else None
+    files = deltalog.pinned_files(lake, table.name, version, partitions) if version is not None else None
     if not files or not files.paths:
         return f"select {', '.join(_shown(c, table, frozenset()) for c in table.columns)} where false"
     source = _parquet(files.paths, table, by_name=bool(files.gained))

@@ -13,8 +13,18 @@ def pool_account(pool: str, part: str) -> str:
 
 
 def merchant_account(merchant_id: str, part: str) -> str:
-    """``merchant:<id>:<part>``; part is pending, active or debt."""
+    """``merchant:<id>:<part>``; part is pending, active, reserved or debt."""
     return f"merchant:{merchant_id}:{part}"
+
+
+def redeemed_account(slot: str) -> str:
+    """Points spent on a slot."""
+    return f"sink:redeemed:{slot}"
+
+
+def delivered_account(slot: str) -> str:
+    """Impressions delivered in a slot."""
+    return f"sink:delivered:{slot}"
 
 
 def pool_column(pool: Column, part: str) -> Column:

@@ -1,12 +1,14 @@
 """What may happen in the ledger: each code, and the only two accounts that it may join."""
 
-from ccare.tables.ledger import ASSETS, CODES
+from ccare.tables.ledger import CODES
 
-FUND, EARN, ACTIVATE, EXPIRE, FALL, DEBT, REPAY = CODES
+FUND, EARN, ACTIVATE, EXPIRE, FALL, DEBT, REPAY, RESERVE, SETTLE, VOID, ADJUST = CODES
 
 PARTY = "[A-Za-z0-9_-]{1,64}"
 POOL = "[a-z][a-z0-9_:-]*"
+SLOT = "[a-z][a-z0-9_]*"
 _AVAILABLE = f"pool:{POOL}:available"
+_RESERVED = f"merchant:{PARTY}:reserved"
 _RECEIVABLE = f"pool:{POOL}:receivable"
 
 ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -17,7 +19,20 @@ ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
     FALL: ((f"merchant:{PARTY}:(pending|active)", _AVAILABLE),),
     DEBT: ((f"merchant:{PARTY}:debt", _RECEIVABLE),),
     REPAY: ((f"merchant:{PARTY}:active", _AVAILABLE), (_RECEIVABLE, f"merchant:{PARTY}:debt")),
+    RESERVE: ((f"merchant:{PARTY}:active", _RESERVED), (_AVAILABLE, _RESERVED)),
+    SETTLE: ((_RESERVED, f"sink:redeemed:{SLOT}"), (_RESERVED, f"sink:delivered:{SLOT}")),
+    VOID: ((_RESERVED, f"merchant:{PARTY}:active"), (_RESERVED, _AVAILABLE)),
+    ADJUST: (
+        (_AVAILABLE, "world:funding"),
+        (f"merchant:{PARTY}:(pending|active)", _AVAILABLE),
+        (_AVAILABLE, f"merchant:{PARTY}:pending"),
+        ("sink:expired", f"merchant:{PARTY}:pending"),
+        (f"sink:redeemed:{SLOT}", f"merchant:{PARTY}:pending"),
+    ),
 }
 """Code -> the (debit, credit) account patterns that a transfer of it may have."""
 
-__all__ = ["ACTIVATE", "ASSETS", "CODES", "DEBT", "EARN", "EXPIRE", "FALL", "FUND", "REPAY", "ROUTES"]
+__all__ = [
+    *("ACTIVATE", "ADJUST", "ASSETS", "CODES", "DEBT", "EARN", "EXPIRE", "FALL", "FUND", "REPAY", "RESERVE"),
+    *("ROUTES", "SETTLE", "VOID"),
+]

@@ -3,6 +3,8 @@
 ``<ledger_transfers>`` and its like stand for the relations; ``<routes>`` for the allowed account pairs.
 """
 
+from ccare.ledger.statements import LINES
+
 PREPARE = {
     # One row an account, asset and booked date: all that balances need, far fewer rows than the transfers.
     "audit_days": """
@@ -25,20 +27,46 @@ PREPARE = {
     # What each transfer does to the lot that it names, by booked date.
     "audit_lot_days": """
         select lot_id, booked_date,
-            sum(case when code = 'earn' then amount else 0 end) as granted,
-            sum(case when code = 'earn' then amount when debit_account like '%:pending' then -amount
-                     else 0 end) as pending,
-            sum(case when code = 'activate' then amount when debit_account like '%:active' then -amount
-                     else 0 end) as active,
-            sum(case when code = 'expire' then amount else 0 end) as expired,
-            sum(case when code in ('fall', 'repay') then amount else 0 end) as taken,
-            count(*) filter (where code = 'earn') as earnings
-        from <ledger_transfers> where lot_id is not null group by lot_id, booked_date
+            sum(amount) filter (granting) as granted,
+            sum(case when credit_account like '%:pending' then amount
+                     when debit_account like '%:pending' then -amount else 0 end) as pending,
+            sum(case when credit_account like '%:active' then amount
+                     when debit_account like '%:active' then -amount else 0 end) as active,
+            sum(case when credit_account like '%:reserved' then amount
+                     when debit_account like '%:reserved' then -amount else 0 end) as reserved,
+            sum(amount) filter (credit_account like 'sink:redeemed:%') as redeemed,
+            sum(amount) filter (credit_account = 'sink:expired') as expired,
+            sum(amount) filter (credit_account like 'pool:%:available') as taken,
+            count(*) filter (granting) as grants
+        from (
+            select *, credit_account like 'merchant:%:pending' and debit_account not like 'merchant:%' as granting
+            from <ledger_transfers> where lot_id is not null
+        ) group by lot_id, booked_date
     """,
     "audit_lots": """
-        select lot_id, sum(granted) as granted, sum(pending) as pending, sum(active) as active,
-               sum(expired) as expired, sum(taken) as taken, sum(earnings) as earnings
+        select lot_id, coalesce(sum(granted), 0) as granted, sum(pending) as pending, sum(active) as active,
+               sum(reserved) as reserved, coalesce(sum(redeemed), 0) as redeemed,
+               coalesce(sum(expired), 0) as expired, coalesce(sum(taken), 0) as taken, sum(grants) as grants
         from audit_lot_days group by lot_id
+    """,
+    # What a reservation took and what became of it, by asset.
+    "audit_reservations": """
+        select business_key, asset,
+            coalesce(sum(amount) filter (code = 'reserve'), 0) as reserved,
+            coalesce(sum(amount) filter (code = 'settle'), 0) as settled,
+            coalesce(sum(amount) filter (code = 'void'), 0) as voided,
+            count(distinct booked_date) filter (code <> 'reserve') as resolutions,
+            max(booked_date) filter (code <> 'reserve') as resolved_on
+        from <ledger_transfers> where code in ('reserve', 'settle', 'void') group by business_key, asset
+    """,
+    # An approved adjustment is one transfer, whose key names the transfer that it offsets.
+    "audit_adjustments": """
+        select a.*, split_part(a.business_key, '|', 2) as offsets, t.transfer_id is not null as found,
+            t.code as offset_code, t.amount as offset_amount, t.business_key as offset_key, t.asset as offset_asset,
+            t.debit_account as offset_debit, t.credit_account as offset_credit
+        from <ledger_transfers> a
+        left join <ledger_transfers> t on t.transfer_id = split_part(a.business_key, '|', 2)
+        where a.code = 'adjust'
     """,
     "audit_keys": """
         select business_key, max(revision) as revision, arg_max(asked, revision) filter (
@@ -49,7 +77,13 @@ PREPARE = {
                sum(case when code = 'debt' then amount
                         when code = 'repay' and lot_id is null then -amount else 0 end) as debt,
                count(*) filter (where code = 'repay') as repayments
-        from <ledger_transfers> group by business_key
+        from (
+            select business_key, revision, asked, code, amount, lot_id from <ledger_transfers>
+            where code in ('earn', 'fund', 'fall', 'debt', 'repay')
+            union all
+            select offset_key, 0, null, 'fall', amount, null from audit_adjustments
+            where offset_code in ('earn', 'fund')
+        ) group by business_key
     """,
 }
 
@@ -84,17 +118,21 @@ _L3 = """
             when booked_date is null or effective_date is null then 'lacks a date'
             when booked_date < effective_date then 'is booked before its effective date'
             when matures_on > expires_on then 'expires before it matures'
-            when code <> 'fund' and merchant_id is null then 'names no merchant'
+            when (merchant_id is null) <> not (debit_account like 'merchant:%' or credit_account like 'merchant:%')
+                then 'names its merchant wrongly'
             when merchant_id is not null and not (
                 debit_account in (
                     'merchant:' || merchant_id || ':pending', 'merchant:' || merchant_id || ':active',
-                    'merchant:' || merchant_id || ':debt')
+                    'merchant:' || merchant_id || ':reserved', 'merchant:' || merchant_id || ':debt')
                 or credit_account in (
-                    'merchant:' || merchant_id || ':pending', 'merchant:' || merchant_id || ':debt')
+                    'merchant:' || merchant_id || ':pending', 'merchant:' || merchant_id || ':reserved',
+                    'merchant:' || merchant_id || ':debt')
             ) then 'moves points of another merchant'
-            when code = 'activate' and split_part(debit_account, ':', 2) <> split_part(credit_account, ':', 2)
+            when debit_account like 'merchant:%' and credit_account like 'merchant:%'
+                and split_part(debit_account, ':', 2) <> split_part(credit_account, ':', 2)
                 then 'joins two merchants'
-            when (lot_id is null) <> (code in ('fund', 'debt')
+            when (lot_id is null) <> (code in ('fund', 'debt') or (code = 'adjust' and merchant_id is null)
+                or (code in ('reserve', 'settle', 'void') and asset = 'IMPRESSION')
                 or (code = 'repay' and credit_account like '%:debt')) then 'names a lot wrongly'
             when transfer_id <> sha256(concat_ws(chr(10), programme, code, business_key, leg, revision))
                 then 'has an id that its fields do not give'
@@ -148,11 +186,14 @@ _L6 = """
         select pool, asset, sum(funded) as funded, sum(issued) as issued, sum(back) as back from (
             select split_part(credit_account, ':available', 1) as pool, asset,
                    sum(case when code = 'fund' then amount else 0 end) as funded, 0 as issued,
-                   sum(case when code in ('fall', 'repay') then amount else 0 end) as back
+                   sum(case when code in ('fall', 'repay', 'void', 'adjust') then amount else 0 end) as back
             from <ledger_transfers> where credit_account like 'pool:%:available' group by all
             union all
-            select split_part(debit_account, ':available', 1), asset, 0, sum(amount), 0
-            from <ledger_transfers> where debit_account like 'pool:%:available' and code = 'earn' group by all
+            select split_part(debit_account, ':available', 1), asset,
+                   -sum(case when credit_account = 'world:funding' then amount else 0 end),
+                   sum(case when code in ('earn', 'reserve') or (code = 'adjust' and credit_account like 'merchant:%')
+                       then amount else 0 end), 0
+            from <ledger_transfers> where debit_account like 'pool:%:available' group by all
         ) group by pool, asset
     ), claims as (
         select pool, asset, sum(receivable) as receivable, sum(debt) as debt from (
@@ -183,26 +224,77 @@ _L6 = """
 """
 
 _L7 = """
-    select 'Lot ' || lot_id || ' had ' || pending || ' pending and ' || active || ' active on ' || booked_date
-           || ': more was taken out than was in it.'
-    from (
-        select lot_id, booked_date, sum(pending) over w as pending, sum(active) over w as active
-        from audit_lot_days window w as (partition by lot_id order by booked_date)
-    ) where pending < 0 or active < 0 order by booked_date, lot_id limit 1
+    select what from (
+        select 'Lot ' || lot_id || ' had ' || pending || ' pending, ' || active || ' active and ' || reserved
+               || ' reserved on ' || booked_date || ': more was taken out than was in it.' as what, booked_date
+        from (
+            select lot_id, booked_date, sum(pending) over w as pending, sum(active) over w as active,
+                   sum(reserved) over w as reserved
+            from audit_lot_days window w as (partition by lot_id order by booked_date)
+        ) where least(pending, active, reserved) < 0
+        union all
+        select 'Lot ' || a.lot_id || ' of ' || coalesce(l.amount, 0) || ' has ' || a.held
+               || ' of it allocated to reservations.', null
+        from (
+            select lot_id, sum(amount - coalesce(voided, 0)) as held from <ledger_allocations> group by lot_id
+        ) a left join <ledger_lots> l using (lot_id) where a.held > coalesce(l.amount, 0)
+    ) order by booked_date, what limit 1
+"""
+
+_L8 = """
+    select what from (
+        select 1 as place, 'Reservation ' || business_key || ' of ' || reserved || ' ' || asset || ' was resolved as '
+               || settled || ' settled + ' || voided || ' voided, on ' || resolutions || ' days.' as what
+        from audit_reservations
+        where settled + voided not in (0, reserved) or resolutions > 1 or reserved = 0
+        union all
+        select 2, 'Request ' || coalesce(q.request_id, r.business_key) || ' is kept as '
+               || coalesce(q.status, 'unknown') || ' with ' || coalesce(q.points, 0) || ' points, '
+               || coalesce(q.settled, 0) || ' settled; the transfers reserved ' || coalesce(r.reserved, 0)
+               || ' and settled ' || coalesce(r.settled, 0) || '.'
+        from (select * from <ledger_requests> where status <> 'refused') q
+        full join (select * from audit_reservations where asset = 'POINT') r
+            on r.business_key = 'redemption|' || q.request_id
+        where q.points is distinct from r.reserved or coalesce(q.settled, 0) <> r.settled
+           or coalesce(q.voided, 0) <> r.voided or q.resolved_on is distinct from r.resolved_on
+           or (q.status = 'reserved') <> (r.resolutions = 0)
+        union all
+        select 3, 'Reservation ' || coalesce(a.business_key, r.business_key) || ' has allocations of '
+               || coalesce(a.amount, 0) || ', the transfers reserved ' || coalesce(r.reserved, 0) || '.'
+        from (
+            select business_key, sum(amount) as amount, coalesce(sum(settled), 0) as settled,
+                   coalesce(sum(voided), 0) as voided from <ledger_allocations> group by business_key
+        ) a full join (select * from audit_reservations where asset = 'POINT') r using (business_key)
+        where (a.amount, a.settled, a.voided) is distinct from (r.reserved, r.settled, r.voided)
+    ) order by place, what limit 1
 """
 
 _L9 = """
     select what from (
-        select 'Lot ' || lot_id || ' was granted ' || earnings || ' times.' as what
-        from audit_lots where earnings <> 1
+        select 'Lot ' || lot_id || ' was granted ' || grants || ' times.' as what
+        from audit_lots where grants <> 1
         union all
-        select 'Earning ' || transfer_id || ' of ' || business_key || ' names another lot.'
-        from <ledger_transfers> where code = 'earn' and lot_id <> transfer_id
+        select 'Grant ' || transfer_id || ' of ' || business_key || ' names another lot.'
+        from <ledger_transfers>
+        where credit_account like 'merchant:%:pending' and debit_account not like 'merchant:%'
+          and lot_id <> transfer_id
         union all
         select 'Lot ' || t.lot_id || ' of ' || t.business_key || ' was reversed by its own revision '
                || t.revision || '.'
         from <ledger_transfers> t join <ledger_transfers> e on e.transfer_id = t.lot_id and e.code = 'earn'
         where t.code = 'fall' and t.business_key = e.business_key and t.revision <= e.revision
+        union all
+        select 'Adjustment ' || transfer_id || ' of ' || amount || ' ' || asset || ' offsets '
+               || case when not found then 'no transfer' else offset_code || ' ' || offsets || ' of '
+                       || offset_amount || ' ' || offset_asset end || '.'
+        from audit_adjustments
+        where not found or amount > offset_amount or asset <> offset_asset
+           or offset_code not in ('fund', 'earn', 'fall', 'expire', 'settle')
+           or (offset_code in ('fund', 'earn') and credit_account <> offset_debit)
+           or (offset_code not in ('fund', 'earn') and debit_account <> offset_credit)
+        union all
+        select 'Transfer ' || offsets || ' is offset ' || count(*) || ' times.'
+        from audit_adjustments group by offsets having count(*) > 1
     ) order by what limit 1
 """
 
@@ -220,11 +312,13 @@ _L12 = """
         union all
         select 2, 'Lot ' || coalesce(l.lot_id, a.lot_id) || ' is cached with ' || coalesce(l.pending, 0)
                || ' pending, ' || coalesce(l.active, 0) || ' active, ' || coalesce(l.expired, 0) || ' expired, '
-               || coalesce(l.taken, 0) || ' taken; the transfers give ' || coalesce(a.pending, 0) || ', '
-               || coalesce(a.active, 0) || ', ' || coalesce(a.expired, 0) || ', ' || coalesce(a.taken, 0) || '.'
+               || coalesce(l.taken, 0) || ' taken, ' || coalesce(l.reserved, 0) || ' reserved, '
+               || coalesce(l.redeemed, 0) || ' redeemed; the transfers give ' || coalesce(a.pending, 0) || ', '
+               || coalesce(a.active, 0) || ', ' || coalesce(a.expired, 0) || ', ' || coalesce(a.taken, 0) || ', '
+               || coalesce(a.reserved, 0) || ', ' || coalesce(a.redeemed, 0) || '.'
         from <ledger_lots> l full join audit_lots a on l.lot_id = a.lot_id
-        where (l.amount, l.pending, l.active, l.expired, l.taken)
-              is distinct from (a.granted, a.pending, a.active, a.expired, a.taken)
+        where (l.amount, l.pending, l.active, l.expired, l.taken, l.reserved, l.redeemed)
+              is distinct from (a.granted, a.pending, a.active, a.expired, a.taken, a.reserved, a.redeemed)
         union all
         select 3, 'Position ' || coalesce(p.business_key, k.business_key)
                || ' does not follow from its transfers: granted ' || coalesce(p.granted, 0) || ' against '
@@ -242,6 +336,15 @@ _L12 = """
     ) order by place, what limit 1
 """
 
+_L13 = """
+    select 'The statement of ' || coalesce(s.account, b.account) || ' adds up to ' || coalesce(s.amount, 0) || ' '
+           || coalesce(s.asset, b.asset) || ', its balance is ' || coalesce(b.balance, 0) || '.'
+    from (select account, asset, sum(amount) as amount from (<lines>) group by account, asset) s
+    full join (select * from <ledger_balances> where account like 'merchant:%') b
+        on b.account = s.account and b.asset = s.asset
+    where s.amount is distinct from b.balance order by coalesce(s.account, b.account) limit 1
+""".replace("<lines>", LINES)
+
 LAWS = {
     "L1": _L1,
     "L2": _L2,
@@ -250,6 +353,8 @@ LAWS = {
     "L5": _L5,
     "L6": _L6,
     "L7": _L7,
+    "L8": _L8,
     "L9": _L9,
     "L12": _L12,
+    "L13": _L13,
 }

@@ -23,13 +23,12 @@ class LawResult:
 
 
 def check_laws(con: duckdb.DuckDBPyConnection, tables: Mapping[str, str]) -> list[LawResult]:
-    """L1-L7, L9 and L12 over the relations named in ``tables``.
+    """L1-L9, L12 and L13 over the relations named in ``tables``.
 
-    ``tables`` maps ledger_transfers, ledger_lots, ledger_positions and ledger_balances to names of relations or
-    views of ``con`` with the declared columns. Temporary tables audit_* are made and dropped. Reservations
-    (L8), the manifest (L10, L11), statements (L13) and failed runs (L14) are checked where those live.
+    ``tables`` maps LEDGER_TABLES to names of relations or views of ``con`` with the declared columns. Temporary
+    tables audit_* are made and dropped. The manifest (L10, L11) and failed runs (L14) are checked where those live.
     """
-    names = {name: '"' + tables[name].replace('"', '""') + '"' for name in _NEEDED}
+    names = {name: '"' + tables[name].replace('"', '""') + '"' for name in LEDGER_TABLES}
     made: list[str] = []
     try:
         for name, query in PREPARE.items():
@@ -41,7 +40,11 @@ def check_laws(con: duckdb.DuckDBPyConnection, tables: Mapping[str, str]) -> lis
             con.execute(f"drop table if exists {name}")
 
 
-_NEEDED = ("ledger_transfers", "ledger_lots", "ledger_positions", "ledger_balances")
+LEDGER_TABLES = (
+    *("ledger_transfers", "ledger_lots", "ledger_positions", "ledger_balances"),
+    *("ledger_requests", "ledger_allocations"),
+)
+"""Relations that the laws look at."""
 
 
 def _filled(query: str, names: Mapping[str, str]) -> str:
@@ -70,6 +73,8 @@ HELD = {
     "L5": "Every lot is the sum of its parts.",
     "L6": "Every pool's funding is accounted for, and receivables equal debts.",
     "L7": "Nothing more was taken out of a lot than was in it, on any booked date.",
-    "L9": "No lot was reversed or granted twice.",
+    "L8": "Every reservation resolves at most once, into what was reserved, as its request and allocations say.",
+    "L9": "No lot was reversed or granted twice, and every adjustment offsets one transfer, once.",
     "L12": "Cached lots, positions and balances equal what the transfers give.",
+    "L13": "The lines of every merchant's statement sum to its balances.",
 }

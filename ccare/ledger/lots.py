@@ -50,7 +50,7 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
             "taken": F.col("taken") + F.col("from_pending") + taken_active,
         }
     )
-    moves = (_activations(lots), _repayments(paid), _expiries(lots))
+    moves = (_activations(lots), _repayments(paid), _expiries(lots, close))
     return Aged(after.select(*table("ledger_lots").column_names), paid, moves)
 
 
@@ -86,7 +86,8 @@ def _activations(lots: DataFrame) -> DataFrame:
     )
 
 
-def _expiries(lots: DataFrame) -> DataFrame:
+def _expiries(lots: DataFrame, close: "Close") -> DataFrame:
+    """A lot expires again when a reservation gives back to it: leg counts the days since its last one."""
     return move(
         lots.filter(F.col("lapsing") > 0),
         F.lit(codes.EXPIRE),
@@ -94,7 +95,7 @@ def _expiries(lots: DataFrame) -> DataFrame:
         credit_account=F.lit(EXPIRED),
         amount=F.col("lapsing"),
         reason=F.lit("expired unused"),
-        leg=F.lit(1),
+        leg=F.datediff(F.lit(close.day), "expires_on"),
     )
 
 

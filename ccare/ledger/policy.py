@@ -96,8 +96,24 @@ def load_ledger(conf: Path) -> LedgerPolicies:
     return LedgerPolicies(programmes, funding)
 
 
+def read_programmes(path: Path) -> LedgerPolicies:
+    """The programmes in ``path``, without fundings: a policy to try out. UsageError naming every mistake."""
+    mistakes: list[str] = []
+    programmes = _parsed(path, path.name, ProgrammesFile, mistakes)
+    if programmes is not None:
+        mistakes += _programme_mistakes(programmes)
+    if mistakes or programmes is None:
+        raise UsageError(
+            f"{path} has {len(mistakes)} mistake(s): {'; '.join(mistakes)}.", remedy="Mend them all."
+        )
+    return LedgerPolicies(programmes, FundingFile())
+
+
 def _read(conf: Path, name: str, kind: type[_File], mistakes: list[str]) -> _File | None:
-    path = policy_path(conf, name)
+    return _parsed(policy_path(conf, name), name, kind, mistakes)
+
+
+def _parsed(path: Path, name: str, kind: type[_File], mistakes: list[str]) -> _File | None:
     try:
         return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:

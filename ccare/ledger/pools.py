@@ -1,5 +1,6 @@
 """Pools: approved fundings in, and this close's demand granted whole or in proportion, decided once."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, Window
@@ -26,15 +27,19 @@ _FUNDING_TYPES = {
 }
 
 
-def fundings(positions: DataFrame, close: "Close") -> DataFrame:
+def fundings(
+    positions: DataFrame, close: "Close", delivered: Sequence[Mapping[str, object]] = ()
+) -> DataFrame:
     """Grain: funding to book now, i.e. dated on or before the day and not booked with this very amount.
+
+    ``delivered``: rows beside those of the policy.
 
     One whose approved amount was edited after it was booked comes up again, under the transfer_id that it
     had: the insert refuses it (same id, other content). ``booked`` is the amount booked before, null where none.
     """
     rows = [
         F.struct(*(F.lit(row[name]).cast(kind).alias(name) for name, kind in _FUNDING_TYPES.items()))
-        for row in _rows(close.ledger)
+        for row in (*_rows(close.ledger), *delivered)
     ]
     none = F.array().cast(f"array<struct<{', '.join(f'{n}: {kind}' for n, kind in _FUNDING_TYPES.items())}>>")
     due = positions.sparkSession.range(1).select(F.inline(F.array(*rows) if rows else none))

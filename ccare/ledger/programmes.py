@@ -58,6 +58,11 @@ class Pool(_Part):
     note: str = ""
 
 
+def funding_key(pool: str, approval: str) -> str:
+    """Business key of a funding's one transfer."""
+    return f"funding|{pool}|{approval}"
+
+
 class Funding(_Part):
     """An approved amount put into a pool by the first close on or after ``on``."""
 
@@ -70,7 +75,7 @@ class Funding(_Part):
     @property
     def business_key(self) -> str:
         """Key of its one transfer: an approval is used once."""
-        return f"funding|{self.pool}|{self.approval}"
+        return funding_key(self.pool, self.approval)
 
 
 class ProgrammesFile(_Part):

@@ -2,6 +2,9 @@
 
 from ccare.metrics.model import Metric
 
+SCORED_AGES = (7, 28)
+"""Next-day retention is shown: it says more of the weekday than of the merchant."""
+
 
 def _retention(age: int) -> Metric:
     return Metric(
@@ -12,6 +15,7 @@ def _retention(age: int) -> Metric:
         age + 28,
         "Calendar days of the business time zone; every cohort in it is mature.",
         is_ratio=True,
+        scoring="identity" if age in SCORED_AGES else "",
         population=f"a_retention_d{age}_den",
     )
 
@@ -56,6 +60,7 @@ ACTIVITY = (
         28,
         "A like without a view counts in neither.",
         is_ratio=True,
+        scoring="identity",
         population="a_engagement_rate_den",
     ),
     Metric(
@@ -66,6 +71,7 @@ ACTIVITY = (
         28,
         "A click without a delivery in the window counts in neither.",
         is_ratio=True,
+        scoring="identity",
         population="a_message_click_rate_den",
     ),
     Metric(
@@ -77,6 +83,7 @@ ACTIVITY = (
         28,
         "In any order within the window.",
         is_ratio=True,
+        scoring="identity",
         population="a_content_to_service_den",
     ),
     Metric(

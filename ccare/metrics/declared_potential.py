@@ -59,6 +59,9 @@ POTENTIAL = (
         "Null as long as no model is in force.",
         source="score_potentials",
         is_ratio=True,
+        scoring="identity",
+        population="r_realised_ratio_users",
+        fixed_k=20,
     ),
     Metric(
         "r_voucher_use_rate",
@@ -70,6 +73,7 @@ POTENTIAL = (
         "dated before d-55 are not looked at.",
         source="core_voucher_events",
         is_ratio=True,
+        scoring="identity",
         population="r_voucher_use_rate_den",
     ),
 )

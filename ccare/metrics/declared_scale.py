@@ -30,6 +30,7 @@ SCALE = (
         "users",
         1,
         "Follow, collect, membership or subscription; of each the last change by time, then event id, counts.",
+        scoring="log1p",
     ),
     Metric(
         "c_net_reach_rate",
@@ -39,6 +40,7 @@ SCALE = (
         28,
         "Both ends by what is known at the day's close, who is staff included; may be negative.",
         is_ratio=True,
+        scoring="identity",
         population="c_net_reach_rate_den",
         fixed_k=20,
     ),
@@ -60,5 +62,15 @@ SCALE = (
         56,
         "Active in W28 less active in the 28 days before = new + resurrected - churned.",
     ),
-    Metric("c_quick_ratio", "scale", "(new + resurrected) / churned.", "ratio", 56, is_ratio=True),
+    Metric(
+        "c_quick_ratio",
+        "scale",
+        "(new + resurrected) / churned.",
+        "ratio",
+        56,
+        "Scored as (new + resurrected) / (new + resurrected + churned), which is 1 where nobody churned.",
+        is_ratio=True,
+        scoring="identity",
+        scored_as="part_of_whole",
+    ),
 )

@@ -120,4 +120,6 @@ def _metric_columns() -> list[Column]:
 def _supports() -> list[Column]:
     told = ("e_refund_rate_orders", "events_56d", "simulated_events_56d")
     kilo = F.expr("public_impressions_28 div 1000").alias("public_kiloimpressions_28d")
-    return [*map(F.col, told), kilo]
+    # Nobody stands behind a ratio that no model tells.
+    realised = F.lit(0).cast("bigint").alias("r_realised_ratio_users")
+    return [*map(F.col, told), realised, kilo]

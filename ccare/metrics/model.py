@@ -1,6 +1,7 @@
 """What a metric's declaration holds. No engine is imported here."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 DIMENSIONS = ("scale", "activity", "potential", "efficiency")
 
@@ -12,6 +13,8 @@ class Metric:
     ``edges``: what happens where the definition alone leaves a doubt; ``source``: the tables it is read from.
     ``population`` names what n counts when a ratio is shrunk (people or orders, never money).
     ``scoring`` is the transform before percentiles: log1p, signed_log1p or identity; empty = shown only.
+    ``scored_as``: the value as it is; ``part_of_whole``: a / (a + b) instead of a / b, known where b is 0;
+    ``cost_per_result``: the cost counts where there is no result yet.
     """
 
     id: str
@@ -26,6 +29,7 @@ class Metric:
     lower_is_better: bool = False
     population: str = ""
     fixed_k: float | None = None
+    scored_as: Literal["value", "part_of_whole", "cost_per_result"] = "value"
 
     @property
     def scored(self) -> bool:
@@ -35,7 +39,7 @@ class Metric:
     @property
     def is_proportion(self) -> bool:
         """A ratio of people, trades or amounts to a whole: its interval is taken on the logit."""
-        return self.is_ratio and self.unit == "share"
+        return self.is_ratio and (self.unit == "share" or self.scored_as == "part_of_whole")
 
     @property
     def described(self) -> str:

@@ -1,4 +1,4 @@
-"""Bills of a day into core_bill_lines: read in Python line by line, staged as Parquet, judged by Spark.
+"""Bills of a day into core_bill_lines: read block by block without Spark, staged as Parquet, judged by Spark.
 
 A bill is refused whole where its totals differ, it is another export, or nobody is known by its account.
 """
@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -23,40 +21,35 @@ from ccare.events.pseudonym import token_of
 from ccare.reconcile.policy import load_reconcile
 from ccare.runtime import deltalog
 from ccare.runtime.bill_payments import store_payments
+from ccare.runtime.failpoint import reach
 from ccare.runtime.intake import Delivery, sidecar_fault
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
 from ccare.runtime.staging import stage_rejected, staging_dir
 from ccare.sources import alipay_bill, wechat_bill
-from ccare.sources.bills import ALIPAY, WECHAT, BillLine, BillRefused, MerchantOf
+from ccare.sources.bill_columns import BILL_LINE, once
+from ccare.sources.bills import ALIPAY, WECHAT, BillRefused, MerchantOf
 from ccare.tables import table
 
 CURRENCY = "CNY"
-BATCH = 50_000
-"""Lines held at once."""
+BATCH = 100_000
+"""Lines of one row group."""
 LOOK_BACK_DAYS = 400
 """A line is looked for among lines dated this many days before and after the batch's own: bills go back a year."""
-_PAYER = "payer"
+_PAYER, _DATED = "payer", "occurred_at"
 _READ = {alipay_bill.STREAM: alipay_bill.bill_lines, wechat_bill.STREAM: wechat_bill.bill_lines}
 _CHANNEL = {alipay_bill.STREAM: ALIPAY, wechat_bill.STREAM: WECHAT}
 _ACCOUNT = {ALIPAY: "alipay_account", WECHAT: "wechat_mch_id"}
 _PID_ENDING = "0156"
 """An Alipay account number is the partner id (2088…) with this behind it; either may be what upstream knows."""
-_TYPES = {
-    "position": pa.int64(),
-    "occurred_at": pa.timestamp("us", tz="UTC"),
-    "reasons": pa.list_(pa.string()),
-}
-_LINE = [
-    pa.field(name, pa.int64() if name.endswith("_fen") else _TYPES.get(name, pa.string()))
-    for name in BillLine._fields
-    if name != _PAYER
-]
 _FROM = [
     *(pa.field(name, pa.string()) for name in ("channel", "path", "file_sha256")),
     *(pa.field(name, pa.date32()) for name in ("delivery_date", "taken_on")),
 ]
+_LINE = [field for field in BILL_LINE if field.name != _PAYER]
 _SCHEMA = pa.schema([*_LINE, *_FROM, pa.field("user_key", pa.string())])
+_ALIKE = [*(field.name for field in _FROM), "merchant_id", "kind", "user_key"]
+"""Columns that say little over and over: every other one would build a dictionary in vain."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +71,7 @@ def take_bills(run: Run, found: list[Delivery]) -> TakenBills:
     accounts = _Accounts(run)
     payers = load_reconcile(run.settings.conf, run.close.day).payments_from
     read = [_read(run, d, accounts, folder / f"{n}.parquet", payers) for n, d in enumerate(found)]
+    reach("bills.staged")
     taken = [d for d in read if d.stream in _READ and d.status == "taken" and d.lines]
     fates, rejected = _take(run, taken, folder, payers) if taken else ({}, {})
     shutil.rmtree(folder, ignore_errors=True)
@@ -111,24 +105,28 @@ def _read(run: Run, d: Delivery, accounts: "_Accounts", staged: Path, payers: tu
         return replace(d, status="refused", note=str(refused))
 
 
-def _stage(lines: Iterator[BillLine], channel: str, d: Delivery, path: Path, key: bytes) -> int:
-    count = 0
-    with parquet.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
-        while batch := list(islice(lines, BATCH)):
-            writer.write_table(_arrow(batch, channel, d, key))
-            count += len(batch)
+def _stage(tables: Iterator[pa.Table], channel: str, d: Delivery, path: Path, key: bytes) -> int:
+    count, held = 0, []
+    options = {"compression": "zstd", "use_dictionary": _ALIKE, "write_statistics": [_DATED]}
+    with parquet.ParquetWriter(path, _SCHEMA, **options) as writer:
+        for lines in tables:
+            held.append(_staged(lines, channel, d, key))
+            if sum(map(len, held)) >= BATCH:
+                writer.write_table(pa.concat_tables(held))
+                held = []
+            count += len(lines)
+        writer.write_table(pa.concat_tables(held or [_SCHEMA.empty_table()]))
     return count
 
 
-def _arrow(batch: list[BillLine], channel: str, d: Delivery, key: bytes) -> pa.Table:
-    """Staged lines; a payer goes no further than here, its token does."""
-    columns: dict[str, Any] = dict(zip(BillLine._fields, zip(*batch, strict=True), strict=True))
-    columns["reasons"] = [told.split(",") if told else [] for told in columns["reasons"]]
+def _staged(lines: pa.Table, channel: str, d: Delivery, key: bytes) -> pa.Table:
+    """Lines as they are staged; a payer goes no further than here, its token does."""
     facts = (channel, d.path, d.sha256, d.delivery_date, d.taken_on)
-    arrays = [pa.array(columns[f.name], f.type) for f in _LINE]
-    arrays += [pa.repeat(pa.scalar(v, f.type), len(batch)) for f, v in zip(_FROM, facts, strict=True)]
-    tokens = [token_of(key, payer) if payer else None for payer in columns[_PAYER]]
-    return pa.Table.from_arrays([*arrays, pa.array(tokens, pa.string())], schema=_SCHEMA)
+    arrays = [lines[field.name] for field in _LINE]
+    arrays += [pa.repeat(pa.scalar(v, f.type), len(lines)) for f, v in zip(_FROM, facts, strict=True)]
+    payers = lines[_PAYER].combine_chunks()
+    tokens = once(payers, lambda payer: token_of(key, payer) if payer else None, pa.string())
+    return pa.Table.from_arrays([*arrays, tokens], schema=_SCHEMA)
 
 
 def _take(
@@ -166,7 +164,7 @@ def _dates(folder: Path) -> tuple[date, date]:
     found: list[date] = []
     for path in folder.glob("*.parquet"):
         metadata = parquet.read_metadata(path)
-        column = _SCHEMA.get_field_index("occurred_at")
+        column = metadata.schema.names.index(_DATED)
         for group in range(metadata.num_row_groups):
             statistics = metadata.row_group(group).column(column).statistics
             if statistics is not None and statistics.has_min_max:

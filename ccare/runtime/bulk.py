@@ -20,6 +20,7 @@ from pyspark.sql import types as T
 
 from ccare.events import job as events
 from ccare.runtime import deltalog
+from ccare.runtime.failpoint import reach
 from ccare.runtime.rowstore import arrow_schema, ensure_table
 from ccare.runtime.spark import frame, schema
 from ccare.tables import Table, table
@@ -118,6 +119,7 @@ class Staged:
         for path in self.files():
             kept = path.rename(home / path.name)
             actions.append(_add_action(kept, lake / name, self.taken_on))
+        reach(f"{name}.adopting")
         opened.create_write_transaction(
             actions,
             "overwrite",
@@ -148,6 +150,7 @@ def stage_parsed(rows: DataFrame, stream: Stream, folder: Path, taken_on: str) -
             columns.append(F.when(sound, own).alias(name))
     packed = rows.select(*columns, sound.alias(_SOUND))
     packed.write.mode("overwrite").partitionBy(_SOUND).parquet(str(folder))
+    reach(f"{stream.table}.staged")
     spark = rows.sparkSession
     return Staged(spark, stream, folder, taken_on)
 

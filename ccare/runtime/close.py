@@ -18,7 +18,8 @@ class Close:
     harness read once for the run (UTC). ``posts`` is False when a closed day is only published again;
     ``touched`` are the business dates that the run's state_changes hold, ``changes`` its rows; ``staff_days`` are
     other dates, of users whom this close takes as staff: their merchant days are counted again. ``unreconciled``
-    are the merchants whose bills differ from their payments by more than the policy allows.
+    are the merchants whose bills differ from their payments by more than the policy allows. ``benchmarks_of`` is the
+    month (YYYY-MM) whose benchmarks are in use: the day's own, or the last that was frozen where it has none.
     """
 
     day: date
@@ -34,3 +35,8 @@ class Close:
     changes: int = 0
     staff_days: tuple[date, ...] = ()
     unreconciled: tuple[str, ...] = ()
+    benchmarks_of: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.benchmarks_of:
+            object.__setattr__(self, "benchmarks_of", f"{self.day:%Y-%m}")

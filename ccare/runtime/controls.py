@@ -10,7 +10,9 @@ FORGOTTEN_ROWS = ".forgotten_rows"
 """A forget tells the rows that it touched beside the sums, as ``table.forgotten_rows``."""
 REBUILT_ROWS = ".rebuilt_rows"
 """A rebuild tells the rows that differed, as ``table.rebuilt_rows``."""
-TOLD_ROWS = (FORGOTTEN_ROWS, REBUILT_ROWS)
+REPAIRED = ".repaired_rows"
+"""A repair tells the rows of each table that it made again: versions before it are not what they were."""
+TOLD_ROWS = (FORGOTTEN_ROWS, REBUILT_ROWS, REPAIRED)
 _TOTALS = {
     "core_payments": {"amount_fen": "sum(amount_fen)"},
     "state_merchant_days": {"gmv_fen": "sum(gmv_fen)", "events": "sum(events)"},

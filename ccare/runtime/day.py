@@ -194,9 +194,10 @@ def run_steps(
     Steps that the open run has done are passed over; a step whose predecessor is open is refused.
     """
     from ccare.runtime import gate, steps
-    from ccare.runtime.ingest import ingest
+    from ccare.runtime.ingest import ingest, require_inputs
     from ccare.runtime.run import Run
     from ccare.runtime.spark import session
+    from ccare.runtime.workload import is_brief
 
     with opened(settings) as lake:
         _require_state(settings, lake)
@@ -207,6 +208,8 @@ def run_steps(
         if not due:
             said(f"nothing to do: {', '.join(wanted or road)} of {day} is done")
             return []
+        if "ingest" in due:
+            require_inputs(settings, record.day, allow_missing)
         if set(due) - {"publish"}:
             gate.preload()
         close = close_for(settings, record)
@@ -225,7 +228,8 @@ def run_steps(
                 raise
         else:
             read_at = {}
-        run = Run(settings, session(settings), record, close, lake.last, said, pins, read_at)
+        spark = session(settings, brief=is_brief(settings, lake.last, day))
+        run = Run(settings, spark, record, close, lake.last, said, pins, read_at)
         record.blocked = []
         try:
             for step in due:

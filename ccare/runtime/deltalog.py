@@ -47,10 +47,15 @@ def commit_sha256(lake: Path, table: str, version: int) -> str:
         ) from None
 
 
-def data_files(lake: Path, table: str, version: int) -> list[str]:
-    """Absolute paths of the data files at ``version``, in name order."""
+def data_files(lake: Path, table: str, version: int, partitions: Collection[str] | None = None) -> list[str]:
+    """Absolute paths of the data files at ``version`` (of these partitions, where given), in name order."""
     opened = open_table(lake, table, version)
-    return sorted(unquote(uri.removeprefix("file://")) for uri in opened.file_uris())
+    if partitions is None:
+        uris = opened.file_uris()
+    else:
+        (by,) = opened.metadata().partition_columns
+        uris = opened.file_uris([(by, "in", sorted(partitions))]) if partitions else []
+    return sorted(unquote(uri.removeprefix("file://")) for uri in uris)
 
 
 @dataclass(frozen=True)
@@ -66,16 +71,21 @@ class PinnedFiles:
     gained: frozenset[str]
 
 
-def pinned_files(lake: Path, table: str, version: int) -> PinnedFiles:
-    """Data files at ``version`` and what they hold.
+def pinned_files(
+    lake: Path, table: str, version: int, partitions: Collection[str] | None = None
+) -> PinnedFiles:
+    """Data files at ``version``, of ``partitions`` alone where some are named, and what they hold.
 
     A table only gains columns: where its oldest and its newest file hold all that its schema names, so do those
     between. Only elsewhere is every footer read.
     """
     opened = open_table(lake, table, version)
     named = {field.name for field in opened.schema().fields}
-    inside = named - set(opened.metadata().partition_columns)
-    added = pa.table(opened.get_add_actions(flatten=True)).select(["path", "modification_time"]).to_pylist()
+    by = opened.metadata().partition_columns
+    inside = named - set(by)
+    added = pa.table(opened.get_add_actions(flatten=True)).to_pylist()
+    if partitions is not None:
+        added = [file for file in added if str(file[f"partition.{by[0]}"]) in partitions]
     added.sort(key=lambda file: (file["modification_time"], file["path"]))
     paths = [str(lake.absolute() / table / unquote(file["path"])) for file in added]
     held = some = inside
@@ -90,6 +100,17 @@ def _columns(path: str, otherwise: set[str]) -> set[str]:
         return set(pq.read_schema(path).names)
     except (OSError, pa.ArrowInvalid):
         return otherwise  # whoever reads the rows says which file is broken
+
+
+def lost_files(lake: Path, table: str, version: int) -> list[str]:
+    """Names of data files of a version that are gone, or not as long as its log says."""
+    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True))
+    lost = []
+    for path, size in zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True):
+        file = lake / table / unquote(path)
+        if not file.is_file() or file.stat().st_size != size:
+            lost.append(file.name)
+    return sorted(lost)
 
 
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:

@@ -128,13 +128,17 @@ def _business_rules(table: Table) -> list[Rule]:
 
 
 def preload() -> None:
-    """Import Great Expectations beside other work: a run that gates would wait four seconds for it later."""
+    """Import Great Expectations beside other work: a run that gates would wait four seconds for it later.
 
-    def load() -> None:
-        with _ONE_AT_A_TIME:
-            _gx()
+    No more than the import: its Spark source starts a session of its own where none is there yet.
+    """
+    Thread(target=_library, daemon=True).start()
 
-    Thread(target=load, daemon=True).start()
+
+def let_go() -> None:
+    """Forget what Great Expectations holds of the session that is about to end."""
+    with _ONE_AT_A_TIME:
+        _gx.cache_clear()
 
 
 def failures(rows: DataFrame | pa.Table, table: Table, suite: tuple[Rule, ...]) -> list[Failure]:
@@ -187,14 +191,21 @@ def _failure(table: Table, rule: Rule, result: Mapping[str, Any]) -> Failure:
 
 
 @cache
-def _gx() -> Any:
+def _library() -> Any:
     """Great Expectations, imported only where a gate runs: it takes seconds."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    return gx
+
+
+@cache
+def _gx() -> Any:
+    """The library and its batch definitions: of Spark frames, and of rows that the driver holds."""
+    gx = _library()
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     sources = (
         context.data_sources.add_spark("ccare", persist=False),
         context.data_sources.add_pandas("held"),

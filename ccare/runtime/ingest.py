@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from ccare.errors import GateRefused
 from ccare.events.fate import REJECTED
 from ccare.runtime import deltalog
 from ccare.runtime.bills import take_bills
+from ccare.runtime.failpoint import reach
 from ccare.runtime.fates import Taken, file_lines, late_lines, unknown_lines
 from ccare.runtime.intake import Delivery, Known, deliveries, require_complete
 from ccare.runtime.passes import Published, file_row, take_bulk, take_small
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
+from ccare.runtime.settings import Settings
 from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
 from ccare.runtime.staging import discard, rejected_dir
 from ccare.runtime.stream_gate import gate_silence
@@ -36,6 +39,7 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
     history = published_files(settings.lake, run.as_published.get("raw_files"))
     found = deliveries(settings.landing, run.close.day, run.close.first_day, known_deliveries(history))
     run.record.inputs_digest = inputs_digest(found)
+    reach("landing.surveyed")
     usable = [d for d in found if d.status == "taken" and d.lines]
     if usable:
         settings.require_key()
@@ -49,6 +53,13 @@ def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) 
     _store_files(run, found, fates | {d.sha256: bills.fates[d.path] for d in found if d.path in bills.fates})
     for line in (*file_lines(found), *unknown_lines(passes), *late_lines(passes, run.close)):
         run.said(line)
+
+
+def require_inputs(settings: Settings, day: date, allow_missing: tuple[str, ...]) -> None:
+    """What ingest cannot do without, asked before Spark starts, which takes longer than to say what is missing."""
+    require_complete(settings.landing, day, allow_missing)
+    if any(path.is_file() for path in settings.landing.glob("*/*/*")):
+        settings.require_key()
 
 
 def _take_all(run: Run, usable: list[Delivery], history: Published) -> list[Taken]:

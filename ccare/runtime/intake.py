@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from ccare.errors import InputMissing
+from ccare.errors import InputMissing, UsageError
 from ccare.events.read import CSV_COLUMNS_MAX, field_names
 from ccare.runtime.survey import sha256_of, survey
 from ccare.sources.bill_files import ENDINGS as BILL_ENDINGS
@@ -95,18 +95,23 @@ def deliveries(
 
 
 def require_complete(landing: Path, day: date, allow_missing: tuple[str, ...]) -> list[str]:
-    """Check that every required stream has its folder dated ``day`` + 1; returns the streams let go."""
+    """Check that every required stream has its folder dated ``day`` + 1; returns the streams let go.
+
+    UsageError where one that is to be let go is not required of a day anyway.
+    """
+    required = [s.name for s in STREAMS.values() if s.required_daily]
+    if strange := sorted(set(allow_missing) - set(required)):
+        raise UsageError(
+            f"{', '.join(strange)} is not required of a day, so its absence needs no leave.",
+            remedy=f"--allow-missing takes {', '.join(required)}.",
+        )
     if not landing.is_dir():
         raise InputMissing(
             f"The landing folder {landing} does not exist.",
             remedy="Set CCARE_LANDING to where deliveries land.",
         )
     due = day + timedelta(days=1)
-    missing = [
-        s.name
-        for s in STREAMS.values()
-        if s.required_daily and not (landing / s.name / due.isoformat()).is_dir()
-    ]
+    missing = [name for name in required if not (landing / name / due.isoformat()).is_dir()]
     refused = [name for name in missing if name not in allow_missing]
     if refused:
         raise InputMissing(

@@ -16,7 +16,7 @@ from pathlib import Path
 from ccare.errors import IntegrityBroken, LeaseHeld
 from ccare.runtime.manifest import write_atomically
 
-FORGET, REBUILD = "forget", "rebuild"
+FORGET, REBUILD, FREEZE, FIT = "forget", "rebuild", "freeze", "fit"
 """Kinds of runs that amend what is published and close no day; cut off, they are taken back and asked for again."""
 
 
@@ -73,8 +73,8 @@ class RunRecord:
 
     @property
     def is_amendment(self) -> bool:
-        """Whether it is a forget or a rebuild rather than a day's run."""
-        return self.kind in (FORGET, REBUILD)
+        """Whether it is a forget, a rebuild, a freeze or a fit rather than a day's run."""
+        return self.kind in (FORGET, REBUILD, FREEZE, FIT)
 
 
 def record_file(lake: Path) -> Path:

@@ -16,8 +16,11 @@ from ccare.tables import table
 
 _REFUNDS = """
 with refunds as materialized (
-    select merchant_id, trade_no, amount_fen, occurred_at, taken_on = $day as new from core_payments
+    select merchant_id, trade_no, refund_no, amount_fen, occurred_at, taken_on = $day as new from core_payments
     where event_type = 'refunded' and taken_on <= $day
+), again as (
+    select 1 from refunds where refund_no is not null
+    group by merchant_id, trade_no, refund_no having count(*) > 1 and bool_or(new)
 ), paid as (
     select p.merchant_id, p.trade_no, p.amount_fen, p.occurred_at, p.taken_on = $day as new from core_payments p
     semi join refunds r on r.merchant_id = p.merchant_id and r.trade_no = p.trade_no
@@ -31,7 +34,8 @@ with refunds as materialized (
 )
 select (select count(*) from trades), (select count(*) from trades where beyond),
        (select count(*) from pairs where paid_at is null), (select count(*) from pairs where paid_at is null and new),
-       (select count(*) from pairs where told_now and occurred_at < paid_at), (select count(*) from refunds where new)
+       (select count(*) from pairs where told_now and occurred_at < paid_at), (select count(*) from refunds where new),
+       (select count(*) from again)
 """
 _VOUCHERS = """
 with used as materialized (
@@ -90,7 +94,7 @@ def relation_measures(lake: Path, name: str, version: int, day: date) -> dict[st
 
 
 def _refunds(
-    trades: int, beyond: int, held: int, held_now: int, early: int, refunds: int
+    trades: int, beyond: int, held: int, held_now: int, early: int, refunds: int, again: int
 ) -> Mapping[str, Measured]:
     over = f"{beyond:,} of {trades:,} trades refunded today have more refunded than was paid"
     return {
@@ -101,6 +105,9 @@ def _refunds(
         ),
         "refunds_before_payment": Measured(
             early, refunds, f"{early:,} refunds are dated before the payment that they return"
+        ),
+        "refund_numbers_again": Measured(
+            again, refunds, f"{again:,} refund numbers of today stand in more than one event of their trade"
         ),
     }
 

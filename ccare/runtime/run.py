@@ -86,6 +86,7 @@ class Run:
     read_at: Mapping[str, int] = field(default_factory=dict)
     written: list[Written] = field(default_factory=list)
     shared: dict[str, DataFrame] = field(default_factory=dict)
+    frames: dict[tuple[str, int | None], DataFrame] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     quality: Quality = field(init=False)
 
@@ -118,12 +119,18 @@ class Run:
             self.shared[name] = self.build(name)[name].persist()
         if name in self.shared:
             return self.shared[name]
-        return storage.read(self.spark, self.settings.lake, REGISTRY[name], self.version(name))
+        return self._stored(name, self.version(name))
 
     def before(self, name: str) -> DataFrame:
         """A table as it was published before this run."""
-        version = self.as_published.get(name)
-        return storage.read(self.spark, self.settings.lake, REGISTRY[name], version)
+        return self._stored(name, self.as_published.get(name))
+
+    def _stored(self, name: str, version: int | None) -> DataFrame:
+        """One frame a version: each looks its files up anew, and a year of user days has hundreds."""
+        key = (name, version)
+        if key not in self.frames:
+            self.frames[key] = storage.read(self.spark, self.settings.lake, REGISTRY[name], version)
+        return self.frames[key]
 
     def inputs(self, declared: Table) -> dict[str, DataFrame]:
         """Every input that the declaration names, and the table itself where its fold needs it."""
@@ -152,8 +159,23 @@ class Run:
             declared = REGISTRY[key]
             if declared.write is WriteStyle.TRANSIENT:
                 self.shared[key] = df.persist()
-                continue
-            self.store(step, declared, df, replaced, meter, at_most=at_most)
+            elif declared.write is WriteStyle.MERGE_STATE and key in self.as_published:
+                self.merge(step, declared, df, meter, at_most)
+            else:
+                self.store(step, declared, df, replaced, meter, at_most=at_most)
+
+    def merge(
+        self, step: str, declared: Table, changed: DataFrame, meter: Meter, at_most: int | None
+    ) -> None:
+        """Store a state that was published before, with the rows of ``changed`` in place of those of their keys."""
+        name, version = declared.name, self.as_published[declared.name]
+        cells = None if at_most is None else at_most * len(declared.columns)
+        if cells is not None and cells <= storage.MERGED_CELLS:
+            rows = storage.merged(self.settings.lake, declared, version, changed.toArrow())
+            self.store_held(step, declared, rows, (), meter)
+            return
+        whole = storage.merged_frame(self.before(name), changed, declared)
+        self.store(step, declared, whole, (), meter, at_most=at_most)
 
     def make_staged(self, name: str, keep: Callable[[dict[str, DataFrame]], None]) -> None:
         """Build a job with side tables, gate what is gated, and hand every frame to ``keep``."""

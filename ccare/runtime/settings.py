@@ -92,6 +92,14 @@ def key_file(lake: Path) -> Path:
     return lake / "_pseudonym_key"
 
 
+def write_key(lake: Path, key: str) -> None:
+    """Keep a key that was made for the lake; FileExistsError where it has one."""
+    lake.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(key_file(lake), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(key)
+
+
 def _stored_key(lake: Path) -> bytes:
     path = key_file(lake)
     return path.read_bytes().strip() if path.is_file() else b""

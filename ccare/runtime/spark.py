@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ccare.events.read import LINE_MAX_BYTES
+from ccare.runtime import gate
 from ccare.runtime.rowstore import arrow_schema
 from ccare.runtime.settings import Settings
 from ccare.runtime.survey import BLOCK_BYTES
@@ -39,9 +40,10 @@ _SIMPLE: dict[str, T.DataType] = {
 }
 
 
-def session(settings: Settings) -> SparkSession:
+def session(settings: Settings, *, brief: bool = False) -> SparkSession:
     """The process's session: loopback, no UI, UTC, ANSI on, offline Delta jars.
 
+    ``brief``: little work lies before it, should it be started here (ccare.runtime.workload).
     Raises InputMissing where Java or the jars are not set up.
     """
     active = SparkSession.getActiveSession()
@@ -54,7 +56,7 @@ def session(settings: Settings) -> SparkSession:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(settings.spark_master).appName("ccare")
-    for name, value in {**_conf(settings), **dict(settings.spark_conf)}.items():
+    for name, value in {**_conf(settings, brief), **dict(settings.spark_conf)}.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
@@ -65,7 +67,23 @@ def session(settings: Settings) -> SparkSession:
     return spark
 
 
-def _conf(settings: Settings) -> dict[str, str]:
+def end_session() -> None:
+    """End the process's session and its JVM: the next one is started for the work that is then before it."""
+    active = SparkSession.getActiveSession()
+    if active is None:
+        return
+    gate.let_go()
+    active.stop()
+    gateway: Any = SparkContext._gateway
+    if gateway is not None:
+        gateway.shutdown()
+        # The JVM ends with its standard input.
+        gateway.proc.stdin.close()
+        gateway.proc.wait()
+        SparkContext._gateway = SparkContext._jvm = None
+
+
+def _conf(settings: Settings, brief: bool) -> dict[str, str]:
     jars = delta_jars()
     cores = os.cpu_count() or 2
     local = settings.spark_master.startswith("local")
@@ -73,7 +91,7 @@ def _conf(settings: Settings) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": os.environ.get("CCARE_DRIVER_MEMORY") or _driver_memory(),
-        "spark.driver.extraJavaOptions": " ".join(_driver_options(local)),
+        "spark.driver.extraJavaOptions": " ".join(_driver_options(local, brief)),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -128,7 +146,7 @@ _JAVA_OPTIONS = ("-Duser.timezone=UTC", "-XX:+UseParallelGC", "-XX:NewRatio=1")
 """What the driver's JVM and the executors' have in common: Java 25 before 25.0.3 corrupts zstd under G1."""
 
 
-def _driver_options(local: bool) -> list[str]:
+def _driver_options(local: bool, brief: bool) -> list[str]:
     log4j = Path(__file__).with_name("log4j2.properties").as_uri()
     options = [*_JAVA_OPTIONS, f"-Dlog4j2.configurationFile={log4j}"]
     if local:
@@ -137,6 +155,10 @@ def _driver_options(local: bool) -> list[str]:
             "-XX:-DontCompileHugeMethods",
             *appcds_options(),
         ]
+        if brief:
+            # A day stands in every plan as a literal, so generated code is new every day and never hot: the second
+            # compiler took a third of the processor's time of a small day and gave nothing back.
+            options.append("-XX:TieredStopAtLevel=1")
     return [*options, *os.environ.get("CCARE_JAVA_OPTIONS", "").split()]
 
 
@@ -200,4 +222,12 @@ def conform(df: DataFrame, table: Table) -> DataFrame:
     missing = [name for name in table.column_names if name not in df.columns]
     if missing:
         raise KeyError(f"{table.name}: build gave no column {', '.join(missing)}")
-    return df.select([F.col(c.name).cast(_SIMPLE[c.type]).alias(c.name) for c in table.columns])
+    # As Columns these would be five calls into the JVM for each of a table's sixty.
+    told = [f"cast(`{c.name}` as {c.type}) as `{c.name}`" for c in table.columns]
+    return DataFrame(df._jdf.selectExpr(java_strings(df.sparkSession, told)), df.sparkSession)
+
+
+def java_strings(spark: SparkSession, texts: Iterable[str]) -> Any:
+    """A Java array of texts without a newline, handed over whole: py4j takes a call for each element of a list."""
+    jvm: Any = spark.sparkContext._jvm
+    return jvm.java.util.regex.Pattern.compile("\n").split("\n".join(texts))

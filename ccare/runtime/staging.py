@@ -1,6 +1,7 @@
 """What a close is about to post, kept on disk so that a retry posts the same and computes nothing again."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
+from ccare.runtime.failpoint import reach
 from ccare.runtime.spark import conform, schema
-from ccare.tables import REGISTRY, Table
+from ccare.tables import REGISTRY, Table, WriteStyle
 
 if TYPE_CHECKING:
     from ccare.runtime.run import Run
@@ -27,6 +29,7 @@ def stage(run: "Run", frames: dict[str, DataFrame]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for name, df in frames.items():
         df.coalesce(1).write.mode("overwrite").parquet(str(folder / name))
+        reach(f"{name}.staged")
     _check_ids(run)
 
 
@@ -35,7 +38,7 @@ def staged(run: "Run", declared: Table) -> DataFrame | None:
     path = staging_dir(run.settings.lake, run.record.run_id) / declared.name
     if not path.is_dir():
         return None
-    if declared.append_only and not staged_rows(run, declared.name):
+    if declared.write is not WriteStyle.MERGE_STATE and not staged_rows(run, declared.name):
         return None
     return conform(run.spark.read.schema(schema(declared)).parquet(str(path)), declared).coalesce(1)
 
@@ -44,6 +47,16 @@ def staged_rows(run: "Run", name: str) -> int:
     """Rows of a staged table, by its files' own footers."""
     folder = staging_dir(run.settings.lake, run.record.run_id) / name
     return sum(parquet.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
+
+
+def staged_days(run: "Run", declared: Table) -> list[date]:
+    """The partitions that a staged replace_day table takes the place of."""
+    if declared.write is not WriteStyle.REPLACE_DAY:
+        return []
+    (day,) = declared.partition_by
+    folder = staging_dir(run.settings.lake, run.record.run_id) / declared.name
+    found = (parquet.read_table(path, columns=[day])[day] for path in sorted(folder.glob("*.parquet")))
+    return sorted({value for column in found for value in column.unique().to_pylist()})
 
 
 def rejected_dir(run: "Run") -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from pyspark.sql import functions as F
 
@@ -20,7 +21,8 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
-from ccare.runtime.staging import discard, stage, staged, staged_rows
+from ccare.runtime.staging import discard, stage, staged, staged_days, staged_rows
+from ccare.scoring.months import month_in_use, month_of
 from ccare.tables import table
 from ccare.tables.metric import STAGES
 from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS
@@ -29,6 +31,7 @@ STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
 REPUBLISHED = ("metrics", "score", "publish", "export")
 """Steps that a day already closed goes through: its score is told again, nothing is taken or posted."""
 LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
+LEDGER_DAYS = ("ledger_requests", "ledger_allocations", "ledger_adjustments")
 
 
 def state(run: Run) -> None:
@@ -41,17 +44,23 @@ def state(run: Run) -> None:
             # Nothing came in, yet relations of LAG_DAYS ago are a day further on.
             run.make("state", "state_users", at_most=run.bound("state_users"))
         return
+    # Days and users read the same changes and nothing of each other.
+    works = [partial(_days, run), partial(_users, run, refunds)]
+    if run.close.day == run.close.first_day:
+        # All that a first close changes is all there is: merchant days need not wait for it to be written.
+        run.shared["state_user_days"] = run.shared["state_changes"]
+        works.append(partial(_merchant_days, run))
     with ThreadPoolExecutor(2) as pool:
-        # Days and users read the same changes and nothing of each other.
-        works = [pool.submit(_days, run), pool.submit(_users, run, refunds)]
-    for work in works:
-        work.result()
+        done = [pool.submit(work) for work in works]
+    for each in done:
+        each.result()
 
 
 def _days(run: Run) -> None:
     touched = run.close.touched
     run.make("state", "state_user_days", touched, run.bound("state_user_days", touched))
-    _merchant_days(run)
+    if run.close.day != run.close.first_day:
+        _merchant_days(run)
 
 
 def _merchant_days(run: Run) -> None:
@@ -95,9 +104,15 @@ def metrics(run: Run) -> None:
 
 def score(run: Run) -> None:
     """Benchmarks where the month has none yet, then drivers and scores; nobody's whose bills do not reconcile."""
-    month, day, merchants = f"{run.close.day:%Y-%m}", [run.close.day], run.merchants()
+    month, day, merchants = month_of(run.close.day), [run.close.day], run.merchants()
     if month not in _months(run):
         run.make("score", "score_benchmarks", [month])
+    in_use = month_in_use(run.close.day, _months(run))
+    run.close = replace(run.close, benchmarks_of=in_use)
+    if in_use != month:
+        run.said(
+            f"  warning: {month} has no benchmarks, so scores compare with those of {in_use}, the last frozen"
+        )
     run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
     run.close = replace(run.close, unreconciled=unreconciled(run))
     run.make("score", "score_merchants", day, merchants)
@@ -115,17 +130,20 @@ def post(run: Run) -> None:
     """Close the ledger's day: compute once into staging, then insert and refresh the caches from there."""
     lake, run_id = run.settings.lake, run.record.run_id
     if not run.record.staged:
+        reach("staging.building")
         with interpreted(run.spark, run.bound("ledger_positions") <= INTERPRETED_ROWS):
             run.make_staged("ledger_transfers", lambda frames: stage(run, frames))
         reach("staging.written")
         run.record.staged = True
         run.save()
         reach("staging.recorded")
-    for name in ("ledger_transfers", *LEDGER_CACHES):
+    for name in ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS):
         df = staged(run, table(name))
         if df is not None:
-            run.store("post", table(name), df, at_most=staged_rows(run, name))
+            reach(f"{name}.committing")
+            run.store("post", table(name), df, staged_days(run, table(name)), at_most=staged_rows(run, name))
     discard(lake, run_id)
+    reach("staging.discarded")
 
 
 def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
@@ -133,6 +151,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
     record, lake = run.record, run.settings.lake
     store_releases(lake, record)
     run.save()
+    reach("manifest.checking")
     versions = {**run.as_published, **record.versions}
     _check_runs(run, versions)
     last = manifest.latest(lake)
@@ -151,6 +170,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
         published_at=record.posted_at,
     )
     clear_record(lake)
+    reach("record.cleared")
     posted = sum(w.rows for w in run.written if w.table == "ledger_transfers")
     run.said(
         f"publish  run {row.seq} of {row.business_date} ({row.kind}, revision {row.revision}): "

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import reduce
+from operator import and_
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 from delta.tables import DeltaTable as SparkDeltaTable
 from pyspark.errors import AnalysisException
@@ -11,13 +14,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
+from ccare.growth.snapshot import name_of, view_sql
 from ccare.runtime import deltalog
 from ccare.runtime.rowstore import ensure_table, properties, write_arrow
-from ccare.runtime.spark import frame, schema
+from ccare.runtime.spark import frame, java_strings, schema
 from ccare.tables import Table, WriteStyle
 
 DRIVER_CELLS = 22_000_000
 """A frame of up to this many rows x columns is one file, and is written from the driver: some 300 MB as Arrow."""
+MERGED_CELLS = 100_000_000
+"""Up to this many cells a state is merged on the driver: most are null in state_users, a gigabyte as Arrow."""
 
 
 def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> DataFrame:
@@ -31,7 +37,8 @@ def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> 
         return frame(spark, table)
     reader = spark.read.schema(schema(table)).option("basePath", str(lake / table.name))
     try:
-        return reader.parquet(*files).select(*table.column_names)
+        found = DataFrame(reader._jreader.parquet(java_strings(spark, files)), spark)
+        return found.select(*table.column_names)
     except AnalysisException as error:
         if error.getCondition() != "PATH_NOT_FOUND":
             raise
@@ -82,6 +89,28 @@ def write(
     version = deltalog.latest_version(lake, table.name)
     assert version is not None, f"{table.name} was just written"
     return version
+
+
+def merged(lake: Path, table: Table, version: int, rows: pa.Table) -> pa.Table:
+    """The table at ``version`` with ``rows`` in place of those that have their keys.
+
+    The many rows that stay are read and written as they stand, without a Spark job: nothing is computed of them.
+    """
+    same = " and ".join(f"o.{name_of(key)} is not distinct from n.{name_of(key)}" for key in table.key)
+    names = ", ".join(map(name_of, table.column_names))
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.register("changed", rows)
+        con.execute(f"create view known as {view_sql(lake, table, version)}")
+        stays = f"select {names} from known o where not exists (from changed n where {same})"
+        return con.sql(f"{stays} union all select {names} from changed").to_arrow_table()
+
+
+def merged_frame(before: DataFrame, rows: DataFrame, table: Table) -> DataFrame:
+    """The same as one Spark plan, for tables that the driver cannot hold."""
+    old, new = before.alias("o"), rows.select(*table.key).alias("n")
+    same = [F.col(f"o.{key}").eqNullSafe(F.col(f"n.{key}")) for key in table.key]
+    return old.join(new, reduce(and_, same), "left_anti").unionByName(rows)
 
 
 def fits_driver(table: Table, at_most: int | None) -> bool:

@@ -13,11 +13,12 @@ import duckdb
 
 from ccare.errors import IntegrityBroken
 from ccare.growth.snapshot import connect, gained_columns, name_of
-from ccare.ledger.laws import check_laws
+from ccare.ledger.laws import LEDGER_TABLES, check_laws
 from ccare.runtime import deltalog, manifest
-from ccare.runtime.controls import TOLD_ROWS, control_totals
+from ccare.runtime.controls import REPAIRED, TOLD_ROWS, control_totals
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
+from ccare.runtime.trail import appended_only, beyond
 from ccare.tables import Table, stored_tables
 
 
@@ -67,6 +68,10 @@ def _checks(settings: Settings) -> Iterator[Check]:
     if not all(check.ok for check in logs):
         return
     last = rows[-1]
+    files = list(_file_checks(lake, last))
+    yield from files
+    if not all(check.ok for check in files):
+        return
     try:
         con = connect(lake, last)
     except Exception as error:
@@ -79,15 +84,16 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from _fate_checks(con)
     yield from _run_checks(con, rows)
     yield from _law_checks(con)
+    yield from _trail_checks(lake, last)
 
 
 def _log_checks(lake: Path, rows: list[Published]) -> Iterator[Check]:
     """Every published commit file still has the bytes that were published."""
     seen: set[tuple[str, int]] = set()
-    newest = rows[-1]
+    newest, anew = rows[-1], set[str]()
     for row in reversed(rows):
         for name, version in sorted(row.table_versions.items()):
-            if (name, version) in seen:
+            if (name, version) in seen or name in anew:
                 continue
             seen.add((name, version))
             gone = not deltalog.commit_file(lake, name, version).exists()
@@ -97,7 +103,25 @@ def _log_checks(lake: Path, rows: list[Published]) -> Iterator[Check]:
                 yield Check(name, False, f"its published commit {version} is gone")
             elif deltalog.commit_sha256(lake, name, version) != row.log_sha256[name]:
                 yield Check(name, False, f"its commit {version} is not the one that was published")
+        anew |= {name.removesuffix(REPAIRED) for name in row.control_totals if name.endswith(REPAIRED)}
     yield Check("commit files", True, f"{len(seen)} compared")
+
+
+def _file_checks(lake: Path, last: Published) -> Iterator[Check]:
+    """Every data file of the published versions stands there, as long as its log says."""
+    sound = 0
+    for name, version in sorted(last.table_versions.items()):
+        try:
+            lost = deltalog.lost_files(lake, name, version)
+        except IntegrityBroken as error:
+            yield Check(name, False, error.message)
+            continue
+        sound += not lost
+        if lost:
+            yield Check(
+                name, False, f"it has lost {len(lost)} data file(s) of what is published, such as {lost[0]}"
+            )
+    yield Check("data files", sound == len(last.table_versions), f"{sound} tables have theirs")
 
 
 def _table_check(con: duckdb.DuckDBPyConnection, lake: Path, table: Table, last: Published) -> Check:
@@ -192,6 +216,15 @@ def _run_checks(con: duckdb.DuckDBPyConnection, rows: list[Published]) -> Iterat
 
 
 def _law_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Check]:
-    names = ("ledger_transfers", "ledger_positions", "ledger_lots", "ledger_balances")
-    for result in check_laws(con, {name: name for name in names}):
+    for result in check_laws(con, {name: name for name in LEDGER_TABLES}):
         yield Check(result.law, result.ok, result.detail)
+
+
+def _trail_checks(lake: Path, last: Published) -> Iterator[Check]:
+    """Append-only tables only grew; and L14: a failed or refused run left what is published as it was."""
+    for table in stored_tables():
+        if table.append_only and table.name in last.table_versions:
+            fault = appended_only(lake, table)
+            yield Check(f"{table.name} log", not fault, fault or "rows were only ever added")
+    fault = beyond(lake, last)
+    yield Check("L14", not fault, fault or "nothing stands beyond what is published but the open run's work")

@@ -6,19 +6,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.metrics.definitions import SCORED_METRICS
+from ccare.scoring.months import ANY_INDUSTRY, BOOTSTRAP, MONTHLY, TIERS, month_of
 from ccare.scoring.observations import observations
-from ccare.scoring.peers import ANY_INDUSTRY, LEVELS, TIERS, group_name, tier_cuts, tier_of
+from ccare.scoring.peers import LEVELS, group_name, tier_cuts, tier_of
 from ccare.scoring.percentile import quantiles
 from ccare.scoring.policy import ScoringPolicy
 from ccare.scoring.shrinkage import moment_strength, moment_sums, shrunk, transformed
 
-MONTHLY, BOOTSTRAP = "monthly", "bootstrap"
 _POOL = ("level", "key", "metric_id")
-
-
-def month_of(day: date) -> str:
-    """The month that a close uses benchmarks of, YYYY-MM."""
-    return f"{day:%Y-%m}"
 
 
 def freezing(metrics: DataFrame, day: date, policy: ScoringPolicy) -> tuple[date, str]:
@@ -93,7 +88,7 @@ def _pools(peers: DataFrame, policy: ScoringPolicy) -> DataFrame:
     long = long.select("*", level).select("*", "at.level", "at.key")
     priors = _priors(long, policy)
     mean, strength = F.col("prior_mean"), F.col("prior_strength")
-    value = shrunk(F.col("n"), F.col("value"), mean, strength)
+    value = shrunk(F.col("n"), F.col("own"), F.col("value"), mean, strength)
     known = long.where(F.col("n").isNull() | (F.col("n") > 0)).join(F.broadcast(priors), list(_POOL))
     placed = known.select(*_POOL, transformed(value, F.col("scoring")).alias("x"))
     pool = F.struct("quantiles", "prior_mean", "prior_strength", "peers")

@@ -7,9 +7,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.metrics.definitions import METRIC_BY_ID, Metric
-from ccare.scoring.benchmarks import month_of
+from ccare.scoring.months import ANY_INDUSTRY, TIERS, days_of
 from ccare.scoring.observations import AMOUNT, COUNT, SHARE, kind_of, observations
-from ccare.scoring.peers import ANY_INDUSTRY, TIERS, group_name, tier_of
+from ccare.scoring.peers import group_name, tier_of
 from ccare.scoring.percentile import LAST, with_percentiles, with_target
 from ccare.scoring.policy import ScoringPolicy
 from ccare.scoring.posterior import amount_bounds, with_share_bounds
@@ -21,17 +21,23 @@ _MEMBER = ("merchant_id", "peer_group", "events_56d")
 
 
 def drivers(
-    metrics: DataFrame, benchmarks: DataFrame, scored: DataFrame, day: date, policy: ScoringPolicy
+    metrics: DataFrame,
+    benchmarks: DataFrame,
+    scored: DataFrame,
+    day: date,
+    policy: ScoringPolicy,
+    benchmarks_of: str,
 ) -> DataFrame:
     """score_drivers for one day but run_id.
 
     ``metrics``, ``benchmarks``: all of metric_merchants and score_benchmarks; ``scored``: score_merchants as
-    published before, whose rows of the month hold each merchant's frozen group.
+    published before, whose rows since the benchmarks came into use hold each merchant's frozen group;
+    ``benchmarks_of``: the month (YYYY-MM) that is compared with.
     """
     weighted = tuple(METRIC_BY_ID[name] for d in policy.dimensions for name in policy.metrics_of(d))
-    frozen = benchmarks.where(F.col("month") == month_of(day))
+    frozen = benchmarks.where(F.col("month") == benchmarks_of)
     today = metrics.where(F.col("as_of_date") == F.lit(day))
-    long = observations(with_group(today, frozen, scored, day), weighted, _MEMBER)
+    long = observations(with_group(today, frozen, scored, days_of(benchmarks_of, day)), weighted, _MEMBER)
     weights = F.create_map(*(F.lit(part) for pair in policy.weights.items() for part in pair))
     long = long.withColumn("weight", weights[F.col("metric_id")])
     compared = long.join(
@@ -40,13 +46,15 @@ def drivers(
     return _columns(_placed(compared), day, policy)
 
 
-def with_group(today: DataFrame, frozen: DataFrame, scored: DataFrame, day: date) -> DataFrame:
-    """``today`` with peer_group: the one that the month's first score gave, else by the frozen cuts.
+def with_group(
+    today: DataFrame, frozen: DataFrame, scored: DataFrame, in_use: tuple[date, date]
+) -> DataFrame:
+    """``today`` with peer_group: the one that the first score in the days ``in_use`` gave, else by the frozen cuts.
 
     An industry that the freeze did not know compares with everyone. Null where nothing is frozen.
     """
-    in_month = F.date_format("as_of_date", "yyyy-MM") == month_of(day)
-    window = (F.col("as_of_date") >= F.lit(day.replace(day=1))) & in_month & F.col("peer_group").isNotNull()
+    since, day = in_use
+    window = F.col("as_of_date").between(F.lit(since), F.lit(day)) & F.col("peer_group").isNotNull()
     held = scored.where(window).groupBy("merchant_id").agg(F.min_by("peer_group", "as_of_date").alias("held"))
     one_each = (F.col("metric_id") == "c_mau28") & (F.col("tier") == TIERS[0])
     cuts = frozen.where(one_each).select("industry", "tier_low", "tier_high")
@@ -84,7 +92,8 @@ def _placed(compared: DataFrame) -> DataFrame:
     """Shrunk value, its percentile and those of its 10 % and 90 % points: higher is better, 4 decimals."""
     n, mean, strength = F.col("n"), F.col("prior_mean"), F.col("prior_strength")
     shares, amounts, value = F.col("kind") == SHARE, F.col("kind") == AMOUNT, F.col("shrunk_value")
-    rows = compared.withColumn("shrunk_value", shrunk(n, F.col("value"), mean, strength)).withColumns(
+    pulled = shrunk(n, F.col("own"), F.col("value"), mean, strength)
+    rows = compared.withColumn("shrunk_value", pulled).withColumns(
         {
             "x": transformed(value, F.col("scoring")),
             "share": F.when(shares, value),

@@ -16,9 +16,10 @@ FACTS = ("metric_id", "dimension", "kind", "scoring", "lower_is_better", "fixed_
 def observations(rows: DataFrame, metrics: Iterable[Metric], keep: tuple[str, ...]) -> DataFrame:
     """Rows of metric_merchants unpivoted, the columns ``keep`` carried along.
 
-    Adds FACTS, value (double; the count itself, or the ratio, null where it has no denominator), numerator,
-    denominator (null for counts) and n: people or orders behind a ratio, 0 where its value is null; null for
-    counts, which are always known.
+    Adds FACTS, value (double; the count itself, or the ratio as it is scored, null where it has no denominator),
+    numerator, denominator (null for counts), n: people or orders behind a ratio, 0 where its value is null; null
+    for counts, which are always known; and own: n x value, what the merchant itself puts into its shrunk value,
+    null where that is nothing.
     """
     cells = F.explode(F.array(*(_cell(metric) for metric in metrics))).alias("cell")
     return rows.select(*keep, cells).select(*keep, "cell.*")
@@ -32,13 +33,26 @@ def kind_of(metric: Metric) -> str:
 
 
 def _cell(metric: Metric) -> Column:
-    value = F.col(metric.id).cast("double")
     null = F.lit(None)
-    numerator, denominator, n = F.col(metric.id), null, null
-    if metric.is_ratio:
-        numerator, denominator = F.col(f"{metric.id}_num"), F.col(f"{metric.id}_den")
-        # Trades worth nothing are orders without a rate: they tell nothing about it.
-        n = F.when(value.isNull(), F.lit(0)).otherwise(F.coalesce(metric.population, F.lit(0)))
+    if not metric.is_ratio:
+        value = F.col(metric.id).cast("double")
+        return _struct(metric, value, F.col(metric.id), null, null, null)
+    numerator, denominator = F.col(f"{metric.id}_num"), F.col(f"{metric.id}_den")
+    value, population = F.col(metric.id).cast("double"), F.col(metric.population or metric.id)
+    if metric.scored_as == "part_of_whole":
+        denominator = population = numerator + denominator
+        value = F.when(denominator != 0, numerator / denominator)
+    # Trades worth nothing are orders without a rate: they tell nothing about it.
+    n = F.when(value.isNull(), F.lit(0)).otherwise(F.coalesce(population, F.lit(0)))
+    own = F.when(n > 0, n.cast("double") * value)
+    if metric.scored_as == "cost_per_result":
+        own = numerator.cast("double")
+    return _struct(metric, value, numerator, denominator, n, own)
+
+
+def _struct(
+    metric: Metric, value: Column, numerator: Column, denominator: Column, n: Column, own: Column
+) -> Column:
     return F.struct(
         F.lit(metric.id).alias("metric_id"),
         F.lit(metric.dimension).alias("dimension"),
@@ -51,4 +65,5 @@ def _cell(metric: Metric) -> Column:
         numerator.cast("long").alias("numerator"),
         denominator.cast("long").alias("denominator"),
         n.cast("long").alias("n"),
+        own.cast("double").alias("own"),
     )

@@ -3,9 +3,8 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-TIERS = ("small", "mid", "large")
-ANY_INDUSTRY = "*"
-"""Stands for an industry unknown at the freeze, and for merchants without one: they compare with everyone."""
+from ccare.scoring.months import ANY_INDUSTRY, TIERS
+
 LEVELS = ("group", "industry", "all")
 """Where a metric's peers may come from, nearest first."""
 

@@ -83,7 +83,11 @@ def load_scoring(conf: Path) -> ScoringPolicies:
 
     Raises UsageError that lists every mistake at once, InputMissing where the file cannot be read.
     """
-    path = policy_path(conf, FILE_NAME)
+    return read_scoring(policy_path(conf, FILE_NAME))
+
+
+def read_scoring(path: Path) -> ScoringPolicies:
+    """Every version of the scoring policy in ``path``; errors as ``load_scoring``."""
     content = read_policy(path, "scoring policy")
     policies, mistakes = parse_scoring(content)
     if mistakes:

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.metrics.definitions import DIMENSIONS
-from ccare.scoring.benchmarks import month_of
+from ccare.scoring.months import LAST_FROZEN, month_of
 from ccare.scoring.policy import ScoringPolicy
 
 FLOOR = 1.0
@@ -29,6 +29,7 @@ def scores(
     metrics: DataFrame,
     day: date,
     policy: ScoringPolicy,
+    benchmarks_of: str,
     unreconciled: tuple[str, ...] = (),
 ) -> DataFrame:
     """score_merchants for one day but run_id, from whole tables.
@@ -43,7 +44,7 @@ def scores(
     wide = today.groupBy("merchant_id", "peer_group").agg(*_pivoted(policy))
     events = metrics.where(F.col("as_of_date") == F.lit(day)).select("merchant_id", "events_56d")
     joined = wide.join(events, "merchant_id").join(
-        F.broadcast(_group_facts(benchmarks, day)), "peer_group", "left"
+        F.broadcast(_group_facts(benchmarks, benchmarks_of, day)), "peer_group", "left"
     )
     joined = joined.withColumn("blocked", F.col("merchant_id").isin(*unreconciled))
     measured = joined.withColumns(_measured(policy)).withColumns(_known(policy)).withColumns(_total(policy))
@@ -75,11 +76,12 @@ def _pivoted(policy: ScoringPolicy) -> list[Column]:
     return columns
 
 
-def _group_facts(benchmarks: DataFrame, day: date) -> DataFrame:
-    """peer_group, active merchants in it and status, once for each group of the month."""
-    once = (F.col("month") == month_of(day)) & (F.col("metric_id") == "c_mau28")
+def _group_facts(benchmarks: DataFrame, benchmarks_of: str, day: date) -> DataFrame:
+    """peer_group, active merchants in it and status, once for each group of the month in use."""
+    once = (F.col("month") == benchmarks_of) & (F.col("metric_id") == "c_mau28")
+    status = F.col("status") if benchmarks_of == month_of(day) else F.lit(LAST_FROZEN)
     return benchmarks.where(once).select(
-        "peer_group", F.col("members").alias("peers"), F.col("status").alias("benchmark_status")
+        "peer_group", F.col("members").alias("peers"), status.alias("benchmark_status")
     )
 
 

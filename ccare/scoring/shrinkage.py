@@ -52,11 +52,13 @@ def moment_strength(policy: ScoringPolicy) -> Column:
     return F.when(estimable, bounded).otherwise(F.lit(policy.shrink_default))
 
 
-def shrunk(n: Column, value: Column, mean: Column, strength: Column) -> Column:
-    """The shrunk value; a count (null n) is itself, a ratio without data is the peers' mean."""
-    people = n.cast("double")
-    pulled = (people * value + strength * mean) / (people + strength)
-    return F.when(n.isNull(), value).when(n > 0, pulled).otherwise(mean)
+def shrunk(n: Column, own: Column, value: Column, mean: Column, strength: Column) -> Column:
+    """The shrunk value; a count (null n) is itself, a ratio to which the merchant adds nothing is the peers' mean.
+
+    ``own``: n x value, or what was spent on n results: a cost counts where there is no result yet.
+    """
+    pulled = (own + strength * mean) / (n.cast("double") + strength)
+    return F.when(n.isNull(), value).when(own.isNotNull(), pulled).otherwise(mean)
 
 
 def transformed(x: Column, scoring: Column) -> Column:

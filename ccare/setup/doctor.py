@@ -246,8 +246,8 @@ def open_run(settings: Settings) -> Iterator[Finding]:
         done = ", ".join(record.steps_done) or "none"
         if record.is_amendment:
             told = f"a {record.kind} was broken off; readers see the lake as it was before"
-            again = {"forget": "ccare forget", "rebuild": "ccare state --rebuild"}[record.kind]
-            yield Finding("open run", told, False, f"Ask for it again: `{again}`.")
+            commands = {"forget": "forget", "rebuild": "state --rebuild", "fit": "fit-potential"}
+            yield Finding("open run", told, False, f"Ask for it again: `ccare {commands[record.kind]}`.")
             return
         told = f"the run of {record.day} was broken off (steps done: {done})"
         yield Finding("open run", told, False, f"Run `ccare run --day {record.day}` to finish it.")

@@ -12,30 +12,40 @@ are kept as magnitudes. 对方账户 is masked by the platform and is no user ke
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
-from itertools import islice
-from operator import itemgetter
+from functools import reduce
+from itertools import chain, islice
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ccare.sources.bill_columns import (
+    Cells,
+    Faults,
+    Refused,
+    add_common,
+    amounts,
+    array_of,
+    exact_sum,
+    instants,
+    none_if_empty,
+    split,
+    table_of,
+)
 from ccare.sources.bill_exports import export_of, require_export
 from ccare.sources.bill_files import Member, opened
+from ccare.sources.bill_text import HEAD_LINES, after, head_of, lines_of, text_blocks, text_lines
 from ccare.sources.bills import (
-    HEAD_LINES,
     PAID,
     REFUNDED,
-    BillLine,
     BillRefused,
-    Chosen,
     MerchantOf,
     cells_of,
     columns_of,
-    faults,
     fen,
-    instant,
     named,
     payload,
     require_equal,
-    text_lines,
     yuan,
 )
 
@@ -56,7 +66,7 @@ COLUMNS = (
     "服务费(元)",
 )
 _AMOUNTS = tuple(f"bad_{name}" for name in ("amount_fen", "receipt_fen", *["discount_fen"] * 5, "fee_fen"))
-_KINDS = {"交易": PAID, "退款": REFUNDED}
+_PAID, _REFUNDED = "交易", "退款"
 _KEPT = frozenset(
     name for column in COLUMNS for name in column.split("|")
 )  # of a refused line; names and accounts are left out
@@ -74,9 +84,10 @@ class Totals:
     receipt: int = 0
     discount: int = 0
 
-    def add(self, amount: int, receipt: int, discount: int) -> None:
-        """One line more."""
-        self.count += 1
+    def add(self, of_kind: pa.BooleanArray, *columns: pa.Int64Array) -> None:
+        """The lines that are ``of_kind``: their amount, receipt and discount."""
+        self.count += of_kind.true_count
+        amount, receipt, discount = (exact_sum(column.filter(of_kind)) for column in columns)
         self.amount += amount
         self.receipt += receipt
         self.discount += discount
@@ -87,12 +98,15 @@ class Totals:
         return {"订单金额": self.amount, "商家实收": self.receipt, "商家优惠": self.discount}
 
 
-def bill_lines(path: Path, merchant_of: MerchantOf) -> Iterator[BillLine]:
-    """Every detail line of a delivered bill, in order; BillRefused (at any point) says take none of them."""
+def bill_lines(path: Path, merchant_of: MerchantOf) -> Iterator[pa.Table]:
+    """Every detail line of a delivered bill, in order, as tables of BILL_LINE.
+
+    BillRefused (at any point) says take none of them.
+    """
     with opened(path) as members:
         detail, summary = _told_apart(members)
         totals = {PAID: Totals(), REFUNDED: Totals()}
-        yield from _lines(text_lines(detail.chunks()), merchant_of, totals)
+        yield from _tables(text_blocks(detail.chunks()), merchant_of, totals)
         if summary is not None:
             _check_summary(text_lines(summary.chunks()), totals)
 
@@ -117,25 +131,28 @@ def _told_apart(members: list[Member]) -> tuple[Member, Member | None]:
     return details[0], summaries[0] if summaries else None
 
 
-def _lines(text: Iterator[str], merchant_of: MerchantOf, totals: dict[str, Totals]) -> Iterator[BillLine]:
-    head: list[str] = []
-    header: list[str] = []
-    for line in islice(text, HEAD_LINES):
-        head.append(line)
-        header = [named(cell) for cell in cells_of(line, len(head))]
-        if COLUMNS[0] in header:
-            break
-    if COLUMNS[0] not in header or export_of(head) != STREAM:
-        require_export([*head, *islice(text, HEAD_LINES)], STREAM)
-    chosen: Chosen = itemgetter(*columns_of(header, COLUMNS))
-    merchant = merchant_of(_account(head))
-    number = first = len(head)
-    for number, line in enumerate(text, start=first + 1):
-        if line.startswith("#"):
-            _check_footer([line, *islice(text, HEAD_LINES)], totals)
+def _tables(
+    blocks: Iterator[bytes], merchant_of: MerchantOf, totals: dict[str, Totals]
+) -> Iterator[pa.Table]:
+    head, read = head_of(blocks)
+    headers = ([named(cell) for cell in cells_of(line, n)] for n, line in enumerate(head, start=1))
+    place, header = next(((n, h) for n, h in enumerate(headers, start=1) if COLUMNS[0] in h), (0, []))
+    if not header or export_of(head[:place]) != STREAM:
+        require_export(head, STREAM)
+    places = columns_of(header, COLUMNS)
+    bill = _Bill(header, places, merchant_of(_account(head[:place])), totals)
+    number = place
+    for block in chain((after(read, place),), blocks):
+        lines = array_of(block) if block else pa.array([], pa.string())
+        footer = pc.index(pc.starts_with(lines, "#"), True).as_py()
+        found = footer if footer >= 0 else len(lines)
+        if found:
+            yield bill.table(block, lines.slice(0, found), number + 1)
+        number += found
+        if footer >= 0:
+            following = chain(lines_of(block)[footer:], *map(lines_of, blocks))
+            _check_footer(list(islice(following, HEAD_LINES + 1)), totals)
             return
-        if line.strip():
-            yield _line(number, line, header, chosen, merchant, totals)
     raise BillRefused(
         f"It ends after line {number} without its footer (交易合计, 退款合计).",
         remedy="The download was cut short: download it again.",
@@ -151,68 +168,70 @@ def _account(head: Iterable[str]) -> str:
     return found[1]
 
 
-def _line(
-    number: int,
-    line: str,
-    header: list[str],
-    chosen: Chosen,
-    merchant: str,
-    totals: dict[str, Totals],
-) -> BillLine:
-    # Cells end in a tab that keeps spreadsheet programs from reading long numbers as such.
-    cells = cells_of(line.replace("\t", ""), number)
-    if len(cells) != len(header):
-        raise BillRefused(
-            f"Line {number} has {len(cells)} cells and its header {len(header)}.",
-            remedy="Download it again, not saved by a spreadsheet program.",
-        )
-    trade_no, order_no, kind_told, at_told, refund_no, *money = map(str.strip, chosen(cells))
-    kind = _KINDS.get(kind_told)
-    reasons = ["nul_character"] if "\0" in line else []
-    try:
-        amounts = [fen(text) for text in money]
-    except ValueError:
-        amounts = _readable(money, reasons)
-    amount, receipt, discount, red_packet, *platform, fee = amounts
-    if kind is None:
-        reasons.append("unknown_kind")
-    else:
-        totals[kind].add(amount, receipt, discount)
-        if (amount < 0) if kind == PAID else (amount > 0):
-            reasons.append("sign_against_kind")
-    at = instant(at_told)
-    reasons += faults(kind, trade_no, refund_no, at, money[0])
-    sound = not reasons
-    return BillLine(
-        number,
-        merchant,
-        f"{kind}|{trade_no}|{refund_no}",
-        trade_no,
-        order_no or None,
-        kind,
-        refund_no or None if kind == REFUNDED else None,
-        at,
-        abs(amount),
-        abs(receipt),
-        abs(discount + red_packet),
-        abs(sum(platform)),
-        abs(fee),
-        "" if sound else ",".join(dict.fromkeys(reasons)),
-        None if sound else sha256(line.encode()).hexdigest(),
-        None if sound else payload(header, cells, _KEPT),
-    )
+@dataclass(frozen=True)
+class _Bill:
+    """What a bill's lines are read by, and what they add up to."""
 
+    header: list[str]
+    places: list[int]
+    merchant: str
+    totals: dict[str, Totals]
 
-def _readable(money: list[str], reasons: list[str]) -> list[int]:
-    """Amounts with 0 where one cannot be read, which adds its reason."""
-    amounts = []
-    for reason, text in zip(_AMOUNTS, money, strict=True):
-        try:
-            amounts.append(fen(text))
-        except ValueError:
-            reasons.append(reason)
-            amounts.append(0)
-    return amounts
+    def table(self, block: bytes, lines: pa.StringArray, first: int) -> pa.Table:
+        """The first ``lines`` of a block, of which ``first`` is the number of the first."""
+        cells = self._cells(block, lines, first)
+        trade_no, order_no, kind, at_told, refund_no, *money = map(cells.column, self.places)
+        told = amounts(money, fen, 2)
+        amount, receipt, discount, red_packet, *platform, fee = (pc.fill_null(a, 0) for a in told)
+        paid, refunded = pc.equal(kind, _PAID), pc.equal(kind, _REFUNDED)
+        for name, of_kind in ((PAID, paid), (REFUNDED, refunded)):
+            self.totals[name].add(of_kind, amount, receipt, discount)
+        at = instants(at_told)
+        faults = Faults(len(trade_no))
+        if b"\0" in block:
+            faults.add("nul_character", pa.array(["\0" in "".join(cells.row(n)) for n in faults.all_lines]))
+        for reason, read in zip(_AMOUNTS, told, strict=True):
+            faults.add(reason, read.is_null())
+        faults.add("unknown_kind", pc.invert(pc.or_(paid, refunded)))
+        against = pc.or_(pc.and_(paid, pc.less(amount, 0)), pc.and_(refunded, pc.greater(amount, 0)))
+        faults.add("sign_against_kind", against)
+        add_common(faults, refunded, trade_no, refund_no, at, money[0])
+        kind = pc.if_else(paid, PAID, pc.if_else(refunded, REFUNDED, pa.scalar(None, pa.string())))
+        columns = {
+            "merchant_id": pa.repeat(self.merchant, len(kind)),
+            "line_key": pc.binary_join_element_wise(pc.fill_null(kind, "None"), trade_no, refund_no, "|"),
+            "trade_no": trade_no,
+            "merchant_order_no": none_if_empty(order_no),
+            "kind": kind,
+            "refund_no": pc.if_else(refunded, none_if_empty(refund_no), None),
+            "occurred_at": at,
+            "amount_fen": pc.abs(amount),
+            "receipt_fen": pc.abs(receipt),
+            "merchant_discount_fen": pc.abs(pc.add(discount, red_packet)),
+            "platform_discount_fen": pc.abs(reduce(pc.add, platform)),
+            "fee_fen": pc.abs(fee),
+        }
+        refused = Refused(lambda: lines_of(block), first, lambda row: payload(self.header, row, _KEPT))
+        return table_of(columns, cells, faults, refused)
+
+    def _cells(self, block: bytes, lines: pa.StringArray, first: int) -> Cells:
+        width = len(self.header)
+
+        def by_hand(line: str, number: int) -> list[str] | None:
+            if not line.strip():
+                return None
+            cells = cells_of(line, number)
+            if len(cells) != width:
+                raise BillRefused(
+                    f"Line {number} has {len(cells)} cells and its header {width}.",
+                    remedy="Download it again, not saved by a spreadsheet program.",
+                )
+            return cells
+
+        # Cells end in a tab that keeps spreadsheet programs from reading long numbers as such.
+        bare = array_of(block.replace(b"\t", b"")).slice(0, len(lines))
+        plain = pc.invert(pc.match_substring(bare, '"'))
+        return split(bare, first, width, plain, ",", by_hand)
 
 
 def _check_footer(lines: list[str], totals: dict[str, Totals]) -> None:

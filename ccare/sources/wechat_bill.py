@@ -13,32 +13,44 @@ made of the lines; names never are.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
-from itertools import islice
-from operator import add, itemgetter
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ccare.sources.bill_columns import (
+    Cells,
+    Faults,
+    Refused,
+    add_common,
+    amounts,
+    array_of,
+    exact_sum,
+    instants,
+    none_if_empty,
+    once,
+    split,
+    table_of,
+)
 from ccare.sources.bill_exports import require_export
 from ccare.sources.bill_files import opened
+from ccare.sources.bill_text import after, head_of, lines_of, text_blocks
 from ccare.sources.bills import (
-    HEAD_LINES,
     PAID,
     REFUNDED,
-    BillLine,
     BillRefused,
-    Chosen,
     MerchantOf,
     cells_of,
     columns_of,
-    faults,
     fen,
     half_up,
-    instant,
     named,
     payload,
     require_equal,
-    text_lines,
     units,
     yuan,
 )
@@ -63,18 +75,19 @@ COLUMNS = (
     "申请退款金额",
 )
 _TEXTS = 9
-_FEE = COLUMNS.index("手续费") - _TEXTS
+_FEE = "手续费"
 _SUMMED = ("应结订单金额", "退款金额", "充值券退款金额", "手续费", "订单金额", "申请退款金额")
 _TOTALS = ("应结订单总金额", "退款总金额", "充值券退款总金额", "手续费总金额", "订单总金额", "申请退款总金额")
 _COUNT = "总交易单数"
-_summed = itemgetter(*(COLUMNS.index(name) - _TEXTS for name in _SUMMED))
 _KEPT = frozenset(COLUMNS) - {"商户号", "特约商户号|子商户号"}
-_NONE = frozenset(("", "0"))
+_NONE = pa.array(["", "0"])
 """A cell that says there is none: no refund number, no partner's merchant."""
 _DECIMALS, _FEN = 5, 1000
 """Sums are kept in 1/100,000 yuan, of which 1,000 are a fen."""
 _PAYER = "用户标识"
-_STATUSES = frozenset(("SUCCESS", "REFUND", "REVOKED"))
+_STATUSES = pa.array(["SUCCESS", "REFUND", "REVOKED"])
+_FEE_MAX = 10**17
+"""Of a fee, in 1/100,000 yuan: what is greater is none, and its double would not fit 64 bits."""
 
 
 class _Totals:
@@ -82,13 +95,20 @@ class _Totals:
 
     def __init__(self) -> None:
         self.count = 0
-        self.sums = [0] * len(_SUMMED)
+        self.sums = dict.fromkeys(_SUMMED, 0)
+
+    def add(self, money: dict[str, pa.Int64Array]) -> None:
+        """The lines of a block; their amounts by column, the fee in 1/100,000 yuan and all others in fen."""
+        self.count += len(money[_SUMMED[0]])
+        for name in _SUMMED:
+            self.sums[name] += exact_sum(money[name]) * (1 if name == _FEE else _FEN)
 
 
-def bill_lines(path: Path, merchant_of: MerchantOf, *, payers: bool = False) -> Iterator[BillLine]:
-    """Every detail line of a delivered bill, in order; BillRefused (at any point) says take none of them.
+def bill_lines(path: Path, merchant_of: MerchantOf, *, payers: bool = False) -> Iterator[pa.Table]:
+    """Every detail line of a delivered bill, in order, as tables of BILL_LINE.
 
-    With ``payers`` each line names its payer, where the bill has the column.
+    BillRefused (at any point) says take none of them. With ``payers`` each line names its payer, where the bill has
+    the column.
     """
     with opened(path) as members:
         if len(members) > 1:
@@ -96,128 +116,153 @@ def bill_lines(path: Path, merchant_of: MerchantOf, *, payers: bool = False) -> 
                 f"It holds {len(members)} csv files; one bill belongs in it.",
                 remedy="Deliver each bill as the platform gave it.",
             )
-        yield from _lines(text_lines(members[0].chunks()), merchant_of, payers)
+        yield from _tables(text_blocks(members[0].chunks()), merchant_of, payers)
 
 
-def _lines(text: Iterator[str], merchant_of: MerchantOf, payers: bool) -> Iterator[BillLine]:
-    head = list(islice(text, 1))
+def _tables(blocks: Iterator[bytes], merchant_of: MerchantOf, payers: bool) -> Iterator[pa.Table]:
+    head, read = head_of(blocks)
     header = [named(cell) for cell in cells_of(head[0], 1)] if head else []
     if COLUMNS[3] not in header or COLUMNS[15] not in header or "退款申请时间" in header:
-        require_export([*head, *islice(text, HEAD_LINES)], STREAM)
-    chosen: Chosen = itemgetter(*columns_of(header, COLUMNS))
+        require_export(head, STREAM)
+    places = columns_of(header, COLUMNS)
     payer = header.index(_PAYER) if payers and _PAYER in header else None
-    totals = _Totals()
+    bill = _Bill(header, places, merchant_of, payer, _Totals())
     number = 1
-    for number, line in enumerate(text, start=2):
-        if line.startswith("`"):
-            yield _line(number, line, header, chosen, merchant_of, totals, payer)
-        elif named(line.split(",", 1)[0]) == _COUNT:
-            _check_summary(line, next(text, ""), totals)
+    for block in chain((after(read, 1),), blocks):
+        lines = array_of(block) if block else pa.array([], pa.string())
+        summary = _summary_in(lines)
+        found = len(lines) if summary is None else summary
+        if found:
+            yield bill.table(block, lines.slice(0, found), number + 1)
+        number += found
+        if summary is not None:
+            told = chain(lines_of(block)[summary:], *map(lines_of, blocks))
+            _check_summary(next(told), next(told, ""), bill.totals)
             return
-        elif line.strip():
-            yield _line(number, line, header, chosen, merchant_of, totals, payer)
     raise BillRefused(
         f"It ends after line {number} without its summary ({_COUNT} …).",
         remedy="The download was cut short: download it again.",
     )
 
 
-def _cells(line: str, number: int, width: int) -> list[str]:
-    """By comma and back-tick; by RFC 4180 where that does not give the header's cells."""
-    cells = line[1:].split(",`") if line.startswith("`") else []
-    if len(cells) == width and '"' not in line:
-        return cells
-    by_quotes = [cell.strip().removeprefix("`") for cell in cells_of(line, number)]
-    for found in (by_quotes, cells):
-        if len(found) == width:
-            return found
-    raise BillRefused(
-        f"Line {number} has {len(by_quotes)} cells and its header {width}.",
-        remedy="Download it again, not saved by a spreadsheet program.",
-    )
+def _summary_in(lines: pa.StringArray) -> int | None:
+    """Where the summary's header stands; only a line without a back-tick before it can be one."""
+    for line in np.flatnonzero(~np.asarray(pc.starts_with(lines, "`"))).tolist():
+        if named(lines[line].as_py().split(",", 1)[0]) == _COUNT:
+            return line
+    return None
 
 
-def _line(
-    number: int,
-    line: str,
-    header: list[str],
-    chosen: Chosen,
-    merchant_of: MerchantOf,
-    totals: _Totals,
-    payer: int | None = None,
-) -> BillLine:
-    cells = _cells(line, number, len(header))
-    at_told, own, partner, trade_no, order_no, status, refund_no, refund_status, currency, *money = map(
-        str.strip, chosen(cells)
-    )
-    merchant = merchant_of(own if partner in _NONE else partner)
-    refund_no = "" if refund_no in _NONE else refund_no
-    reasons = ["nul_character"] if "\0" in line else []
-    amounts, bad = _amounts(money)
-    reasons += bad
-    totals.count += 1
-    totals.sums = list(map(add, totals.sums, _summed(amounts)))
-    settled, coupon, returned, coupon_returned, fee, ordered, asked = amounts
-    kind = PAID if status == "SUCCESS" else REFUNDED if status == "REFUND" or refund_no else None
-    if kind == REFUNDED:
-        amount, receipt, platform, told = asked, returned, coupon_returned, money[6]
-    else:
-        amount, receipt, platform, told = ordered, settled, coupon, money[5]
-    if status not in _STATUSES:
-        reasons.append("unknown_kind")
-    elif kind is None:
-        reasons.append("revoked_without_refund")
-    if kind == REFUNDED and refund_status == "FAIL":
-        reasons.append("refund_failed")
-    if currency != "CNY":
-        reasons.append("currency_not_cny")
-    if min(amount, receipt, platform) < 0 or receipt > amount:
-        reasons.append("sign_against_kind")
-    at = instant(at_told)
-    reasons += faults(kind, trade_no, refund_no, at, told)
-    sound = not reasons
-    return BillLine(
-        number,
-        merchant,
-        f"{kind}|{trade_no}|{refund_no if kind == REFUNDED else ''}",
-        trade_no,
-        None if order_no in _NONE else order_no,
-        kind,
-        refund_no or None if kind == REFUNDED else None,
-        at,
-        amount // _FEN,
-        receipt // _FEN,
-        (amount - receipt) // _FEN,
-        platform // _FEN,
-        abs(half_up(fee, _FEN)),
-        "" if sound else ",".join(dict.fromkeys(reasons)),
-        None if sound else sha256(line.encode()).hexdigest(),
-        None if sound else payload(header, cells, _KEPT),
-        None if payer is None else cells[payer].strip() or None,
-    )
+@dataclass(frozen=True)
+class _Bill:
+    """What a bill's lines are read by, and what they add up to; ``payer``: where the payer's column stands."""
+
+    header: list[str]
+    places: list[int]
+    merchant_of: MerchantOf
+    payer: int | None
+    totals: _Totals
+
+    def table(self, block: bytes, lines: pa.StringArray, first: int) -> pa.Table:
+        """The first ``lines`` of a block, of which ``first`` is the number of the first."""
+        cells = self._cells(lines, first)
+        texts = dict(zip(COLUMNS, map(cells.column, self.places), strict=True))
+        faults = Faults(len(cells.positions))
+        if b"\0" in block:
+            faults.add("nul_character", pa.array(["\0" in "".join(cells.row(n)) for n in faults.all_lines]))
+        money = _money(texts, faults)
+        self.totals.add(money)
+        status, refund_no = texts["交易状态"], _or_empty(texts["微信退款单号"])
+        paid = pc.equal(status, "SUCCESS")
+        back = pc.or_(pc.equal(status, "REFUND"), pc.not_equal(refund_no, ""))
+        refunded = pc.and_(back, pc.invert(paid))
+        known = pc.is_in(status, _STATUSES)
+        faults.add("unknown_kind", pc.invert(known))
+        faults.add("revoked_without_refund", pc.and_(known, pc.invert(pc.or_(paid, refunded))))
+        faults.add("refund_failed", pc.and_(refunded, pc.equal(texts["退款状态"], "FAIL")))
+        faults.add("currency_not_cny", pc.not_equal(texts["货币种类"], "CNY"))
+        amount = pc.if_else(refunded, money["申请退款金额"], money["订单金额"])
+        receipt = pc.if_else(refunded, money["退款金额"], money["应结订单金额"])
+        platform = pc.if_else(refunded, money["充值券退款金额"], money["代金券金额"])
+        below = pc.less(pc.min_element_wise(amount, receipt, platform), 0)
+        faults.add("sign_against_kind", pc.or_(below, pc.greater(receipt, amount)))
+        at, trade_no = instants(texts["交易时间"]), texts["微信订单号"]
+        told = pc.if_else(refunded, texts["申请退款金额"], texts["订单金额"])
+        add_common(faults, refunded, trade_no, refund_no, at, told)
+        kind = pc.if_else(paid, PAID, pc.if_else(refunded, REFUNDED, pa.scalar(None, pa.string())))
+        own_refund = pc.if_else(refunded, refund_no, "")
+        columns = {
+            "merchant_id": self._merchants(texts),
+            "line_key": pc.binary_join_element_wise(pc.fill_null(kind, "None"), trade_no, own_refund, "|"),
+            "trade_no": trade_no,
+            "merchant_order_no": none_if_empty(_or_empty(texts["商户订单号"])),
+            "kind": kind,
+            "refund_no": none_if_empty(own_refund),
+            "occurred_at": at,
+            "amount_fen": amount,
+            "receipt_fen": receipt,
+            "merchant_discount_fen": pc.subtract(amount, receipt),
+            "platform_discount_fen": platform,
+            "fee_fen": _whole_fen(money[_FEE]),
+        }
+        if self.payer is not None:
+            columns["payer"] = none_if_empty(cells.column(self.payer))
+        refused = Refused(lambda: lines_of(block), first, lambda row: payload(self.header, row, _KEPT))
+        return table_of(columns, cells, faults, refused)
+
+    def _cells(self, lines: pa.StringArray, first: int) -> Cells:
+        """By comma and back-tick; by RFC 4180 where that does not give the header's cells."""
+        width = len(self.header)
+
+        def by_hand(line: str, number: int) -> list[str] | None:
+            if not line.strip():
+                return None
+            by_ticks = line[1:].split(",`") if line.startswith("`") else []
+            by_quotes = [cell.strip().removeprefix("`") for cell in cells_of(line, number)]
+            for found in (by_quotes, by_ticks):
+                if len(found) == width:
+                    return found
+            raise BillRefused(
+                f"Line {number} has {len(by_quotes)} cells and its header {width}.",
+                remedy="Download it again, not saved by a spreadsheet program.",
+            )
+
+        quoted = pc.match_substring(lines, '"')
+        plain = pc.and_(pc.starts_with(lines, "`"), pc.invert(quoted))
+        return split(lines, first, width, plain, ",`", by_hand, skipped=1)
+
+    def _merchants(self, texts: dict[str, pa.StringArray]) -> pa.StringArray:
+        partner = texts["特约商户号|子商户号"]
+        account = pc.if_else(pc.is_in(partner, _NONE), texts["商户号"], partner)
+        return once(account, self.merchant_of, pa.string())
 
 
-def _amounts(money: list[str]) -> tuple[list[int], list[str]]:
-    """Amounts in 1/100,000 yuan and the reasons against those that are none; only the fee has more than fen."""
-    fee = money[_FEE]
-    try:
-        amounts = [fen(text) * _FEN for text in money[:_FEE]]
-        return [*amounts, _fee(fee), fen(money[-2]) * _FEN, fen(money[-1]) * _FEN], []
-    except ValueError:
-        pass
-    read, reasons = [], []
-    for place, text in enumerate(money):
-        try:
-            read.append(_fee(text) if place == _FEE else fen(text) * _FEN)
-        except ValueError:
-            reasons.append("bad_fee_fen" if place == _FEE else "bad_amount_fen")
-            read.append(0)
-    return read, reasons
+def _or_empty(texts: pa.StringArray) -> pa.StringArray:
+    return pc.if_else(pc.is_in(texts, _NONE), "", texts)
+
+
+def _whole_fen(fee: pa.Int64Array) -> pa.Int64Array:
+    """A fee's magnitude in whole fen, halves rounded up."""
+    return pc.divide(pc.add(pc.multiply(pc.abs(fee), 2), _FEN), 2 * _FEN)
+
+
+def _money(texts: dict[str, pa.StringArray], faults: Faults) -> dict[str, pa.Int64Array]:
+    """Amounts in fen, the fee in 1/100,000 yuan, 0 where there is none; only the fee has more than fen."""
+    names = COLUMNS[_TEXTS:]
+    fens = [name for name in names if name != _FEE]
+    found = dict(zip(fens, amounts([texts[name] for name in fens], fen, 2), strict=True))
+    (found[_FEE],) = amounts([texts[_FEE]], _fee, _DECIMALS)
+    for name in names:
+        faults.add("bad_fee_fen" if name == _FEE else "bad_amount_fen", found[name].is_null())
+    return {name: pc.fill_null(found[name], 0) for name in names}
 
 
 @lru_cache(maxsize=1 << 16)
 def _fee(text: str) -> int:
-    return units(text, _DECIMALS) if text else 0
+    fee = units(text, _DECIMALS) if text else 0
+    if abs(fee) > _FEE_MAX:
+        raise ValueError("no fee")
+    return fee
 
 
 def _check_summary(header: str, row: str, totals: _Totals) -> None:
@@ -227,7 +272,7 @@ def _check_summary(header: str, row: str, totals: _Totals) -> None:
         raise BillRefused("Its summary row is cut short.", remedy="Download it again.")
     (count, *sums) = (told[place] for place in columns_of(names, (_COUNT, *_TOTALS)))
     require_equal(_COUNT, count, str(totals.count), totals.count)
-    for name, text, found in zip(_TOTALS, sums, totals.sums, strict=True):
+    for name, text, found in zip(_TOTALS, sums, totals.sums.values(), strict=True):
         try:
             value = units(text, _DECIMALS)
         except ValueError:

@@ -43,7 +43,7 @@ def users(
     lag: Lag | None = None,
     keys_fit: bool = True,
 ) -> DataFrame:
-    """Users as they were and what is added -> users as they are now.
+    """Users as they were and what is added -> users that this changes, as they are now.
 
     Dates, bits and relations are joins of a semilattice (max, min, or), sums are additive: any order will do.
     ``changes`` hold business dates from ``first_touched`` to ``day``; ``few`` of them fit every task's memory, of
@@ -60,13 +60,11 @@ def users(
     new = F.broadcast(lifted) if few else lifted
     keys = lifted.select(*KEY)
     keys = F.broadcast(keys) if few or keys_fit else keys
-    # The many pairs that a day does not touch are read and written as they stand: nothing is computed of them.
-    untouched = before.join(keys, list(KEY), "left_anti")
     touched = before.join(keys, list(KEY), "left_semi")
     passed = _passed(touched.alias("o").join(new.alias("n"), list(KEY)), lag.ends)
     met = touched.select(*KEY)
     fresh = fresh_rows.join(F.broadcast(met) if few else met, list(KEY), "left_anti")
-    return _declared(untouched).unionByName(passed).unionByName(_finished(fresh))
+    return passed.unionByName(_finished(fresh))
 
 
 def _with_then(told: DataFrame, day: date, lag: Lag | None) -> DataFrame:

@@ -1,6 +1,8 @@
 """Refunds by the day their trade was paid: what refund rates and entitlements look back at."""
 
 from datetime import date
+from functools import reduce
+from operator import and_
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -28,9 +30,15 @@ def matched_refunds(payments: DataFrame, day: date, first_day: date) -> DataFram
 
 
 def merged_refunds(before: DataFrame, pairs: DataFrame) -> DataFrame:
-    """Refund days as they were and the new pairs -> as they are now."""
+    """Refund days as they were and the new pairs -> those that the pairs change, as they are now.
+
+    A payer may be unknown: keys are compared with null like any other value.
+    """
     names = [*KEY, "refund_fen", "refunds"]
-    both = before.select(*names).unionByName(pairs.select(*names))
+    old, new = before.select(*names).alias("o"), pairs.select(*KEY).distinct().alias("n")
+    same = [F.col(f"o.{name}").eqNullSafe(F.col(f"n.{name}")) for name in KEY]
+    met = old.join(F.broadcast(new), reduce(and_, same), "left_semi")
+    both = met.unionByName(pairs.select(*names))
     return both.groupBy(*KEY).agg(F.sum("refund_fen").alias("refund_fen"), F.sum("refunds").alias("refunds"))
 
 

@@ -4,7 +4,15 @@ from ccare.tables import columns as c
 from ccare.tables.model import Column, Table, WriteStyle
 
 ASSETS = ("POINT", "IMPRESSION", "FEN")
-CODES = ("fund", "earn", "activate", "expire", "fall", "debt", "repay")
+CODES = ("fund", "earn", "activate", "expire", "fall", "debt", "repay", "reserve", "settle", "void", "adjust")
+REFUSALS = (
+    *("duplicate_request", "unknown_slot", "merchant_blocked", "below_minimum", "insufficient"),
+    "slot_full",
+)
+"""Why a redemption is refused, in the order in which it is asked."""
+ADJUSTMENT_REFUSALS = (
+    *("unknown_transfer", "not_adjustable", "already_offset", "more_than_the_transfer", "insufficient"),
+)
 
 _PARTY = Column("merchant_id", "string", "Merchant whose points move; null for fundings.")
 _LOT_ID = Column("lot_id", "string", "Lot that the amount belongs to: transfer_id of the earning.")
@@ -64,8 +72,16 @@ LEDGER_TRANSFERS = Table(
         "core_staff",
         "core_merchants",
         "score_merchants",
+        "core_redemption_requests",
+        "core_traffic_hours",
+        "core_fundings",
+        "core_adjustments",
+        "core_approvals",
     ),
-    previous=("ledger_lots", "ledger_positions", "ledger_balances"),
+    previous=(
+        *("ledger_lots", "ledger_positions", "ledger_balances", "ledger_requests", "ledger_allocations"),
+        "ledger_transfers",
+    ),
     partition_by=("booked_date",),
     write=WriteStyle.MERGE_NEW,
     append_only=True,
@@ -164,4 +180,91 @@ LEDGER_BALANCES = Table(
     owner="ledger",
 )
 
-TABLES = (LEDGER_TRANSFERS, LEDGER_POSITIONS, LEDGER_LOTS, LEDGER_BALANCES)
+LEDGER_REQUESTS = Table(
+    "ledger_requests",
+    "What merchants asked for their points, what became of it, and why where it was refused.",
+    "one row for each request and content that was asked under its number",
+    ("request_id", "content_hash"),
+    (
+        c.text("request_id", "Number of the request; its grant's number too.").required(),
+        c.text("content_hash", "SHA-256 of what was asked, as delivered.").required(),
+        c.MERCHANT_ID,
+        c.text("service_provider_id", "Provider that asked with its own points."),
+        c.text("slot", "Traffic slot asked for.").required(),
+        Column("points", "bigint", "Points offered.", nullable=False),
+        Column("requested_at", "timestamp", "When it was asked (UTC).", nullable=False),
+        Column("decided_on", "date", "Business day whose close decided it.", nullable=False),
+        c.text("status", "refused, reserved, settled (any part of it) or voided (all of it).").required(),
+        c.text("refusal", "Why it was refused: " + ", ".join(REFUSALS) + "."),
+        Column("price", "bigint", "Points for 1,000 impressions on that day."),
+        Column("impressions", "bigint", "Impressions granted: floor(points x 1,000 / price)."),
+        c.text("pool", "Pool that granted the impressions."),
+        c.text("programme", "That pool's programme."),
+        c.day("starts_on", "First day that the grant runs."),
+        c.day("ends_on", "Last day that the grant runs."),
+        c.day("settles_on", "Day whose close resolves it at the latest."),
+        Column("delivered", "bigint", "Treated impressions counted, at most those granted."),
+        Column("settled", "bigint", "Points spent: ceil(delivered x points / impressions)."),
+        Column("voided", "bigint", "Points given back to their lots."),
+        c.day("resolved_on", "Business day whose close resolved it."),
+        c.text("slots_version", "Version of the slot policy that decided it."),
+    ),
+    inputs=("core_redemption_requests", "ledger_transfers"),
+    partition_by=("decided_on",),
+    producer="ledger_transfers",
+    owner="ledger",
+)
+
+LEDGER_ALLOCATIONS = Table(
+    "ledger_allocations",
+    "Which lots a reservation took its points from, in debit order.",
+    "one row for each reservation and lot",
+    ("business_key", "leg"),
+    (
+        _BUSINESS_KEY,
+        Column("leg", "int", "Place in debit order.", nullable=False),
+        _LOT_ID.required(),
+        _PARTY,
+        _PROGRAMME,
+        Column("amount", "bigint", "Units reserved of the lot.", nullable=False),
+        Column("settled", "bigint", "Units of them spent."),
+        Column("voided", "bigint", "Units of them given back."),
+        _BOOKED,
+        c.day("resolved_on", "Business day whose close resolved it."),
+        Column("effective_date", "date", "Business date that the lot was earned for.", nullable=False),
+        c.day("lot_booked_on", "Business day that granted the lot.").required(),
+        c.day("matures_on", "Day that the lot became active.").required(),
+        c.day("expires_on", "Last day that the lot can be used.").required(),
+    ),
+    inputs=("ledger_transfers",),
+    partition_by=("booked_date",),
+    producer="ledger_transfers",
+    owner="ledger",
+)
+
+LEDGER_ADJUSTMENTS = Table(
+    "ledger_adjustments",
+    "Approved adjustments: the transfer that each offsets, and why where it was refused.",
+    "one row for each approved reference and transfer",
+    ("approval", "transfer_id"),
+    (
+        c.text("approval", "Reference that was approved.").required(),
+        c.text("transfer_id", "Transfer to offset.").required(),
+        Column("amount", "bigint", "Units to offset.", nullable=False),
+        c.text("status", "booked or refused.").required(),
+        c.text("refusal", "Why it was refused: " + ", ".join(ADJUSTMENT_REFUSALS) + "."),
+        c.text("asked_by", "Who asked for it.").required(),
+        c.text("approved_by", "Who approved it.").required(),
+        c.text("note", "Why it was asked, in words."),
+        Column("decided_on", "date", "Business day whose close decided it.", nullable=False),
+    ),
+    inputs=("core_adjustments", "core_approvals", "ledger_transfers"),
+    partition_by=("decided_on",),
+    producer="ledger_transfers",
+    owner="ledger",
+)
+
+TABLES = (
+    *(LEDGER_TRANSFERS, LEDGER_POSITIONS, LEDGER_LOTS, LEDGER_BALANCES),
+    *(LEDGER_REQUESTS, LEDGER_ALLOCATIONS, LEDGER_ADJUSTMENTS),
+)

@@ -47,6 +47,9 @@ METRIC_MERCHANTS = Table(
         Column("industry", "string", "Industry in force on the day."),
         *_metric_columns(),
         c.count("e_refund_rate_orders", "Trades paid in the refund rate's window.", "trades"),
+        c.count(
+            "r_realised_ratio_users", "Users that r_realised_ratio is about; 0 without a model.", "users"
+        ),
         c.count("events_56d", "Paid, active or relation events in the last 56 days.", "events"),
         c.count("public_kiloimpressions_28d", "Whole thousands of impressions in W28.", "1,000 impressions"),
         c.count("simulated_events_56d", "Events of any kind with origin simulated in 56 days.", "events"),

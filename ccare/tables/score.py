@@ -100,7 +100,11 @@ SCORE_MERCHANTS = Table(
         ),
         c.PEER_GROUP,
         c.count("peers", "Active merchants in the peer group when it was frozen.", "merchants"),
-        Column("benchmark_status", "string", "monthly or bootstrap."),
+        Column(
+            "benchmark_status",
+            "string",
+            "monthly, bootstrap, or last_frozen where the month has none and the last frozen stand in.",
+        ),
         c.POLICY_VERSION,
         c.RUN_ID,
     ),
@@ -108,4 +112,68 @@ SCORE_MERCHANTS = Table(
     partition_by=("as_of_date",),
 )
 
-TABLES = (SCORE_BENCHMARKS, SCORE_DRIVERS, SCORE_MERCHANTS)
+_STATUS = "fitted to its own users, or the peers' where that fit failed"
+
+SCORE_POTENTIALS = Table(
+    "score_potentials",
+    "What the users of a merchant are expected to do next: BG/NBD on paid days, Gamma-Gamma on net spend a paid day.",
+    "one row for each merchant with a paying user and each day that models were fitted as of",
+    ("merchant_id", "as_of_date"),
+    (
+        c.MERCHANT_ID,
+        c.AS_OF_DATE,
+        Column("industry", "string", "Industry in force on the day: the peers that the prior is centred on."),
+        c.count("users", "Users first paid by the day, staff left out.", "users", nullable=False),
+        c.count("repeaters", "Of them, those with two paid days or more.", "users", nullable=False),
+        Column(
+            "horizon_days", "int", "Days that expected and realised figures span.", "days", nullable=False
+        ),
+        Column(
+            "expected_orders",
+            "double",
+            "Paid days expected in the horizon after the day.",
+            "paid days",
+            nullable=False,
+        ),
+        c.fen("expected_value_fen", "Net spend expected on them, rounded.", nullable=False),
+        Column(
+            "expected_orders_90d", "double", "Paid days expected in 90 days.", "paid days", nullable=False
+        ),
+        c.fen("expected_value_90d_fen", "Net spend expected on them, rounded.", nullable=False),
+        c.fen(
+            "realised_value_fen",
+            "Paid less refunded in the horizon up to the day, of users first paid before it.",
+            nullable=False,
+        ),
+        Column(
+            "p_alive_mean", "double", "Mean probability that a user still comes.", "share", nullable=False
+        ),
+        Column(
+            "calibration",
+            "double",
+            "Factor in every expected figure: what came of the past quarter's forecast, drawn to all merchants'; 1 "
+            "where there was no quarter to learn from.",
+            nullable=False,
+        ),
+        Column("model_status", "string", f"fitted or peers: {_STATUS}.", nullable=False),
+        Column(
+            "spend_status",
+            "string",
+            f"fitted, peers or none: {_STATUS}; none without any net spend.",
+            nullable=False,
+        ),
+        Column("r", "double", "BG/NBD: shape of the paying rate.", nullable=False),
+        Column("alpha_days", "double", "BG/NBD: scale of the paying rate.", "days", nullable=False),
+        Column("a", "double", "BG/NBD: first shape of the leaving probability.", nullable=False),
+        Column("b", "double", "BG/NBD: second shape of the leaving probability.", nullable=False),
+        Column("spend_p", "double", "Gamma-Gamma: shape of a day's spend."),
+        Column("spend_q", "double", "Gamma-Gamma: shape of what users differ by; above 1."),
+        Column("spend_v", "double", "Gamma-Gamma: scale of what users differ by.", "fen"),
+        Column("model_version", "string", "Model and choices that it was fitted by.", nullable=False),
+    ),
+    inputs=("core_payments", "core_staff", "core_merchants"),
+    partition_by=("as_of_date",),
+    caveats="Written by ccare fit-potential, not by a close; merchants over a million users are fitted in whole weeks.",
+)
+
+TABLES = (SCORE_BENCHMARKS, SCORE_DRIVERS, SCORE_MERCHANTS, SCORE_POTENTIALS)

@@ -28,7 +28,8 @@ class Field:
 class Stream:
     """A landing folder and the core table it feeds.
 
-    ``clock`` is the field that dates an event; entity streams (merchants, staff) have none.
+    ``clock`` is the field that dates an event; entity streams (merchants, staff) have none. Of entities of one key
+    the latest delivery stands, with ``keeps_first`` the earliest.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Stream:
     key: tuple[str, ...] = ("event_id",)
     has_user: bool = True
     required_daily: bool = False
+    keeps_first: bool = False
 
     @property
     def is_event(self) -> bool:
@@ -246,6 +248,78 @@ ENROLMENTS = Stream(
     has_user=False,
 )
 
+REDEMPTIONS = Stream(
+    "redemptions",
+    "core_redemption_requests",
+    "A merchant's request to turn points into impressions.",
+    (
+        Field("request_id", "text", "Number of the request.", required=True, holds="number"),
+        Field("requested_at", "instant", "When it was asked.", required=True),
+        Field("slot", "text", "Traffic slot.", required=True),
+        Field("points", "count", "Points offered.", required=True),
+        Field("service_provider_id", "text", "Provider that asks with its own points.", holds="number"),
+    ),
+    key=("request_id", "content_hash"),
+    has_user=False,
+    keeps_first=True,
+)
+
+_REF = Field("approval", "text", "Reference that an approval names.", required=True, holds="number")
+_ASKED_BY = Field("asked_by", "text", "Who asks for it.", required=True, holds="words")
+FUNDING = Stream(
+    "funding",
+    "core_fundings",
+    "An amount to be put into a pool, once somebody else approves it.",
+    (
+        _REF,
+        Field("pool", "text", "Pool.", required=True),
+        Field(
+            "asset",
+            "text",
+            "POINT, IMPRESSION or FEN.",
+            required=True,
+            allowed=("POINT", "IMPRESSION", "FEN"),
+        ),
+        Field("amount", "count", "Units of the asset.", required=True),
+        Field("effective_date", "date", "First day whose close may book it.", required=True),
+        _ASKED_BY,
+        Field("note", "text", "Why, in words.", holds="words"),
+    ),
+    key=("approval", "content_hash"),
+    has_user=False,
+    keeps_first=True,
+)
+ADJUSTMENTS = Stream(
+    "adjustments",
+    "core_adjustments",
+    "A transfer to be offset in part or whole, once somebody else approves it.",
+    (
+        _REF,
+        Field("transfer_id", "text", "Transfer to offset.", required=True, holds="number"),
+        Field("amount", "count", "Units to offset, at most the transfer's.", required=True),
+        _ASKED_BY,
+        Field("note", "text", "Why, in words.", required=True, holds="words"),
+    ),
+    key=("approval", "content_hash"),
+    has_user=False,
+    keeps_first=True,
+)
+APPROVALS = Stream(
+    "approvals",
+    "core_approvals",
+    "Somebody's approval of what was asked under a reference, as it stood then.",
+    (
+        _REF,
+        Field(
+            "digest", "text", "SHA-256 of what was asked under the reference.", required=True, holds="number"
+        ),
+        Field("approved_by", "text", "Who approves it; never who asked.", required=True, holds="words"),
+    ),
+    key=("approval", "content_hash"),
+    has_user=False,
+    keeps_first=True,
+)
+
 _BILL_KEY = ("channel", "merchant_id", "line_key")
 ALIPAY_BILL = Stream(
     "alipay_bill", "core_bill_lines", "Alipay's 业务明细 as downloaded.", (), key=_BILL_KEY, has_user=False
@@ -262,8 +336,11 @@ BILL_STREAMS = (ALIPAY_BILL, WECHAT_BILL)
 """Folders of whole bills in their platforms' own formats: ccare/sources reads them, into one table."""
 
 EVENT_STREAMS = (PAYMENTS, MINI_PROGRAM, LIFE_ACCOUNT, VOUCHERS, TRAFFIC)
-ENTITY_STREAMS = (MERCHANTS, STAFF, SERVICE_PROVIDERS, SOLUTIONS, SOLUTION_ADOPTIONS, ENROLMENTS)
+ENTITY_STREAMS = (
+    *(MERCHANTS, STAFF, SERVICE_PROVIDERS, SOLUTIONS, SOLUTION_ADOPTIONS, ENROLMENTS),
+    *(REDEMPTIONS, FUNDING, ADJUSTMENTS, APPROVALS),
+)
 STREAMS = {stream.name: stream for stream in (*ENTITY_STREAMS, *EVENT_STREAMS)}
 
-PARTYLESS = ("service_providers", "solutions", "enrolments")
+PARTYLESS = ("service_providers", "solutions", "enrolments", "funding", "adjustments", "approvals")
 """Streams whose lines name no merchant of their own."""

@@ -33,7 +33,9 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 _GOOD: dict[str, Any] = {
     "id": "x1", "text": "words", "fen": 5, "count": 5, "ms": 5, "flag": True, "date": "2024-01-01",
+    "instant": "2024-03-01T10:00:00+08:00",
 }  # fmt: skip
+PARTYLESS = ("service_providers", "solutions", "enrolments", "funding", "adjustments", "approvals")
 _FUTURE = "2024-03-09T10:00:00+08:00"
 
 
@@ -97,7 +99,7 @@ def _cases() -> list[tuple[str, str]]:
             names += [f"missing_{field.name}"] * field.required
             names += [f"bad_{field.name}"] * (field.kind != "text" or bool(field.allowed))
         names.append("bad_origin")
-        if stream.name not in ("service_providers", "solutions", "enrolments"):
+        if stream.name not in PARTYLESS:
             names += ["missing_merchant_id", "bad_merchant_id"]
         if stream.has_user and not stream.is_event:
             names.append("missing_user_id")

@@ -24,6 +24,7 @@ class Lot:
     expired: int = 0
     taken: int = 0
     redeemed: int = 0
+    reserved: int = 0
 
     @property
     def order(self):
@@ -55,30 +56,88 @@ class Terms:
     only_pending: bool = False
 
 
+@dataclass(frozen=True)
+class Shop:
+    """What points buy: public slots at one price, and the bounds of a day."""
+
+    slots: tuple[str, ...] = ("s1", "s2")
+    price: int = 100
+    minimum: int = 1
+    slot_day: int = 1_000_000
+    one_merchant: int = 100_000
+    runs: int = 14
+    settles: int = 21
+    blocked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request; ``at`` orders requests of a day, ``says`` tells two contents of one number apart."""
+
+    number: str
+    merchant: str
+    slot: str
+    points: int
+    on: date
+    at: int = 0
+    says: str = "a"
+    provider: str | None = None
+    taken: date | None = None
+
+
+@dataclass
+class Grant:
+    """An accepted request with the lots that gave to it."""
+
+    ask: Ask
+    day: date
+    impressions: int
+    parts: list
+    served: int = 0
+    spent: int = 0
+    resolved: date | None = None
+    back: list = field(default_factory=list)
+
+
 @dataclass
 class Ledger:
     terms: Terms
     start: date
     available: int = 0
+    shop: Shop = Shop()
+    impressions: int = 0
+    grants: list[Grant] = field(default_factory=list)
+    answers: dict[tuple, tuple] = field(default_factory=dict)
     lots: list[Lot] = field(default_factory=list)
     positions: dict[str, Position] = field(default_factory=dict)
     transfers: list[tuple] = field(default_factory=list)
-    funded: dict[str, int] = field(default_factory=dict)
+    funded: dict[str, date] = field(default_factory=dict)
     asked_at: dict[tuple, int] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ one close, in the fixed order
-    def close(self, day, net_sales, scores, fundings=()):
-        """net_sales: {(merchant, effective date): fen known so far}, for the keys that rows came in for."""
+    def close(self, day, net_sales, scores, fundings=(), asks=(), delivered=None):
+        """net_sales: {(merchant, effective date): fen known so far}, for the keys that rows came in for.
+
+        asks: requests that can be served for the first time; delivered: {request: treated impressions so far}.
+        """
         self.day = day
-        for approval, on, amount in fundings:
+        for approval, on, amount, *pool in fundings:
             if on <= day and approval not in self.funded:
-                self.funded[approval] = amount
-                self.available += amount
-                self.post("fund", "world:funding", "pool:p:available", amount, f"funding|p|{approval}")
+                self.funded[approval] = on
+                name = pool[0] if pool else "p"
+                if name == "p":
+                    self.available += amount
+                else:
+                    self.impressions += amount
+                self.post(
+                    "fund", "world:funding", f"pool:{name}:available", amount, f"funding|{name}|{approval}"
+                )
+        self.resolve(delivered or {})
         asked = self.entitlements(net_sales, scores)
         self.falls(asked)
         self.activate_and_pay()
         self.expire()
+        self.serve(asks)
         self.earn(asked)
 
     def post(self, code, debit, credit, amount, key, leg=1, revision=1, lot=None):
@@ -146,16 +205,109 @@ class Ledger:
             self.post("fall", debit, "pool:p:available", taken, key, legs[key], revision, self.name(lot))
         return taken
 
-    # ------------------------------------------------------------------ spending, between closes
-    def redeem(self, merchant, amount):
-        """Spends active points, soonest expiring first; returns [(lot name, units)]."""
-        spent = []
-        for lot in sorted((lot for lot in self.lots if lot.merchant == merchant), key=lambda lot: lot.order):
-            units = min(lot.active, amount)
+    # ------------------------------------------------------------------ redemption
+    def serve(self, asks):
+        """First come, first served; the first rule that a request breaks is its answer."""
+        room = dict.fromkeys(self.shop.slots, self.shop.slot_day)
+        own = defaultdict(lambda: self.shop.one_merchant)
+        for ask in sorted(asks, key=lambda a: (a.on, a.at, a.number, a.says)):
+            if (ask.number, ask.says) in self.answers:
+                continue
+            mine = sorted(
+                (lot for lot in self.lots if lot.merchant == ask.merchant and lot.active),
+                key=lambda lot: lot.order,
+            )
+            g = ask.points * 1_000 // self.shop.price
+            if any(number == ask.number for number, _ in self.answers):
+                answer = "duplicate_request"
+            elif ask.slot not in self.shop.slots:
+                answer = "unknown_slot"
+            elif ask.merchant in self.shop.blocked:
+                answer = "merchant_blocked"
+            elif ask.points < self.shop.minimum:
+                answer = "below_minimum"
+            elif ask.provider or ask.points > sum(lot.active for lot in mine):
+                answer = "insufficient"
+            elif g > min(room[ask.slot], own[ask.slot, ask.merchant], self.impressions):
+                answer = "slot_full"
+            else:
+                answer = "reserved"
+                room[ask.slot] -= g
+                own[ask.slot, ask.merchant] -= g
+                self.reserve(ask, g, mine)
+            self.answers[ask.number, ask.says] = (answer, ask, self.day)
+
+    def reserve(self, ask, g, lots):
+        key, m, left, parts = f"redemption|{ask.number}", f"merchant:{ask.merchant}", ask.points, []
+        for lot in lots:
+            units = min(lot.active, left)
             if units:
-                lot.active, lot.redeemed, amount = lot.active - units, lot.redeemed + units, amount - units
-                spent.append((self.name(lot), units))
-        return spent
+                lot.active, lot.reserved, left = lot.active - units, lot.reserved + units, left - units
+                parts.append((lot, units))
+                self.post(
+                    "reserve", f"{m}:active", f"{m}:reserved", units, key, len(parts), 1, self.name(lot)
+                )
+        self.impressions -= g
+        self.post("reserve", "pool:traffic:available", f"{m}:reserved", g, key, len(parts) + 1)
+        self.grants.append(Grant(ask, self.day, g, parts))
+
+    def resolve(self, delivered):
+        """Settle what is full or over; what was not delivered goes back to its lots, and pays debt first."""
+        given_back = defaultdict(list)
+        for grant in self.grants:
+            served = min(grant.impressions, delivered.get(grant.ask.number, 0))
+            over = self.day >= grant.day + timedelta(days=self.shop.settles)
+            if grant.resolved or not (over or served == grant.impressions):
+                continue
+            grant.resolved, grant.served = self.day, served
+            grant.spent = left = (served * grant.ask.points + grant.impressions - 1) // grant.impressions
+            key, m = f"redemption|{grant.ask.number}", f"merchant:{grant.ask.merchant}"
+            sink = f"sink:redeemed:{grant.ask.slot}"
+            for leg, (lot, units) in enumerate(grant.parts, start=1):
+                spent = min(units, left)
+                back, left = units - spent, left - spent
+                lot.reserved, lot.redeemed, lot.active = (
+                    lot.reserved - units,
+                    lot.redeemed + spent,
+                    lot.active + back,
+                )
+                grant.back.append(back)
+                if spent:
+                    self.post("settle", f"{m}:reserved", sink, spent, key, leg, 1, self.name(lot))
+                if back:
+                    self.post("void", f"{m}:reserved", f"{m}:active", back, key, leg, 1, self.name(lot))
+                    given_back[grant.ask.merchant].append([lot, back, key])
+            last, rest = len(grant.parts) + 1, grant.impressions - served
+            if served:
+                self.post("settle", f"{m}:reserved", f"sink:delivered:{grant.ask.slot}", served, key, last)
+            if rest:
+                self.impressions += rest
+                self.post("void", f"{m}:reserved", "pool:traffic:available", rest, key, last)
+        for merchant, rooms in given_back.items():
+            self.pay(merchant, sorted(rooms, key=lambda r: (*r[0].order, r[2])))
+
+    def pay(self, merchant, rooms):
+        """rooms: [lot, points that became active, …] in debit order. Oldest debt first."""
+        owing = sorted(
+            (p.effective, key) for key, p in self.positions.items() if p.merchant == merchant and p.debt
+        )
+        for _, key in owing:
+            p = self.positions[key]
+            for room in rooms:
+                lot, paid = room[0], min(room[1], p.debt)
+                if not paid:
+                    continue
+                room[1] -= paid
+                lot.active -= paid
+                lot.taken += paid
+                p.debt -= paid
+                self.available += paid
+                m, leg = f"merchant:{merchant}", p.repayments
+                self.post(
+                    "repay", f"{m}:active", "pool:p:available", paid, key, leg + 1, p.revision, self.name(lot)
+                )
+                self.post("repay", "pool:p:receivable", f"{m}:debt", paid, key, leg + 2, p.revision)
+                p.repayments += 2
 
     # ------------------------------------------------------------------ time
     def activate_and_pay(self):
@@ -176,39 +328,15 @@ class Ledger:
                 lot.active, lot.pending = lot.active + lot.pending, 0
                 fresh[lot.merchant].append(lot)
         for merchant, lots in fresh.items():
-            owing = [
-                (p.effective, key) for key, p in self.positions.items() if p.merchant == merchant and p.debt
-            ]
-            for _, key in sorted(owing):
-                p = self.positions[key]
-                for lot in lots:
-                    paid = min(lot.active, p.debt)
-                    if not paid:
-                        continue
-                    lot.active -= paid
-                    lot.taken += paid
-                    p.debt -= paid
-                    self.available += paid
-                    m, leg = f"merchant:{merchant}", p.repayments
-                    self.post(
-                        "repay",
-                        f"{m}:active",
-                        "pool:p:available",
-                        paid,
-                        key,
-                        leg + 1,
-                        p.revision,
-                        self.name(lot),
-                    )
-                    self.post("repay", "pool:p:receivable", f"{m}:debt", paid, key, leg + 2, p.revision)
-                    p.repayments += 2
+            self.pay(merchant, [[lot, lot.active] for lot in lots])
 
     def expire(self):
         for lot in self.lots:
             if lot.active and self.day > lot.expires:
                 debit = f"merchant:{lot.merchant}:active"
+                leg = (self.day - lot.expires).days
                 self.post(
-                    "expire", debit, "sink:expired", lot.active, lot.key, 1, lot.revision, self.name(lot)
+                    "expire", debit, "sink:expired", lot.active, lot.key, leg, lot.revision, self.name(lot)
                 )
                 lot.expired, lot.active = lot.expired + lot.active, 0
 

@@ -6,17 +6,24 @@ from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
 import pyarrow as pa
-from ledger_reference import Ledger, Terms
+from ledger_reference import Ask, Ledger, Shop, Terms
 
+from ccare.events.slots import SlotMap
 from ccare.ledger.policy import LedgerPolicies
 from ccare.ledger.programmes import FundingFile, ProgrammesFile
+from ccare.ledger.redemption_terms import RedemptionTerms
 from ccare.runtime.close import Close
 from ccare.tables import table
 
 ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double": pa.float64()}
 ARROW |= {"boolean": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us", "UTC")}
 STATE = ("ledger_lots", "ledger_positions", "ledger_balances")
-NAMES = ("ledger_transfers", *STATE)
+DAYS = ("ledger_requests", "ledger_allocations")
+ADJUSTED = "ledger_adjustments"
+NAMES = ("ledger_transfers", *STATE, *DAYS)
+ASKED = ("core_fundings", "core_adjustments", "core_approvals")
+TRAFFIC = ("T-1", date(2000, 1, 1), 10**9, "traffic")
+"""A funding of the impressions that points buy."""
 
 
 def arrow(name, rows=()):
@@ -44,6 +51,20 @@ class Refund:
     taken: date
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """One traffic row of a grant."""
+
+    grant: str
+    merchant: str
+    slot: str
+    on: date
+    impressions: int
+    taken: date
+    arm: str = "treated"
+    source: str = "points"
+
+
 @dataclass
 class World:
     """Everything delivered so far; ``taken`` is the close that first counts it."""
@@ -53,6 +74,9 @@ class World:
     staff: dict[tuple[str, str], date] = field(default_factory=dict)
     scores: dict[str, float | None] = field(default_factory=dict)
     mini_programs: list[dict] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
+    traffic: list[Delivered] = field(default_factory=list)
+    asked: dict[str, list[dict]] = field(default_factory=lambda: {name: [] for name in ASKED})
 
     def sell(self, merchant, amount, paid, taken=None, user="u1"):
         """One paid trade, taken by the close of its own day unless said otherwise."""
@@ -63,6 +87,34 @@ class World:
     def refund(self, sale, amount, on, taken=None):
         """A part of a trade returned."""
         self.refunds.append(Refund(sale, on, amount, max(taken or on, sale.taken)))
+
+    def ask(self, number, merchant, points, on, slot="s1", **more):
+        """A request to redeem points."""
+        self.asks.append(Ask(number, merchant, slot, points, on, **more))
+
+    def deliver(self, grant, merchant, impressions, on, slot="s1", taken=None, **more):
+        """Impressions of a grant, told by the close of the next day unless said otherwise."""
+        taken = taken or on + timedelta(days=1)
+        self.traffic.append(Delivered(grant, merchant, slot, on, impressions, taken, **more))
+
+    def servable(self, day, first):
+        """Requests that the close of ``day`` is the first to be able to serve."""
+        ready = [(max(a.on, a.taken or a.on), a) for a in self.asks]
+        return [a for when, a in ready if when == day or (day == first and when < day)]
+
+    def served(self, ledger, day):
+        """{request: treated impressions that count by ``day``} for the reference's grants."""
+        return {
+            g.ask.number: sum(
+                t.impressions
+                for t in self.traffic
+                if (t.grant, t.merchant, t.slot) == (g.ask.number, g.ask.merchant, g.ask.slot)
+                and (t.arm, t.source) == ("treated", "points")
+                and t.taken <= day
+                and g.day < t.on <= g.day + timedelta(days=ledger.shop.runs)
+            )
+            for g in ledger.grants
+        }
 
     def inputs(self, day):
         """Arrow tables as the close of ``day`` would read them."""
@@ -111,6 +163,12 @@ class World:
                 "score_merchants",
                 [{"merchant_id": m, "as_of_date": day, "total_score": s} for m, s in self.scores.items()],
             ),
+            "core_redemption_requests": arrow(
+                "core_redemption_requests", [_request(a) for a in self.asks if (a.taken or a.on) <= day]
+            ),
+            "core_traffic_hours": arrow(
+                "core_traffic_hours", [_hour(t) for t in self.traffic if t.taken <= day]
+            ),
         }
 
     def nets(self, day, late_days):
@@ -139,6 +197,32 @@ def _delivered(taken):
     return taken + timedelta(days=1)
 
 
+def _request(ask):
+    noon = datetime(ask.on.year, ask.on.month, ask.on.day, 4, tzinfo=UTC)  # in Shanghai
+    names = {"request_id": ask.number, "merchant_id": ask.merchant, "slot": ask.slot, "points": ask.points}
+    names |= {"service_provider_id": ask.provider, "taken_on": ask.taken or ask.on}
+    return names | {"requested_at": noon + timedelta(minutes=ask.at), "content_hash": ask.says}
+
+
+def _hour(row):
+    names = {"grant_id": row.grant, "merchant_id": row.merchant, "slot": row.slot, "business_date": row.on}
+    names |= {"taken_on": row.taken, "impressions": row.impressions, "arm": row.arm, "source": row.source}
+    return names | {"event_id": f"{row}"}
+
+
+def slot_map(shop):
+    """The slot policy that the reference's shop goes by."""
+    terms = RedemptionTerms(
+        capacity=shop.slot_day,
+        merchant_share_percent=shop.one_merchant * 100 // shop.slot_day,
+        minimum_points=shop.minimum,
+        run_days=shop.runs,
+        settle_days=shop.settles,
+        blocked_merchants=shop.blocked,
+    )
+    return SlotMap("test", {}, {}, shop.slots, {}, shop.price, 1, terms)
+
+
 def _pair(key):
     return dict(zip(("merchant_id", "user_key", "business_date"), key))
 
@@ -162,7 +246,8 @@ def _payment(sale, kind, on, amount, taken):
 
 
 def policies(start, terms=None, fundings=(), late_days=30, **programme):
-    """A policy of one programme ``f`` and one pool ``p``; ``fundings`` are (approval, date, amount)."""
+    """A policy of one programme ``f`` with pools ``p`` and ``traffic``; ``fundings``: approval, date, amount, pool."""
+    impressions = {"name": "traffic", "programme": "f", "asset": "IMPRESSION"}
     terms = terms or Terms()
     one = {
         **{"name": "f", "title": "F", "from": start, "pool": "p", "eligibility": "everyone"},
@@ -173,67 +258,66 @@ def policies(start, terms=None, fundings=(), late_days=30, **programme):
         ProgrammesFile.model_validate(
             {
                 **{"version": "test", "go_live": start, "late_window_days": late_days},
-                **{"pools": [{"name": "p", "programme": "f"}], "programmes": [one]},
+                **{"pools": [{"name": "p", "programme": "f"}, impressions], "programmes": [one]},
             }
         ),
         FundingFile.model_validate(
-            {"fundings": [{"pool": "p", "amount": a, "date": on, "approval": ref} for ref, on, a in fundings]}
+            {
+                "fundings": [
+                    {"pool": pool[0] if pool else "p", "amount": a, "date": on, "approval": ref}
+                    for ref, on, a, *pool in fundings
+                ]
+            }
         ),
     )
 
 
-def run_both(books, reference, world, days, fundings, late_days=30, spending=()):
-    """Close ``days`` in both ledgers; ``spending`` holds (day, merchant, points) spent after that day's close."""
+def run_both(books, reference, world, days, fundings, late_days=30):
+    """Close ``days`` in both ledgers."""
     scores = {m: tenths(s) for m, s in world.scores.items()}
     for day in days:
         books.close(world, day)
-        reference.close(day, world.nets(day, late_days), scores, fundings)
-        for _, merchant, points in (s for s in spending if s[0] == day):
-            books.redeem(merchant, reference.redeem(merchant, points))
+        asks, served = world.servable(day, reference.start), world.served(reference, day)
+        reference.close(day, world.nets(day, late_days), scores, fundings, asks, served)
 
 
 class SparkBooks:
     """The product's ledger, closed day by day; between closes every frame is an Arrow table in memory."""
 
-    def __init__(self, spark, ledger_policies, first_day):
+    def __init__(self, spark, ledger_policies, first_day, shop=None):
         self.spark, self.policies, self.first_day = spark, ledger_policies, first_day
-        self.tables = {name: arrow(name) for name in NAMES}
+        self.slots = slot_map(shop or Shop())
+        self.tables = {name: arrow(name) for name in (*NAMES, ADJUSTED)}
 
     def close(self, world, day, **overrides):
         """Close ``day``; returns the new transfers as dict rows."""
         from jobs.ledger_transfers import build
 
-        tables = world.inputs(day) | {name: self.tables[name] for name in STATE}
+        tables = world.inputs(day) | {name: self.tables[name] for name in (*STATE, *DAYS, "ledger_transfers")}
         inputs = {name: self.spark.createDataFrame(rows) for name, rows in tables.items()}
         out = build(inputs, self.told(day, **overrides))
-        new = {name: out[name].select(*self.tables[name].column_names).toArrow() for name in NAMES}
+        new = {name: df.select(*self.tables[name].column_names).toArrow() for name, df in out.items()}
         self.spark.catalog.clearCache()
         new = {name: rows.cast(self.tables[name].schema) for name, rows in new.items()}
-        self.tables = new | {
-            "ledger_transfers": pa.concat_tables([self.tables["ledger_transfers"], new["ledger_transfers"]])
-        }
+        for name in (*DAYS, ADJUSTED):
+            if name in new:
+                new[name] = self._days_replaced(name, new[name])
+        posted = pa.concat_tables([self.tables["ledger_transfers"], new["ledger_transfers"]])
+        self.tables |= new | {"ledger_transfers": posted}
         return new["ledger_transfers"].to_pylist()
 
-    def redeem(self, merchant, spent):
-        """Spends what ``Ledger.redeem`` spent, as a redemption will: active -> redeemed in lots and balances."""
-        by_lot = dict(spent)
-        lots = self.rows("ledger_lots")
-        for lot in lots:
-            units = by_lot.get((lot["business_key"], lot["revision"]), 0)
-            lot["active"], lot["redeemed"] = lot["active"] - units, lot["redeemed"] + units
-        balances = self.rows("ledger_balances")
-        total = sum(by_lot.values())
-        for row in balances:
-            if row["account"] == f"merchant:{merchant}:active":
-                row["balance"], row["debits"] = row["balance"] - total, row["debits"] + total
-        self.tables |= {"ledger_lots": arrow("ledger_lots", lots)}
-        self.tables |= {"ledger_balances": arrow("ledger_balances", balances)}
+    def _days_replaced(self, name, rows):
+        """Whole partitions take the place of what was there, as the harness writes them."""
+        (day,) = table(name).partition_by
+        replaced = set(rows[day].to_pylist())
+        kept = [row for row in self.tables[name].to_pylist() if row[day] not in replaced]
+        return pa.concat_tables([arrow(name, kept), rows])
 
     def told(self, day, **overrides):
         """What the job is told about the close."""
         values = {
             **{"day": day, "first_day": self.first_day, "run_id": f"run-{day}", "timezone": "Asia/Shanghai"},
-            **{"posted_at": datetime(2030, 1, 1, tzinfo=UTC), "scoring": None, "slots": None},
+            **{"posted_at": datetime(2030, 1, 1, tzinfo=UTC), "scoring": None, "slots": self.slots},
             "ledger": self.policies.for_day(day),
         }
         return Close(**(values | overrides))
@@ -243,8 +327,9 @@ class SparkBooks:
         return self.tables[name].to_pylist()
 
     def balances(self):
-        """{account: balance}, accounts at 0 left out."""
-        return {r["account"]: r["balance"] for r in self.rows("ledger_balances") if r["balance"]}
+        """{account: balance in points}, accounts at 0 left out."""
+        rows = self.rows("ledger_balances")
+        return {r["account"]: r["balance"] for r in rows if r["balance"] and r["asset"] == "POINT"}
 
 
 def tenths(score):
@@ -281,15 +366,19 @@ def as_tables(ledger: Ledger):
         about
         | {"lot_id": ids[lot.key, lot.revision], "business_key": lot.key, "merchant_id": lot.merchant}
         | {"effective_date": lot.effective, "revision": lot.revision, "booked_date": lot.booked}
-        | {"matures_on": lot.matures, "expires_on": lot.expires, "amount": lot.amount, "reserved": 0}
-        | {n: getattr(lot, n) for n in ("pending", "active", "expired", "taken", "redeemed")}
+        | {"matures_on": lot.matures, "expires_on": lot.expires, "amount": lot.amount}
+        | {n: getattr(lot, n) for n in ("pending", "active", "reserved", "expired", "taken", "redeemed")}
         for lot in ledger.lots
     ]
     funding = {"rule": "funding", "revision": 1, "multiplier_milli": 0, "repayments": 0}
     funding |= dict.fromkeys(("lapsed", "forgiven", "cut_by_pool", "debt"), 0)
+    funds = [t for t in ledger.transfers if t[1] == "fund"]
     positions = [
-        about | funding | {"business_key": f"funding|p|{ref}", "asked": n, "granted": n, "net": n}
-        for ref, n in ledger.funded.items()
+        about
+        | funding
+        | _pool(t[5].split("|")[1])
+        | {"business_key": t[5], **dict.fromkeys(("asked", "granted", "net"), t[4])}
+        for t in funds
     ]
     positions += [
         about
@@ -304,14 +393,61 @@ def as_tables(ledger: Ledger):
         "ledger_lots": lots,
         "ledger_positions": positions,
         "ledger_balances": _balances(transfers),
+        "ledger_requests": [_answer(ledger, *each) for each in ledger.answers.items()],
+        "ledger_allocations": [row for grant in ledger.grants for row in _allocations(grant, ids)],
     }
+
+
+def _pool(name):
+    return {"pool": name, "asset": "IMPRESSION" if name == "traffic" else "POINT"}
+
+
+def _answer(ledger, asked, answered):
+    answer, ask, day = answered
+    row = {"request_id": ask.number, "content_hash": ask.says, "refusal": answer, "status": "refused"}
+    row |= {"merchant_id": ask.merchant, "points": ask.points, "slot": ask.slot, "decided_on": day}
+    grant = next((g for g in ledger.grants if (g.ask.number, g.ask.says) == asked), None)
+    if grant is None:
+        return row
+    status = "reserved" if not grant.resolved else "settled" if grant.spent else "voided"
+    runs = {"starts_on": 1, "ends_on": ledger.shop.runs, "settles_on": ledger.shop.settles}
+    row |= {name: day + timedelta(days=n) for name, n in runs.items()}
+    row |= {
+        "status": status,
+        "refusal": None,
+        "impressions": grant.impressions,
+        "resolved_on": grant.resolved,
+    }
+    row |= {"pool": "traffic", "programme": "f"}
+    if grant.resolved:
+        row |= {"settled": grant.spent, "voided": sum(grant.back), "delivered": grant.served}
+    return row
+
+
+def _allocations(grant, ids):
+    for leg, (lot, units) in enumerate(grant.parts, start=1):
+        row = {
+            "business_key": f"redemption|{grant.ask.number}",
+            "leg": leg,
+            "amount": units,
+            "programme": "f",
+        }
+        row |= {"lot_id": ids[lot.key, lot.revision], "merchant_id": lot.merchant, "booked_date": grant.day}
+        row |= {"effective_date": lot.effective, "lot_booked_on": lot.booked, "resolved_on": grant.resolved}
+        if grant.resolved:
+            row |= {"voided": grant.back[leg - 1], "settled": units - grant.back[leg - 1]}
+        yield row | {"matures_on": lot.matures, "expires_on": lot.expires}
 
 
 def _transfer(ledger, transfer):
     day, code, debit, credit, amount, key, leg, revision, lot = transfer
     parts = key.split("|")
-    party = "" if code == "fund" else parts[2]
-    effective = day if code == "fund" else date.fromisoformat(parts[3])
+    asset = "IMPRESSION" if "traffic" in debit + credit or "delivered" in credit else "POINT"
+    if parts[0] == "redemption":
+        party, effective = next(g.ask.merchant for g in ledger.grants if g.ask.number == parts[1]), day
+    else:
+        party = "" if code == "fund" else parts[2]
+        effective = ledger.funded[parts[2]] if code == "fund" else date.fromisoformat(parts[3])
     terms = next((x for x in ledger.lots if lot and ledger.name(x) == lot), None)
     expires = terms.expires if terms else ""
     lot_id = _sha("f", "earn", lot[0], 1, lot[1]) if lot else ""
@@ -319,7 +455,7 @@ def _transfer(ledger, transfer):
         debit,
         credit,
         amount,
-        "POINT",
+        asset,
         code,
         "f",
         party,
@@ -338,7 +474,7 @@ def _transfer(ledger, transfer):
             "debit_account": debit,
             "credit_account": credit,
             "amount": amount,
-            "asset": "POINT",
+            "asset": asset,
             "code": code,
         },
         **{"programme": "f", "merchant_id": party or None, "lot_id": lot_id or None, "business_key": key},
@@ -352,7 +488,8 @@ def _balances(transfers):
     found = {}
     for t in transfers:
         for account, credit in ((t["credit_account"], t["amount"]), (t["debit_account"], 0)):
-            row = found.setdefault(account, {"account": account, "asset": "POINT", "credits": 0, "debits": 0})
+            row = {"account": account, "asset": t["asset"], "credits": 0, "debits": 0}
+            row = found.setdefault((account, t["asset"]), row)
             row["credits"] += credit
             row["debits"] += t["amount"] - credit
             row["transfers"] = row.get("transfers", 0) + 1

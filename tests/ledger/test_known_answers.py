@@ -3,13 +3,14 @@
 from datetime import date, timedelta
 
 import pytest
-from ledger_reference import Ledger, Terms
-from ledger_world import SparkBooks, World, as_seen, as_tables, comparable, policies, run_both
+from ledger_reference import Ledger, Shop, Terms
+from ledger_world import TRAFFIC, SparkBooks, World, as_seen, as_tables, comparable, policies, run_both
 
 D0 = date(2026, 1, 30)
 TERMS = Terms(maturity=3, expiry=4)
-FUNDING = [("A-1", D0, 1_000_000)]
+FUNDING = [("A-1", D0, 1_000_000), TRAFFIC]
 LATE_DAYS = 4
+SHOP = Shop(runs=2, settles=4)
 
 
 def d(n):
@@ -20,7 +21,7 @@ def d(n):
 def world():
     w = World(scores={"late": 0.0, "scored": 73.4, "unscored": None})
     w.scores |= dict.fromkeys(
-        ("lapse", "flip", "debt", "other", "own", "share", "staff", "null", "order"), 50.0
+        ("lapse", "flip", "debt", "other", "own", "share", "staff", "null", "order", "soon", "part"), 50.0
     )
     # At 50.0 the multiplier is 1,000: 1,000 fen are one point.
     sale = w.sell("lapse", 100_000, d(0))  # matures on day 3, expires through day 7
@@ -51,18 +52,33 @@ def world():
     w.sell("late", 100_000, d(0), taken=d(5))  # delivered on day 6: with a window of 4 days it earns nothing
     w.sell("before", 100_000, D0 - timedelta(days=1), taken=d(0))
     w.sell("order", 999, d(0))  # floor: 0 points, no key
+    for merchant, points in (("debt", 100), ("other", 80), ("share", 50)):
+        w.ask(f"spent-{merchant}", merchant, points, d(4))
+    w.deliver("spent-debt", "debt", 1_000, d(5))
+    w.deliver("spent-share", "share", 600, d(5))
+    w.sell("soon", 100_000, d(0))  # expires through day 7
+    w.sell("soon", 50_000, d(2))  # expires through day 9
+    w.ask("soon", "soon", 80, d(5))
+    w.deliver("soon", "soon", 800, d(6))
+    w.sell("part", 70_000, d(2))
+    w.sell("part", 50_000, d(3))
+    w.ask("part", "part", 101, d(6))  # all 70 of the first lot, 31 of the second
+    w.deliver("part", "part", 100, d(7))
+    w.deliver("part", "part", 95, d(8), taken=d(10))  # told in time: the close of day 10 resolves it
+    w.deliver("part", "part", 500, d(7), arm="holdout")
+    w.deliver("part", "part", 500, d(7), source="paid")
+    w.deliver("part", "part", 500, d(9))  # the grant ran through day 8
+    w.deliver("part", "part", 500, d(7), slot="s2")
+    w.deliver("part", "soon", 500, d(7))
     return w
-
-
-SPENDING = [(d(4), "debt", 100), (d(4), "other", 80), (d(4), "share", 50)]
 
 
 @pytest.fixture(scope="module")
 def both(books_spark, world):
     """Twelve closes through Spark and through the reference."""
-    books = SparkBooks(books_spark, policies(D0, TERMS, FUNDING, LATE_DAYS), D0)
-    reference = Ledger(TERMS, D0)
-    run_both(books, reference, world, [d(n) for n in range(12)], FUNDING, LATE_DAYS, SPENDING)
+    books = SparkBooks(books_spark, policies(D0, TERMS, FUNDING, LATE_DAYS), D0, SHOP)
+    reference = Ledger(TERMS, D0, shop=SHOP)
+    run_both(books, reference, world, [d(n) for n in range(12)], FUNDING, LATE_DAYS)
     return books, reference
 
 
@@ -133,8 +149,12 @@ def test_what_was_spent_becomes_debt_and_is_paid_by_what_matures_next(books):
     assert moves(books, "debt") == [
         (0, "earn", 100),
         (3, "activate", 100),
+        (4, "reserve", 100),
+        (4, "reserve", 1_000),
         (5, "debt", 60),
         (6, "earn", 50),
+        (6, "settle", 100),
+        (6, "settle", 1_000),
         (7, "earn", 30),
         (9, "activate", 50),
         (9, "repay", 50),
@@ -150,8 +170,7 @@ def test_what_was_spent_becomes_debt_and_is_paid_by_what_matures_next(books):
 
 def test_a_fall_takes_its_own_lot_then_the_merchants_others_then_debt(books):
     assert moves(books, "other", "fall", "debt") == [(5, "debt", 30), (5, "fall", 20), (5, "fall", 50)]
-    assert books.balances()["merchant:other:debt"] == -30
-    assert books.balances()["pool:p:receivable"] == 40  # 30 of other, 10 of share
+    assert books.balances()["pool:p:receivable"] == 10  # of share
     legs = {(t["code"], t["leg"]) for t in books.rows("ledger_transfers") if t["merchant_id"] == "other"}
     assert {("fall", 1), ("fall", 2), ("debt", 3)} <= legs
 
@@ -160,6 +179,48 @@ def test_falls_of_one_close_share_the_other_lots_oldest_key_first(books):
     assert [position(books, "share", n)["debt"] for n in (0, 1)] == [0, 10]
     taken = [t for t in books.rows("ledger_transfers") if t["merchant_id"] == "share" and t["code"] == "fall"]
     assert sorted((t["effective_date"], t["amount"]) for t in taken) == [(d(0), 30), (d(1), 10)]
+
+
+def test_what_a_reservation_gives_back_pays_debt_first_and_expires_with_its_lot(books):
+    """80 of A were reserved when A was refunded and 30 stayed owed; A's last day was the day before."""
+    assert moves(books, "other", "reserve", "void", "repay", "expire")[-5:] == [
+        (8, "expire", 50),
+        (8, "repay", 30),
+        (8, "repay", 30),
+        (8, "void", 80),
+        (8, "void", 800),
+    ]
+    assert [n for n in ("merchant:other:debt", "merchant:other:active") if n in books.balances()] == []
+
+
+def test_a_redemption_takes_what_expires_soonest_and_only_the_rest_expires(books):
+    """A 100, B 50, 80 redeemed: 20 of A expire, then 50 are left until B's last day."""
+    assert moves(books, "soon", "settle", "expire") == [
+        (7, "settle", 80),
+        (7, "settle", 800),
+        (8, "expire", 20),
+        (10, "expire", 50),
+    ]
+
+
+def test_a_grant_is_charged_for_treated_impressions_of_its_own_run_in_whole_points(books):
+    """195 of 1,010 impressions of 101 points: ceil(19.5) = 20 of the first lot, the rest back to both."""
+    kept = next(r for r in books.rows("ledger_requests") if r["request_id"] == "part")
+    assert (kept["status"], kept["delivered"], kept["settled"], kept["voided"]) == ("settled", 195, 20, 81)
+    assert moves(books, "part", "settle", "void", "expire") == [
+        (10, "expire", 50),  # the first lot's last day was day 9
+        (10, "settle", 20),
+        (10, "settle", 195),
+        (10, "void", 50),
+        (10, "void", 31),
+        (10, "void", 815),
+        (11, "expire", 50),
+    ]
+    parts = [a for a in books.rows("ledger_allocations") if a["business_key"] == "redemption|part"]
+    assert [(a["leg"], a["amount"], a["settled"], a["voided"]) for a in parts] == [
+        (1, 70, 20, 50),
+        (2, 31, 0, 31),
+    ]
 
 
 def test_the_reference_books_the_same(both):

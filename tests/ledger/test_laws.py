@@ -6,13 +6,14 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_reference import Ledger, Terms
-from ledger_world import NAMES, World, arrow, as_tables
+from ledger_reference import Ledger, Shop, Terms
+from ledger_world import NAMES, TRAFFIC, World, arrow, as_tables
 
 from ccare.ledger.laws import HELD, check_laws
 
 D0 = date(2026, 1, 30)
-POINTS = dict.fromkeys(("a", "b", "x"), 500)
+POINTS = dict.fromkeys(("a", "b", "c", "x"), 500)
+SHOP = Shop(runs=2, settles=3)
 
 
 def d(n):
@@ -20,7 +21,11 @@ def d(n):
 
 
 def history():
-    """Eight closes of three merchants with a fall, a lapse, an expiry, and a debt repaid in part."""
+    """Eight closes of four merchants: a fall, a lapse, expiries, a debt repaid in part, three redemptions.
+
+    Of c's 100 points, r1 spends 30 of 60 and gives 30 back to a lot that is past its last day; r2 gives 20 back a
+    day later; r3 is not resolved yet.
+    """
     world = World()
     sale = world.sell("a", 100_000, d(0))
     world.sell("a", 50_000, d(1))
@@ -29,9 +34,14 @@ def history():
     world.refund(lapsing, 40_000, d(6))
     world.sell("x", 10_000, d(0))
     world.sell("x", 3_000, d(4))
-    ledger = Ledger(Terms(3, 2), D0)
+    world.sell("c", 100_000, d(0))
+    for number, points, n in (("r1", 60, 3), ("r2", 20, 4), ("r3", 20, 5), ("r4", 9, 5)):
+        world.ask(number, "c", points, d(n))
+    world.deliver("r1", "c", 300, d(4))
+    ledger = Ledger(Terms(3, 2), D0, shop=SHOP)
     for n in range(8):
-        ledger.close(d(n), world.nets(d(n), 30), POINTS, [("A-1", D0, 10_000)])
+        asks, served = world.servable(d(n), D0), world.served(ledger, d(n))
+        ledger.close(d(n), world.nets(d(n), 30), POINTS, [("A-1", D0, 10_000), TRAFFIC], asks, served)
         if n == 6:
             owe(ledger, f"f|trade_net|x|{D0}", 4)
     return ledger
@@ -63,15 +73,17 @@ def test_a_lawful_ledger_holds_them_all():
     assert list(found) == list(HELD)
     assert [r.detail for r in found.values() if not r.ok] == []
     assert {t["code"] for t in LAWFUL["ledger_transfers"].to_pylist()} == {
-        *("fund", "earn", "activate", "expire", "fall", "debt", "repay")
+        *("fund", "earn", "activate", "expire", "fall", "debt", "repay", "reserve", "settle", "void")
     }
+    spent = {r["request_id"]: r["status"] for r in LAWFUL["ledger_requests"].to_pylist()}
+    assert spent == {"r1": "settled", "r2": "voided", "r3": "reserved", "r4": "refused"}
 
 
 def test_an_empty_ledger_is_lawful():
     assert all(r.ok for r in laws({name: arrow(name) for name in NAMES}).values())
 
 
-T, L, P, B = NAMES
+T, L, P, B, Q, A = NAMES
 FAULTS = [
     ("L1", f"update {B} set balance = balance + 1 where account = 'sink:expired'", "sum to 1"),
     ("L2", f"insert into {T} select * from {T} where code = 'fund'", "has 2 transfers fund"),
@@ -100,6 +112,20 @@ FAULTS = [
     ("L6", f"update {T} set credit_account = 'pool:p:available' where code = 'expire'", "was funded with"),
     ("L6", f"update {P} set debt = debt + 1 where debt > 0", "its keys owe"),
     ("L7", f"update {T} set amount = amount + 500 where code = 'expire'", "more was taken out"),
+    ("L7", f"update {A} set amount = amount + 100 where leg = 1", "allocated to reservations"),
+    (
+        "L8",
+        f"update {T} set booked_date = booked_date + 1 where code = 'void' and asset = 'POINT'",
+        "on 2 days",
+    ),
+    ("L8", f"update {T} set amount = amount + 1 where code = 'settle'", "was resolved as 31 settled"),
+    (
+        "L8",
+        f"update {Q} set settled = settled + 1 where status = 'settled'",
+        "is kept as settled with 60 points, 31",
+    ),
+    ("L8", f"delete from {Q} where request_id = 'r3'", "is kept as unknown"),
+    ("L8", f"update {A} set settled = 0 where settled = 30", "has allocations of 60"),
     ("L9", f"update {T} set lot_id = 'other' where code = 'earn' and merchant_id = 'a'", "names another lot"),
     ("L9", f"update {T} set revision = 1 where code = 'fall'", "reversed by its own revision 1"),
     (
@@ -127,9 +153,15 @@ SALES = st.lists(st.tuples(st.sampled_from("abc"), DAYS, st.integers(0, 3), st.i
 REFUNDS = st.lists(st.tuples(st.integers(0, 99), DAYS, st.integers(1, 100)), max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
-@given(SALES, REFUNDS, st.integers(1, 150), st.booleans())
-def test_the_reference_ledger_is_lawful_whatever_happens(sales, refunds, funded, only_pending):
+ASKS = st.lists(
+    st.tuples(st.sampled_from("abc"), DAYS, st.integers(0, 60), st.sampled_from("rstu")), max_size=6
+)
+SERVED = st.lists(st.tuples(st.sampled_from("rstu"), DAYS, st.integers(0, 500)), max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SALES, REFUNDS, ASKS, SERVED, st.integers(1, 150), st.booleans())
+def test_the_reference_ledger_is_lawful_whatever_happens(sales, refunds, asks, served, funded, only_pending):
     world = World()
     made = [world.sell(m, thousand * 1_000, d(n), d(n + late)) for m, n, late, thousand in sales]
     for index, n, percent in refunds:
@@ -137,8 +169,15 @@ def test_the_reference_ledger_is_lawful_whatever_happens(sales, refunds, funded,
             sale = made[index % len(made)]
             left = sale.amount - sum(r.amount for r in world.refunds if r.sale is sale)
             world.refund(sale, left * percent // 100, max(d(n), sale.paid))
-    ledger = Ledger(Terms(2, 3, only_pending), D0)
-    for n in range(13):
-        ledger.close(d(n), world.nets(d(n), 30), {}, [("A-1", D0, funded), ("A-2", d(4), 20)])
+    for m, n, points, number in asks:
+        world.ask(number, m, points, d(n), says=f"{m}{n}{points}")
+    for number, n, impressions in served:
+        for m in "abc":
+            world.deliver(number, m, impressions, d(n))
+    ledger = Ledger(Terms(2, 3, only_pending), D0, shop=SHOP)
+    fundings = [("A-1", D0, funded), ("A-2", d(4), 20), TRAFFIC]
+    for n in range(15):
+        given = world.servable(d(n), D0), world.served(ledger, d(n))
+        ledger.close(d(n), world.nets(d(n), 30), {}, fundings, *given)
     found = laws({name: arrow(name, rows) for name, rows in as_tables(ledger).items()})
     assert [r.detail for r in found.values() if not r.ok] == []

@@ -90,7 +90,7 @@ class Closes:
         close = replace(close, touched=touched, changes=changes.num_rows)
         inputs = {**self.cores, **before, "state_changes": self._frame(changes)}
         for name, job in (("state_users", state_users), ("state_refund_days", state_refund_days)):
-            self.state[name] = _arrow(job.build(inputs, close), name)
+            self.state[name] = _merged(self.state[name], _arrow(job.build(inputs, close), name), name)
         for name, job in (("state_user_days", state_user_days), ("state_merchant_days", state_merchant_days)):
             again = _arrow(job.build(inputs, close), name)
             kept = self.state[name]
@@ -101,6 +101,14 @@ class Closes:
 
     def _frame(self, rows: pa.Table) -> DataFrame:
         return self.spark.createDataFrame(rows)
+
+
+def _merged(before: pa.Table, rows: pa.Table, name: str) -> pa.Table:
+    """Rows of ``before`` that keep their keys to themselves, and the new ones."""
+    key = table(name).key
+    new = set(zip(*(rows[part].to_pylist() for part in key), strict=True))
+    old = zip(*(before[part].to_pylist() for part in key), strict=True)
+    return pa.concat_tables([before.filter(pa.array([k not in new for k in old], pa.bool_())), rows])
 
 
 def _arrow(df: DataFrame, name: str) -> pa.Table:

@@ -11,29 +11,81 @@ from scipy.stats import beta
 
 Row = dict
 WEIGHTS = {
-    "scale": ["c_mau28", "c_new_users", "c_new_payers"],
-    "activity": ["a_stickiness", "a_return_rate"],
-    "potential": ["r_arpu", "r_pay_conversion", "r_repurchase_90"],
-    "efficiency": ["e_refund_rate", "e_discount_rate"],
+    "scale": [
+        "c_mau28",
+        "c_new_users",
+        "c_new_payers",
+        "c_reachable",
+        "c_net_reach_rate",
+        "c_quick_ratio",
+    ],
+    "activity": [
+        "a_stickiness",
+        "a_retention_d7",
+        "a_retention_d28",
+        "a_return_rate",
+        "a_engagement_rate",
+        "a_message_click_rate",
+        "a_content_to_service",
+    ],
+    "potential": [
+        "r_arpu",
+        "r_pay_conversion",
+        "r_repurchase_90",
+        "r_realised_ratio",
+        "r_voucher_use_rate",
+    ],
+    "efficiency": [
+        "e_refund_rate",
+        "e_discount_rate",
+        "e_private_share",
+        "e_public_conversion",
+        "e_cost_per_new_payer",
+    ],
 }
-COUNTS = WEIGHTS["scale"]
-LOWER = WEIGHTS["efficiency"]
+COUNTS = ["c_mau28", "c_new_users", "c_new_payers", "c_reachable"]
+LOWER = ["e_refund_rate", "e_discount_rate", "e_cost_per_new_payer"]
+AMOUNTS = ["c_net_reach_rate", "r_arpu", "r_realised_ratio", "e_public_conversion", "e_cost_per_new_payer"]
 POPULATION = {
     "a_stickiness": "c_mau28",
-    "a_return_rate": "a_return_rate_den",
     "r_arpu": "c_mau28",
     "r_pay_conversion": "c_mau28",
-    "r_repurchase_90": "r_repurchase_90_den",
+    "r_realised_ratio": "r_realised_ratio_users",
     "e_refund_rate": "e_refund_rate_orders",
     "e_discount_rate": "r_orders",
+    "e_private_share": "r_orders",
+    "e_public_conversion": "public_kiloimpressions_28d",
+    "e_cost_per_new_payer": "c_new_payers",
 }
-MOMENTS = ["a_return_rate", "r_pay_conversion", "r_repurchase_90"]
+"""What n counts where it is not the denominator."""
+STATED_20 = [
+    "c_net_reach_rate",
+    "a_stickiness",
+    "r_arpu",
+    "r_realised_ratio",
+    *WEIGHTS["efficiency"],
+]
+
+
+def parts(row: Row, metric: str) -> tuple[int, int]:
+    """Numerator and denominator as scored: the quick ratio as a part of all who came or went."""
+    num, den = row[f"{metric}_num"] or 0, row[f"{metric}_den"] or 0
+    return (num, num + den) if metric == "c_quick_ratio" else (num, den)
+
+
+def value_of(row: Row, metric: str) -> float | None:
+    if metric in COUNTS:
+        return float(row[metric])
+    num, den = parts(row, metric)
+    return num / den if den else None
 
 
 def n_of(row: Row, metric: str) -> int | None:
     if metric in COUNTS:
         return None
-    return 0 if row[metric] is None else row[POPULATION[metric]]
+    if value_of(row, metric) is None:
+        return 0
+    return row[POPULATION[metric]] if metric in POPULATION else parts(row, metric)[1]
 
 
 def scaled(metric: str, x: float) -> float:
@@ -46,9 +98,9 @@ def scaled(metric: str, x: float) -> float:
 
 def strength(metric: str, peers: list[Row]) -> float:
     """Kleinman (1973) with weights n, in exact fractions; 20 where it is stated or cannot be told."""
-    if metric not in MOMENTS:
+    if metric in STATED_20:
         return 20.0
-    cells = [(row[f"{metric}_num"], n_of(row, metric)) for row in peers if n_of(row, metric)]
+    cells = [(parts(row, metric)[0], n_of(row, metric)) for row in peers if n_of(row, metric)]
     if not cells:
         return 20.0
     total, hits, g = sum(n for _, n in cells), sum(x for x, _ in cells), len(cells)
@@ -112,7 +164,7 @@ class Benchmarks:
             [row for row in self.active if row["industry"] == industry],
             self.active,
         ]
-        levels = levels[2:] if industry == "*" else levels[1:] if metric in COUNTS else levels
+        levels = levels[2:] if industry == "*" else levels[1:] if metric in WEIGHTS["scale"] else levels
         for peers in levels:
             known = [row for row in peers if n_of(row, metric) != 0]
             if len(known) >= self.min_peers or peers is self.active:
@@ -124,16 +176,19 @@ class Benchmarks:
         if key not in self.pools:
             mean, k = None, strength(metric, peers)
             if metric not in COUNTS:
-                bottom = sum(row[f"{metric}_den"] for row in peers)
-                mean = sum(row[f"{metric}_num"] for row in peers) / bottom if bottom else None
-            xs = [scaled(metric, shrunk(row[metric], n_of(row, metric), mean, k)) for row in known]
+                bottom = sum(parts(row, metric)[1] for row in peers)
+                mean = sum(parts(row, metric)[0] for row in peers) / bottom if bottom else None
+            xs = [scaled(metric, shrunk(metric, row, mean, k)) for row in known]
             self.pools[key] = (mean, k, quantiles(xs))
         return self.pools[key]
 
 
-def shrunk(value: float, n: int | None, mean: float | None, k: float) -> float | None:
+def shrunk(metric: str, row: Row, mean: float | None, k: float) -> float | None:
+    n, value = n_of(row, metric), value_of(row, metric)
     if n is None:
-        return float(value)
+        return value
+    if metric == "e_cost_per_new_payer":
+        return (row[f"{metric}_num"] + k * mean) / (n + k)
     return (n * value + k * mean) / (n + k) if n else mean
 
 
@@ -141,7 +196,7 @@ def interval(metric: str, s: float, n: int | None, k: float, q: list[float]) -> 
     x = scaled(metric, s)
     if metric in COUNTS:
         return x, x
-    if metric == "r_arpu":
+    if metric in AMOUNTS:
         half = (q[90] - q[10]) / 2 * math.sqrt(k / (n + k))
         return x - half, x + half
     if not 0 < s < 1:
@@ -155,7 +210,7 @@ def driver(bench: Benchmarks, group: str, row: Row, metric: str) -> Row:
     mean, k, q = bench.pool(group, metric)
     if q is None:
         return {"percentile": 50.0, "low": 50.0, "high": 50.0, "known": False, "shrunk": None, "n": n}
-    s = shrunk(row[metric], n, mean, k)
+    s = shrunk(metric, row, mean, k)
     points = [place(q, x) for x in (scaled(metric, s), *interval(metric, s, n, k, q))]
     if metric in LOWER:
         points = [100 - p for p in points]

@@ -74,6 +74,9 @@ command("export", "--merchant", "m1")
 command("verify", "--report", report)
 for words in (["doctor"], ["doctor", "--json"], ["status"], ["digest"], ["catalogue"]):
     command(*words)
+for words in (["rejected"], ["rejected", "--json"], ["replay-rejected", "--day", day], ["data-docs"]):
+    command(*words)
+command("reconcile", "--day", day, "--json")
 settings = Settings.load()
 spark = session(settings)
 staff = storage.read(spark, settings.lake, table("core_staff"), 1)

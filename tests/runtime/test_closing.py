@@ -46,16 +46,10 @@ def close(settings: Settings, first: Any, last: Any | None = None, **options: An
     return said
 
 
-@pytest.fixture(scope="module")
-def closed(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+@pytest.fixture
+def closed(three_days: Settings) -> Settings:
     """A lake with three days closed one by one; tests copy it before they break it."""
-    settings = settings_in(tmp_path_factory.mktemp("closed"))
-    write_day(settings.landing, DAYS[0], history=90)
-    close(settings, DAYS[0])
-    for day in DAYS[1:]:
-        write_day(settings.landing, day)
-        close(settings, day)
-    return settings
+    return three_days
 
 
 @pytest.fixture

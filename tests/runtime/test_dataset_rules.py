@@ -142,6 +142,21 @@ def test_refunds_beyond_paid_early_and_held(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_refund_number_that_comes_again_is_told(tmp_path: Path) -> None:
+    before = DAY - timedelta(days=1)
+    paid = {"event_type": "paid", "amount_fen": 100, "occurred_at": _at(8), "taken_on": before}
+    back = {"event_type": "refunded", "amount_fen": 10, "occurred_at": _at(9), "taken_on": DAY}
+    version = _lake(tmp_path, "core_payments", [
+        {**paid, "trade_no": "t"}, {**paid, "trade_no": "u"},
+        {**back, "trade_no": "t", "refund_no": "r1", "taken_on": before}, {**back, "trade_no": "t", "refund_no": "r1"},
+        {**back, "trade_no": "t", "refund_no": "r2"}, {**back, "trade_no": "u", "refund_no": "r2"},
+        *[{**back, "trade_no": "u", "refund_no": "old", "taken_on": before}] * 2,
+    ])  # fmt: skip
+    found = relation_measures(tmp_path, "core_payments", version, DAY)
+    assert found["refund_numbers_again"].value == 1, "of a trade, and told today"
+    assert broken(found) == {"refunds_once": "warn"}
+
+
 def test_refunds_beyond_paid_everywhere_block(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
     for n in range(60):

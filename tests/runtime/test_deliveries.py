@@ -11,11 +11,18 @@ from typing import Any
 
 import pytest
 import zstandard
+from pyspark.sql import functions as F
 
+from ccare.events.parse import parse
+from ccare.events.read import LINE_MAX_BYTES
+from ccare.events.slots import load_slots
 from ccare.runtime import deltalog, ingest
 from ccare.runtime.close_days import close_days
+from ccare.runtime.intake import deliveries
 from ccare.runtime.lease import read_record
-from ccare.runtime.settings import Settings
+from ccare.runtime.lines import landing_frames
+from ccare.runtime.settings import Settings, default_conf
+from ccare.tables.streams import PAYMENTS
 from tests.runtime.test_closing import DAYS, settings_in
 from tests.small_landing import write_day
 
@@ -142,3 +149,23 @@ def test_a_bulk_pass_that_was_cut_leaves_nothing_half_taken(
     assert read_record(settings.lake) is not None, "the run is open"
     ingested(settings)
     assert core_rows(settings) == core_rows(plain)
+
+
+def test_a_line_of_100_megabytes_is_refused_alone_and_never_held_whole(
+    plain: Settings, spark: Any, tmp_path: Path
+) -> None:
+    sound = (plain.landing / "payments/2026-03-02/payments.jsonl").read_bytes().splitlines(keepends=True)[:2]
+    folder = tmp_path / "payments" / "2026-03-02"
+    folder.mkdir(parents=True)
+    with (folder / "long.jsonl").open("wb") as out:
+        out.write(sound[0])
+        out.writelines([b'{"event_id":"long","store_id":"', *[b"x" * (1 << 20)] * 100, b'"}\n'])
+        out.write(sound[1])
+    files = deliveries(tmp_path, DAYS[0], DAYS[0], {})
+    assert [(d.status, d.lines) for d in files] == [("taken", 3)]
+    lines = landing_frames(spark, tmp_path, files, b"k" * 40)["landing"]
+    most = lines.agg(F.max(F.octet_length("value"))).first()
+    assert most is not None and most[0] == LINE_MAX_BYTES, "what Spark holds of a line is bounded"
+    slots = load_slots(default_conf(), DAYS[0])
+    rows = parse(lines, PAYMENTS, slots, "UTC", None).orderBy("position").collect()
+    assert [(row.position, list(row.reasons)) for row in rows] == [(1, []), (2, ["line_too_long"]), (3, [])]

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from ccare.errors import InputMissing, UsageError
 from ccare.runtime import survey as surveys
-from ccare.runtime.intake import Delivery, deliveries
+from ccare.runtime.ingest import require_inputs
+from ccare.runtime.intake import Delivery, deliveries, require_complete
+from ccare.runtime.settings import Settings
 from ccare.runtime.survey import survey
 
 DAY = date(2026, 3, 1)
@@ -174,3 +177,18 @@ def test_lines_before_each_split_are_counted(tmp_path: Path, monkeypatch: pytest
     for n, before in enumerate(seen.blocks):
         expected = 0 if n == 0 else sum(1 for at in starts if at <= n * 128)
         assert before == expected, n
+
+
+def test_what_a_day_lacks_is_said_before_spark_starts(tmp_path: Path) -> None:
+    settings = Settings(lake=tmp_path / "lake", landing=tmp_path / "landing", exports=tmp_path / "exports")
+    with pytest.raises(InputMissing, match="does not exist"):
+        require_inputs(settings, DAY, ())
+    deliver(settings.landing, "a.jsonl", b"")
+    with pytest.raises(InputMissing, match="no folder dated 2026-03-02 for mini_program, life_account"):
+        require_inputs(settings, DAY, ())
+    let_go = ("mini_program", "life_account")
+    with pytest.raises(InputMissing, match="No pseudonym key"):
+        require_inputs(settings, DAY, let_go)
+    require_inputs(settings.with_(pseudonym_key=b"k" * 40), DAY, let_go)
+    with pytest.raises(UsageError, match="paymnts is not required"):
+        require_complete(settings.landing, DAY, ("paymnts",))

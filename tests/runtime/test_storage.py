@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import DataFrame, SparkSession
@@ -11,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog, storage
 from ccare.runtime.outdated import lacking
-from ccare.runtime.rowstore import write_rows
+from ccare.runtime.rowstore import arrow_schema, write_rows
 from ccare.runtime.run import Meter
 from ccare.runtime.spark import frame, interpreted
 from ccare.tables import table
@@ -64,6 +65,31 @@ def test_state_is_replaced_whole(spark: SparkSession, tmp_path: Path, at_most: i
         rows = frame(spark, REFUNDS, [row | {"user_key": payer}])
         version = storage.write(spark, tmp_path, REFUNDS, rows, payer, (), at_most)
     assert [r["user_key"] for r in storage.read(spark, tmp_path, REFUNDS, version).collect()] == ["k1_b"]
+
+
+@pytest.mark.parametrize("on_driver", [True, False], ids=["from the driver", "by Spark"])
+def test_rows_told_again_take_the_place_of_those_of_their_key(
+    spark: SparkSession, tmp_path: Path, on_driver: bool
+) -> None:
+    stands = {"merchant_id": "m1", "paid_date": FIRST, "refund_date": SECOND, "refund_fen": 5, "refunds": 1}
+    unknown, known = stands | {"user_key": None}, stands | {"user_key": "k1_a"}
+    before = [unknown, known, known | {"merchant_id": "m2"}]
+    version = write_rows(tmp_path, REFUNDS, before, "run-1")
+    told = [unknown | {"refund_fen": 7}, known | {"paid_date": SECOND}]
+    if on_driver:
+        schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(REFUNDS)])
+        rows = storage.merged(tmp_path, REFUNDS, version, pa.Table.from_pylist(told, schema=schema))
+        storage.write_held(tmp_path, REFUNDS, rows, "run-2")
+    else:
+        whole = storage.merged_frame(
+            storage.read(spark, tmp_path, REFUNDS, version), frame(spark, REFUNDS, told), REFUNDS
+        )
+        storage.write(spark, tmp_path, REFUNDS, whole, "run-2")
+    now = DeltaTable(str(tmp_path / REFUNDS.name)).to_pyarrow_table().to_pylist()
+    expected = [*told, known, known | {"merchant_id": "m2"}]
+    assert sorted(now, key=str) == sorted(
+        ({n: r[n] for n in REFUNDS.column_names} for r in expected), key=str
+    )
 
 
 def test_a_table_of_an_older_version_gains_its_columns_on_the_large_road(

@@ -19,14 +19,13 @@ from tests.scoring.metric_rows import DAY
 Rows = list[dict[str, Any]]
 
 
-def close_of(day: date, **policy: Any) -> Close:
+def close_of(day: date, benchmarks_of: str = "", **policy: Any) -> Close:
     """A close of ``day`` under the packaged policy with some fields replaced."""
     conf = default_conf()
     scoring = replace(load_scoring(conf).for_day(day), **policy)
     posted = datetime(day.year, day.month, day.day, 1, tzinfo=UTC)
-    return Close(
-        day, day, "run", posted, "UTC", scoring, load_ledger(conf).for_day(day), load_slots(conf, day)
-    )
+    ledger, slots = load_ledger(conf).for_day(day), load_slots(conf, day)
+    return Close(day, day, "run", posted, "UTC", scoring, ledger, slots, benchmarks_of=benchmarks_of)
 
 
 def frozen(spark: SparkSession, metrics: Rows, day: date = DAY, parts: int = 0, **policy: Any) -> Rows:

@@ -4,11 +4,12 @@ import math
 
 import pytest
 
-from tests.oracle.scores import WEIGHTS, Benchmarks, score
+from tests.oracle.scores import COUNTS, WEIGHTS, Benchmarks, score
 from tests.scoring.metric_rows import DAY, FROZEN, market
 from tests.scoring.scored import frozen, scored
 
 pytestmark = pytest.mark.spark
+METRICS = [name for names in WEIGHTS.values() for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +33,16 @@ def test_benchmarks_agree(world) -> None:
         assert row["prior_mean"] == mean
         if mean is not None:
             assert math.isclose(row["prior_strength"], k, rel_tol=1e-9)
-        assert row["quantiles"] == pytest.approx(q, rel=1e-9, abs=1e-12)
+        if q is None:
+            assert row["quantiles"] is None and row["peers"] == 0
+        else:
+            assert row["quantiles"] == pytest.approx(q, rel=1e-9, abs=1e-12)
 
 
 def test_drivers_agree(world) -> None:
     _, today, _, drivers, _ = world
     bench, by_id = _oracle(world), {row["merchant_id"]: row for row in today}
-    assert len(drivers) == len(today) * 10
+    assert len(drivers) == len(today) * len(METRICS)
     told = {}
     for row in drivers:
         source = by_id[row["merchant_id"]]
@@ -47,7 +51,11 @@ def test_drivers_agree(world) -> None:
         want = told[row["merchant_id"]]["drivers"][row["metric_id"]]
         assert row["peer_group"] == bench.group(source)
         assert row["n"] == want["n"]
-        assert row["shrunk_value"] == pytest.approx(want["shrunk"], rel=1e-9)
+        assert (row["denominator"] is None) == (row["metric_id"] in COUNTS)
+        if want["shrunk"] is None:
+            assert row["shrunk_value"] is None
+        else:
+            assert row["shrunk_value"] == pytest.approx(want["shrunk"], rel=1e-9)
         assert row["percentile"] == pytest.approx(want["percentile"], abs=1e-4)
         assert row["contribution"] == row["weight"] * row["percentile"]
         assert row["percentile_low"] <= row["percentile"] <= row["percentile_high"]

@@ -1,6 +1,7 @@
 """Scoring policy: every mistake at once, versions by date, the product's own file where a folder has none."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from ccare.metrics.definitions import DIMENSIONS, METRICS
 from ccare.runtime.settings import default_conf
 from ccare.scoring.policy import FILE_NAME, load_scoring, parse_scoring
 
-TEXT = (default_conf() / FILE_NAME).read_text()
+WHOLE = (default_conf() / FILE_NAME).read_text()
+TEXT = WHOLE[: WHOLE.index("# Every metric that docs")]
+"""The first version alone: a short policy to spoil."""
 
 
 def _mistakes(conf: Path, text: str) -> str:
@@ -33,12 +36,34 @@ def test_packaged_policy_weighs_equally_and_sums_to_one() -> None:
         )
 
 
+def test_the_version_in_force_weighs_every_metric_that_can_be_scored() -> None:
+    policy = load_scoring(default_conf()).for_day(date(2026, 1, 1))
+    assert set(policy.weights) == {metric.id for metric in METRICS if metric.scored}
+    assert len(policy.weights) == 23
+
+
+def test_the_demo_differs_in_its_coverage_floor_alone() -> None:
+    own, demo = (load_scoring(conf).versions for conf in (default_conf(), default_conf() / "demo"))
+    assert demo[:-1] == own[:-1]
+    assert demo[-1] == replace(own[-1], version="demo-2", coverage_floor=0.55)
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan"])
+def test_numbers_that_are_none(tmp_path: Path, number: str) -> None:
+    bad = TEXT.replace("shrink_max = 500", f"shrink_max = {number}").replace(
+        "a_stickiness = 0.5", f"a_stickiness = {number}"
+    )
+    told = _mistakes(tmp_path, bad)
+    assert "shrink_max is" in told and "the weight of a_stickiness is" in told
+
+
 def test_moments_are_only_taken_of_people_counted_in_people() -> None:
     """Kleinman's estimator needs x of n people: n is the ratio's own denominator."""
     for metric in METRICS:
         if metric.scored and metric.is_ratio and metric.fixed_k is None:
             assert metric.is_proportion
-            assert metric.population == f"{metric.id}_den" or metric.id == "r_pay_conversion"
+            own = metric.population == f"{metric.id}_den" or metric.scored_as == "part_of_whole"
+            assert own or metric.id == "r_pay_conversion"
 
 
 def test_folder_without_the_file_uses_the_product_s_own(tmp_path: Path) -> None:

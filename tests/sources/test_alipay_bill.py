@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from ccare.sources import bill_files
 from ccare.sources.alipay_bill import bill_lines
-from ccare.sources.bills import BillLine, BillRefused, fen, half_up, text_lines, units
+from ccare.sources.bill_text import text_lines
+from ccare.sources.bills import BillRefused, fen, half_up, units
 from tests.sources import bill_writer as w
+from tests.sources.bill_lines import BillLine, one_by_one
 
 ROWS = [
     w.alipay_row(trade_no="2026030122001", amount=1250, discount=50, platform=20, fee=7),
@@ -34,7 +36,7 @@ def merchant_of(account: str) -> str:
 
 
 def parsed(path: Path) -> list[BillLine]:
-    return list(bill_lines(path, merchant_of))
+    return one_by_one(bill_lines(path, merchant_of))
 
 
 def parsed_text(folder: Path, text: str, encoding: str = "gb18030", name: str = "bill.csv") -> list[BillLine]:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ccare.sources.bills import BillLine, BillRefused
+from ccare.sources.bills import BillRefused
 from ccare.sources.wechat_bill import bill_lines
 from tests.sources import bill_writer as w
+from tests.sources.bill_lines import BillLine, one_by_one
 
 ROWS = [
     w.wechat_row(trade_no="4200001", amount=1234, settled=1200, coupon=34, fee="0.07200"),
@@ -29,7 +30,7 @@ def merchant_of(mch_id: str) -> str:
 def parsed(folder: Path, text: str, encoding: str = "utf-8") -> list[BillLine]:
     path = folder / "bill.csv"
     path.write_bytes(text.encode(encoding))
-    return list(bill_lines(path, merchant_of))
+    return one_by_one(bill_lines(path, merchant_of))
 
 
 def test_lines_of_a_bill(tmp_path: Path) -> None:

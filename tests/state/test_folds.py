@@ -153,7 +153,8 @@ def fold(
         touched = tuple(sorted({row.business_date for row in changes}))
         close = replace(close, touched=touched, changes=FEW_CHANGES + 1 if many else len(changes))
         inputs["state_changes"] = frame(spark, table("state_changes"), [r.asDict() for r in changes])
-        state["state_refund_days"] = collect(state_refund_days.build(inputs, close), "state_refund_days")
+        told = collect(state_refund_days.build(inputs, close), "state_refund_days")
+        state["state_refund_days"] = merged(state["state_refund_days"], told, "state_refund_days")
         kept = [r for r in state["state_user_days"] if r["business_date"] not in touched]
         state["state_user_days"] = kept + collect(state_user_days.build(inputs, close), "state_user_days")
         inputs["state_user_days"] = frame(spark, table("state_user_days"), state["state_user_days"])
@@ -161,8 +162,15 @@ def fold(
         state["state_merchant_days"] = kept + collect(
             state_merchant_days.build(inputs, close), "state_merchant_days"
         )
-        state["state_users"] = collect(state_users.build(inputs, close), "state_users")
+        told = collect(state_users.build(inputs, close), "state_users")
+        state["state_users"] = merged(state["state_users"], told, "state_users")
     return {name: sorted(map(str, kept)) for name, kept in state.items()} | {"users": state["state_users"]}
+
+
+def merged(before: list[dict[str, Any]], told: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Rows as they were, those of the keys that were told as they are told."""
+    by_key = {tuple(row[part] for part in table(name).key): row for row in (*before, *told)}
+    return list(by_key.values())
 
 
 def collect(df: DataFrame, name: str) -> list[dict[str, Any]]:

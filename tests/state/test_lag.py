@@ -47,7 +47,8 @@ class World:
                 lag = Lag(self._frame("state_user_days", leaving), ends)
             before = None if self.state is None else self._frame("state_users", self.state)
             now = users(before, self._frame("state_changes", changes), closed, first, lag=lag)
-            self.state = [row.asDict() for row in conform(now, table("state_users")).collect()]
+            told = [row.asDict() for row in conform(now, table("state_users")).collect()]
+            self.state = told or self.state  # one pair: what is told takes its place
             self.days += changes
             staff = self._frame("core_staff", [])
             told = user_facts(self._frame("state_users", self.state), staff, AsOf(closed, ZONE))

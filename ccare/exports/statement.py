@@ -1,0 +1,136 @@
+"""A merchant's statement: opening balance, transfers, closing balance, lots, what expires, requests, traffic."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ccare.errors import IntegrityBroken
+from ccare.exports import statement_sql as sql
+from ccare.exports.query import rows_of
+from ccare.exports.statement_sql import EXPIRING_DAYS, TRAFFIC_DAYS
+from ccare.exports.suppression import FEW, MIN_USERS, SHOWN, Relation, protect
+from ccare.tables import REGISTRY
+from ccare.tables.model import Column
+from ccare.tables.state import FUNNEL_SLOTS
+
+SCHEMA = "ccare.statement/1"
+SECTIONS = {
+    "opening": "balance at the end of the day before the statement's first",
+    "transfer": "one movement of the merchant's accounts, with the balance after it",
+    "closing": "balance at the end of the statement's last day: opening plus the transfers",
+    "lot": "a lot with something left, and what is left of it",
+    "expiring": f"units whose last usable day is within {EXPIRING_DAYS} days, by that day",
+    "request": "a request to spend points, and why it was refused where it was",
+    "traffic": f"impressions and clicks of the last {TRAFFIC_DAYS} days by slot and by what paid for them",
+    "orders": f"paid trades of the last {TRAFFIC_DAYS} days that came through a slot",
+}
+_SIGNED = "Change of {0}, signed; in opening, closing and lot rows the balance of it."
+COLUMNS: tuple[Column, ...] = (
+    Column("merchant_id", "string", "Merchant."),
+    Column("section", "string", "; ".join(f"{k}: {v}" for k, v in SECTIONS.items()) + "."),
+    Column(
+        "day", "date", "Day booked; of an expiring row the last usable day; of a request the day decided."
+    ),
+    Column("asset", "string", "POINT, IMPRESSION or FEN."),
+    Column("programme", "string", "Programme."),
+    Column("what", "string", "Kind of movement, or what became of a request."),
+    Column("reason", "string", "Why, in a few words; of a refused request the refusal."),
+    Column("slot", "string", "Traffic slot."),
+    Column("source", "string", "What paid for the traffic: free (daily promotion), points or paid."),
+    Column("effective_date", "date", "Day that the movement is about."),
+    Column("matures_on", "date", "Day that the lot becomes usable."),
+    Column("expires_on", "date", "Last day that the lot can be used."),
+    Column("amount", "bigint", "Units moved, granted, expiring or asked for."),
+    Column("pending", "bigint", _SIGNED.format("units not usable yet"), unit="units"),
+    Column("active", "bigint", _SIGNED.format("usable units"), unit="units"),
+    Column("reserved", "bigint", _SIGNED.format("units reserved for traffic"), unit="units"),
+    Column("debt", "bigint", _SIGNED.format("units owed"), unit="units"),
+    Column("balance", "bigint", "pending + active of the asset after the row.", unit="units"),
+    Column("impressions", "bigint", "Impressions served, or granted to a request."),
+    Column("clicks", "bigint", "Clicks on them."),
+    Column("orders", "string", f"Paid trades; <{MIN_USERS}, bounds or withheld where few users paid."),
+    Column("reference", "string", "Transfer, lot or request number."),
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Merchants ``first`` to ``last`` (by id) as of ``day``; transfers are listed from ``start``."""
+
+    first: str
+    last: str
+    day: date
+
+    @property
+    def start(self) -> date:
+        """First day of the month that 30 days ago lies in: at least a month is listed, at most two."""
+        return (self.day - timedelta(days=30)).replace(day=1)
+
+    @property
+    def bounds(self) -> dict[str, object]:
+        """Parameters of queries over the span."""
+        return {"first": self.first, "last": self.last, "day": self.day}
+
+
+def statement_rows(con: duckdb.DuckDBPyConnection, span: Span) -> pa.Table:
+    """Statement rows of every merchant of the span, in the order of COLUMNS, sorted by merchant.
+
+    Raises IntegrityBroken where a closing balance is not the one that ledger_balances holds.
+    """
+    con.execute(sql.MOVES, span.bounds)
+    con.execute(sql.STATEMENT, span.bounds | {"start": span.start})
+    if "ledger_requests" in REGISTRY:
+        con.execute(sql.REQUESTS, span.bounds | {"start": span.start})
+    con.execute(sql.TRAFFIC, span.bounds)
+    _add_orders(con, span)
+    broken = rows_of(con, sql.BROKEN)
+    if broken:
+        b = broken[0]
+        raise IntegrityBroken(
+            f"{b['accounts'].capitalize()} {b['asset']} units of merchant {b['merchant_id']} do not add up: the "
+            f"transfers make {b['units']} and ledger_balances holds {b['balance']}.",
+            remedy="Run ccare verify; no statement is written until the ledger agrees.",
+        )
+    names = ", ".join(f"{c.name}::{c.type.replace('string', 'varchar')} as {c.name}" for c in COLUMNS)
+    found = con.execute(sql.ROWS.format(names)).to_arrow_table()
+    con.execute("drop table statement")
+    con.execute("drop table moves")
+    return found
+
+
+def _add_orders(con: duckdb.DuckDBPyConnection, span: Span) -> None:
+    """Paid trades by slot, small ones hidden together with one that would give them away."""
+    slots = [slot for slot in FUNNEL_SLOTS if slot not in ("private", "offline_scan", "unknown")]
+    found = con.execute(sql.ORDERS, span.bounds | {"slots": slots}).fetchnumpy()
+    ids, at = np.unique(np.asarray(found["merchant_id"], dtype=str), return_inverse=True)
+    if not len(ids):
+        return
+    cells = {slot: np.zeros(len(ids), dtype=np.int64) for slot in slots}
+    hidden = {slot: np.zeros(len(ids), dtype=bool) for slot in slots}
+    for place, slot, orders, payers in zip(at, found["slot"], found["orders"], found["payers"], strict=True):
+        cells[slot][place] = orders
+        hidden[slot][place] = payers < MIN_USERS
+    cells["all"] = np.sum(list(cells.values()), axis=0)
+    safe = protect(cells, [Relation("all", tuple(slots), (*slots, "all"))], before=hidden)
+    rows = [
+        (str(merchant), slot, _orders(safe.state[slot][i], safe.low[slot][i], safe.high[slot][i]))
+        for i, merchant in enumerate(ids)
+        for slot in slots
+        if cells[slot][i]
+    ]
+    told = pa.table({n: [r[k] for r in rows] for k, n in enumerate(("merchant_id", "slot", "orders"))})
+    con.register("told_orders", told)
+    con.execute(
+        "insert into statement by name select *, 8 as part, 'orders' as section, 0 as step, slot as business_key, "
+        "0 as leg from told_orders"
+    )
+    con.unregister("told_orders")
+
+
+def _orders(state: int, low: int, high: int) -> str:
+    if state == SHOWN:
+        return str(low)
+    return f"<{MIN_USERS}" if state == FEW else "withheld"

@@ -1,0 +1,198 @@
+"""Redemptions in a close: reservations that resolve, requests that are served, as moves and changes of the books."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ccare.ledger import codes, redemptions
+from ccare.ledger.accounts import delivered_account, merchant_account, pool_account, redeemed_account
+from ccare.ledger.booked import Booked, among, fetched
+from ccare.ledger.entitlements import Inputs, earn_start
+from ccare.ledger.redemption_terms import LONGEST_DAYS
+from ccare.ledger.redemptions import RESERVED, Paid, Row, Taken, business_key
+
+if TYPE_CHECKING:
+    from ccare.runtime.close import Close
+
+POINT, IMPRESSION = "POINT", "IMPRESSION"
+
+
+def resolve(inputs: Inputs, close: "Close") -> Booked:
+    """Settles, voids and times out what is due; what goes back pays debt first."""
+    recent = F.col("decided_on") >= F.lit(close.day - timedelta(days=LONGEST_DAYS))
+    waiting = fetched(inputs["ledger_requests"].filter(recent & (F.col("status") == RESERVED)))
+    if not waiting:
+        return Booked()
+    delivered = _delivered(inputs["core_traffic_hours"], waiting, close)
+    maybe = [r for r in waiting if r["settles_on"] <= close.day or delivered.get(r["request_id"])]
+    if not maybe:
+        return Booked()
+    since = F.col("booked_date") >= F.lit(min(r["decided_on"] for r in maybe))
+    asked = inputs["ledger_allocations"].filter(since & F.col("resolved_on").isNull())
+    done, parts = redemptions.resolve(maybe, delivered, fetched(asked), close.day)
+    back = sorted({p["merchant_id"] for p in parts if p["voided"]})
+    owing = inputs["ledger_positions"].filter(F.col("debt") > 0)
+    debts = [d for d in fetched(among(owing, "merchant_id", back)) if d["asset"] == POINT] if back else []
+    return _resolved(done, parts, redemptions.pay_debts(debts, parts), close)
+
+
+def _delivered(traffic: DataFrame, waiting: Sequence[Row], close: "Close") -> dict[str, int]:
+    """Treated impressions of each grant, taken by now and dated within it. request_id is the grant's number."""
+    first = min(r["starts_on"] for r in waiting)
+    taken = traffic.filter(F.col("taken_on").between(F.lit(first), F.lit(close.day)))
+    bought = taken.filter((F.col("source") == "points") & (F.col("arm") == "treated"))
+    bought = bought.filter(F.col("grant_id").isNotNull())
+    sums = bought.groupBy("grant_id", "merchant_id", "slot", "business_date").agg(F.sum("impressions"))
+    grants = {(r["request_id"], r["merchant_id"], r["slot"]): r for r in waiting}
+    found: dict[str, int] = defaultdict(int)
+    for grant_id, merchant_id, slot, day, impressions in sums.collect():
+        grant = grants.get((grant_id, merchant_id, slot))
+        if grant and grant["starts_on"] <= day <= grant["ends_on"]:
+            found[grant_id] += impressions
+    return found
+
+
+def _resolved(done: list[Row], parts: list[Row], paid: list[Paid], close: "Close") -> Booked:
+    booked = Booked(rows={"ledger_requests": done, "ledger_allocations": parts})
+    slots = {business_key(r): r["slot"] for r in done}
+    for part in parts:
+        about = {**_about_lot(part), "effective_date": close.day}
+        mine, sides = part["merchant_id"], booked.lots[part["lot_id"]]
+        reserved = merchant_account(mine, "reserved")
+        sides["reserved"] -= part["amount"]
+        if part["settled"]:
+            sides["redeemed"] += part["settled"]
+            spent = redeemed_account(slots[part["business_key"]])
+            booked.moves.append(
+                _move(about, codes.SETTLE, reserved, spent, part["settled"], "impressions delivered")
+            )
+        if part["voided"]:
+            sides["active"] += part["voided"]
+            active = merchant_account(mine, "active")
+            booked.moves.append(_move(about, codes.VOID, reserved, active, part["voided"], "not delivered"))
+    legs: dict[str, int] = defaultdict(int)
+    for part in parts:
+        legs[part["business_key"]] = max(legs[part["business_key"]], part["leg"])
+    for request in done:
+        booked.moves += _impressions_back(request, legs[business_key(request)] + 1, close)
+    for each in paid:
+        _book_payment(booked, each)
+    return booked
+
+
+def _impressions_back(request: Row, leg: int, close: "Close") -> list[Row]:
+    about = _about_impressions(request, leg, close.day)
+    reserved = merchant_account(request["merchant_id"], "reserved")
+    delivered, rest = request["delivered"], request["impressions"] - request["delivered"]
+    served = delivered_account(request["slot"])
+    moves = [_move(about, codes.SETTLE, reserved, served, delivered, "delivered")] if delivered else []
+    back = pool_account(request["pool"], "available")
+    return moves + ([_move(about, codes.VOID, reserved, back, rest, "not delivered")] if rest else [])
+
+
+def _book_payment(booked: Booked, each: Paid) -> None:
+    """Two moves, as when a lot matures: the points go back to the pool, and the claim goes down."""
+    debt, lot, amount = each.debt, each.lot, each.amount
+    booked.lots[lot["lot_id"]]["active"] -= amount
+    booked.lots[lot["lot_id"]]["taken"] += amount
+    booked.keys[debt["business_key"]]["paid"] += amount
+    booked.keys[debt["business_key"]]["legs"] += 2
+    names = ("business_key", "programme", "merchant_id", "effective_date", "revision")
+    about = {name: debt[name] for name in names} | {"asset": POINT}
+    owner = debt["merchant_id"]
+    gives = about | {name: lot[name] for name in ("lot_id", "matures_on", "expires_on")} | {"leg": each.leg}
+    pool = pool_account(debt["pool"], "available")
+    claim = pool_account(debt["pool"], "receivable")
+    active, owed = merchant_account(owner, "active"), merchant_account(owner, "debt")
+    booked.moves += [
+        _move(gives, codes.REPAY, active, pool, amount, "repays debt"),
+        _move(about | {"leg": each.leg + 1}, codes.REPAY, claim, owed, amount, "debt goes down"),
+    ]
+
+
+def redeem(inputs: Inputs, lots: DataFrame, pools: DataFrame, close: "Close") -> Booked:
+    """Serves the requests that can be served for the first time in this close, out of ``lots`` as they stand.
+
+    ``pools``: what each pool holds by now (pool, asset, held).
+    """
+    ready = F.greatest("taken_on", F.to_date(F.from_utc_timestamp("requested_at", close.timezone)))
+    today, asked = F.lit(close.day), inputs["core_redemption_requests"]
+    due = ready <= today if close.day == earn_start(close) else ready == today
+    requests = fetched(asked.filter(due))
+    if not requests:
+        return Booked()
+    numbers = sorted({r["request_id"] for r in requests})
+    merchants = sorted({r["merchant_id"] for r in requests})
+    known: dict[str, set[str]] = defaultdict(set)
+    for row in among(inputs["ledger_requests"], "request_id", numbers).collect():
+        known[row["request_id"]].add(row["content_hash"])
+    usable = fetched(
+        among(lots, "merchant_id", merchants).filter((F.col("active") > 0) & (F.col("asset") == POINT))
+    )
+    balances: dict[str, int] = defaultdict(int)
+    for lot in usable:
+        balances[lot["merchant_id"]] += lot["active"]
+    pool = _pool(pools, close)
+    decided = redemptions.decide(requests, known, balances, close.slots, pool, close.day)
+    served = [r for r in decided if r["status"] == RESERVED]
+    return _reserved(decided, served, redemptions.allocate(served, usable), close)
+
+
+def _pool(pools: DataFrame, close: "Close") -> Row:
+    """The pool that impressions come out of; one that the policy does not declare holds none."""
+    name = close.slots.redemption.pool
+    declared = next((p for p in close.ledger.pools if p.name == name and p.asset == IMPRESSION), None)
+    if declared is None:
+        return {"pool": name, "programme": None, "held": 0}
+    own = pools.filter((F.col("pool") == name) & (F.col("asset") == IMPRESSION))
+    return {"pool": name, "programme": declared.programme, "held": sum(r["held"] for r in own.collect())}
+
+
+def _reserved(decided: list[Row], served: list[Row], taken: Iterable[Taken], close: "Close") -> Booked:
+    allocations: list[Row] = []
+    booked = Booked(rows={"ledger_requests": decided, "ledger_allocations": allocations})
+    legs: dict[str, int] = defaultdict(int)
+    for each in taken:
+        owner, key = each.request["merchant_id"], business_key(each.request)
+        part = {name: each.lot[name] for name in ("lot_id", "merchant_id", "programme", "effective_date")}
+        part |= {"matures_on": each.lot["matures_on"], "expires_on": each.lot["expires_on"]}
+        part |= {"business_key": key, "leg": each.leg, "amount": each.amount, "booked_date": close.day}
+        allocations.append({**part, "lot_booked_on": each.lot["booked_date"]})
+        booked.lots[each.lot["lot_id"]]["active"] -= each.amount
+        booked.lots[each.lot["lot_id"]]["reserved"] += each.amount
+        active, reserved = merchant_account(owner, "active"), merchant_account(owner, "reserved")
+        about = {**_about_lot(part), "effective_date": close.day}
+        why = f"redeemed for {each.request['slot']}"
+        booked.moves.append(_move(about, codes.RESERVE, active, reserved, each.amount, why))
+        legs[key] = each.leg
+    for request in served:
+        about = _about_impressions(request, legs[business_key(request)] + 1, close.day)
+        source = pool_account(request["pool"], "available")
+        mine = merchant_account(request["merchant_id"], "reserved")
+        why = f"granted in {request['slot']}"
+        booked.moves.append(_move(about, codes.RESERVE, source, mine, request["impressions"], why))
+    return booked
+
+
+def _about_lot(part: Row) -> Row:
+    names = ("business_key", "programme", "merchant_id", "lot_id", "matures_on", "expires_on", "leg")
+    return {name: part[name] for name in names} | {"asset": POINT, "revision": 1}
+
+
+def _about_impressions(request: Row, leg: int, day: date) -> Row:
+    about = {
+        "business_key": business_key(request),
+        "programme": request["programme"],
+        "leg": leg,
+        "revision": 1,
+    }
+    return about | {"merchant_id": request["merchant_id"], "asset": IMPRESSION, "effective_date": day}
+
+
+def _move(about: Row, code: str, debit: str, credit: str, amount: int, reason: str) -> Row:
+    sides = {"code": code, "debit_account": debit, "credit_account": credit}
+    return about | sides | {"amount": amount, "reason": reason}

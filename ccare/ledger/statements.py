@@ -1,0 +1,46 @@
+"""What an account book says of one merchant: the lines of a statement, and balances as of a day.
+
+``<ledger_transfers>`` stands for the relation. A line is one side of one transfer; its value date is the day
+from which it counts, whenever it was booked: a lot matures and expires on its own days, and what is spent, given
+back or repaid counts on the day that books it.
+"""
+
+VALUE_DATE = """case code when 'activate' then matures_on when 'expire' then expires_on + 1
+    when 'repay' then booked_date else effective_date end"""
+
+_ORDER = (
+    *("fund", "adjust", "settle", "void", "fall", "debt", "activate", "repay", "expire", "reserve", "earn"),
+)
+"""The order of a close."""
+
+LINES = """
+    select split_part(account, ':', 2) as merchant_id, split_part(account, ':', 3) as part, account, asset,
+           booked_date, value_date, code, reason, programme, business_key, lot_id, expires_on,
+           moved::bigint as amount, transfer_id, leg
+    from (
+        select *, credit_account as account, amount as moved, <value_date> as value_date from <ledger_transfers>
+        union all
+        select *, debit_account, -amount, <value_date> from <ledger_transfers>
+    ) t
+    where account like 'merchant:%'
+""".replace("<value_date>", VALUE_DATE)
+
+STATEMENT = """
+    select * exclude (merchant_id, transfer_id, leg), sum(amount) over (
+        partition by account, asset order by booked_date, place)::bigint as balance
+    from (
+        select *, row_number() over (order by booked_date, array_position(<codes>, code), business_key, leg,
+            transfer_id, amount) as place
+        from (<lines>) where merchant_id = $merchant
+    ) order by asset desc, place
+""".replace("<lines>", LINES).replace("<codes>", str(list(_ORDER)))
+
+BALANCES = """
+    select account, asset, sum(moved)::bigint as balance from (
+        select credit_account as account, asset, amount as moved, booked_date, <value_date> as value_date
+        from <ledger_transfers>
+        union all
+        select debit_account, asset, -amount, booked_date, <value_date> from <ledger_transfers>
+    ) where value_date <= $as_of and booked_date <= $known_on
+    group by account, asset having sum(moved) <> 0 order by asset, account
+""".replace("<value_date>", VALUE_DATE)

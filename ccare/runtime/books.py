@@ -1,0 +1,127 @@
+"""The published ledger, read without a JVM: balances as of a day, a merchant's statement, what is asked."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ccare.errors import InputMissing, IntegrityBroken
+from ccare.growth.snapshot import connect, name_of
+from ccare.ledger.statements import BALANCES, STATEMENT
+from ccare.runtime.asks import delivered_asks
+from ccare.runtime.manifest import Published
+from ccare.runtime.settings import Settings
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A merchant's lines of a period; each account's ``opening`` and lines make its ``closing``."""
+
+    merchant_id: str
+    first: date | None
+    last: date
+    opening: dict[str, int]
+    lines: list[Row]
+    closing: dict[str, int]
+
+
+def balances_as_of(settings: Settings, row: Published, as_of: date, known_on: date | None) -> list[Row]:
+    """Balance of every account by what counts up to ``as_of``, as far as it was booked by ``known_on``.
+
+    InputMissing for a day that is not closed yet.
+    """
+    known = known_on or row.business_date
+    for day in (as_of, known):
+        if day > row.business_date:
+            raise InputMissing(f"{day} is not closed; the last day is {row.business_date}.")
+    return _rows(settings, row, BALANCES, {"as_of": as_of, "known_on": known})
+
+
+def statement(
+    settings: Settings, row: Published, merchant_id: str, first: date | None, last: date | None
+) -> Statement:
+    """Everything booked for a merchant from ``first`` to ``last``.
+
+    InputMissing where it has no transfer; IntegrityBroken where the lines do not make the published balances.
+    """
+    lines = _rows(settings, row, STATEMENT, {"merchant": merchant_id})
+    if not lines:
+        raise InputMissing(
+            f"Merchant {merchant_id} has no transfer.", remedy="Points come with the first sale."
+        )
+    _check(settings, row, merchant_id, lines)
+    until = last or row.business_date
+    before = [line for line in lines if first is not None and line["booked_date"] < first]
+    shown = [line for line in lines if line["booked_date"] <= until]
+    return Statement(
+        merchant_id,
+        first,
+        until,
+        _standing(before),
+        shown[len(before) :] if first else shown,
+        _standing(shown),
+    )
+
+
+def _standing(lines: list[Row]) -> dict[str, int]:
+    """Balance of each account after ``lines``."""
+    found: dict[str, int] = {}
+    for line in lines:
+        name = f"{line['part']} {line['asset']}"
+        found[name] = found.get(name, 0) + line["amount"]
+    return dict(sorted(found.items()))
+
+
+def _check(settings: Settings, row: Published, merchant_id: str, lines: list[Row]) -> None:
+    query = (
+        "select account, asset, balance from ledger_balances where split_part(account, ':', 2) = $merchant"
+    )
+    published = _rows(settings, row, query + " and account like 'merchant:%'", {"merchant": merchant_id})
+    kept = {f"{b['account'].rsplit(':', 1)[1]} {b['asset']}": b["balance"] for b in published}
+    made = _standing(lines)
+    for name in sorted({*kept, *made}):
+        if kept.get(name, 0) != made.get(name, 0):
+            raise IntegrityBroken(
+                f"The statement of {merchant_id} adds up to {made.get(name, 0)} {name}, its balance is "
+                f"{kept.get(name, 0)} (L13).",
+                remedy="Run `ccare verify`.",
+            )
+
+
+def asked_for(settings: Settings, row: Published | None) -> list[Row]:
+    """What was asked under each reference, who approved it, and what closes made of it so far."""
+    adjusted: dict[str, list[Row]] = {}
+    funded = set()
+    if row is not None:
+        for each in _rows(settings, row, "select * from ledger_adjustments", {}):
+            adjusted.setdefault(each["approval"], []).append(each)
+        query = "select business_key from ledger_transfers where code = 'fund'"
+        funded = {each["business_key"] for each in _rows(settings, row, query, {})}
+    result = []
+    for approval, asked in sorted(delivered_asks(settings).items()):
+        done = adjusted.get(approval, [])
+        booked = sum(f"funding|{f['pool']}|{approval}" in funded for f in asked.fundings)
+        booked += sum(each["status"] == "booked" for each in done)
+        refused = [f"{each['transfer_id'][:12]}: {each['refusal']}" for each in done if each["refusal"]]
+        result.append(
+            {
+                "approval": approval,
+                "asked_by": ", ".join(asked.asked_by),
+                "fundings": len(asked.fundings),
+                "adjustments": len(asked.adjustments),
+                "approved_by": asked.approved_by or None,
+                "booked": booked,
+                "refused": "; ".join(refused) or None,
+            }
+        )
+    return result
+
+
+def _rows(settings: Settings, row: Published, query: str, values: dict[str, Any]) -> list[Row]:
+    con = connect(settings.lake, row)
+    for name in ("ledger_transfers",):
+        query = query.replace(f"<{name}>", name_of(name))
+    found = con.execute(query, values)
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, values, strict=True)) for values in found.fetchall()]

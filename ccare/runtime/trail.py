@@ -1,0 +1,60 @@
+"""The ledger's own trail: what its log says was done to an append-only table, and what lies beyond the publication."""
+
+import json
+from pathlib import Path
+
+from ccare.errors import IntegrityBroken
+from ccare.runtime import deltalog
+from ccare.runtime.lease import read_record
+from ccare.runtime.manifest import Published
+from ccare.tables import Table
+
+OPERATIONS = frozenset(
+    {"CREATE TABLE", "MERGE", "WRITE", "OPTIMIZE", "ADD COLUMN", "ADD COLUMNS", "VACUUM START"}
+)
+OPERATIONS |= {"VACUUM END"}
+"""What we do to an append-only table, or what a person may do that changes no row."""
+
+
+def appended_only(lake: Path, table: Table) -> str:
+    """Why the log of an append-only table is not one; empty where it is.
+
+    Every commit that still stands is read: nothing may have taken a row out, and the property that forbids it may
+    never have been off.
+    """
+    for path in sorted(deltalog.log_dir(lake, table.name).glob("*.json")):
+        if not path.stem.isdigit():
+            continue
+        version, removed = int(path.stem), 0
+        for line in path.read_text(encoding="utf-8").splitlines():
+            action = json.loads(line)
+            operation = action.get("commitInfo", {}).get("operation")
+            if operation is not None and operation not in OPERATIONS:
+                return f"its commit {version} is a {operation}, which no run makes"
+            config = action.get("metaData", {}).get("configuration")
+            if config is not None and config.get("delta.appendOnly") != "true":
+                return f"its commit {version} switched delta.appendOnly off"
+            removed += bool(action.get("remove", {}).get("dataChange"))
+        if removed:
+            return f"its commit {version} took {removed} file(s) of rows out"
+    return ""
+
+
+def beyond(lake: Path, last: Published) -> str:
+    """L14: what tables show beyond what is published, unless the open run wrote it; empty where nothing does.
+
+    A table rolled back after a failed run has a newer version with the published files: that is the same table.
+    """
+    record = read_record(lake)
+    ours = record.versions if record is not None and record.run_id != last.run_id else {}
+    for name, version in sorted(last.table_versions.items()):
+        newest = deltalog.latest_version(lake, name)
+        if newest is None or newest <= version or (record is not None and newest <= ours.get(name, -1)):
+            continue
+        try:
+            same = deltalog.data_files(lake, name, newest) == deltalog.data_files(lake, name, version)
+        except IntegrityBroken as error:
+            return error.message
+        if not same and not (record is not None and record.staged):
+            return f"{name} stands at version {newest}, {version} was published, and no open run wrote it"
+    return ""

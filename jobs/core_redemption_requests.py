@@ -1,0 +1,20 @@
+"""Requests to redeem points: landing lines of stream redemptions to rows with a fate."""
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame
+
+from ccare.events.job import fates
+from ccare.runtime.close import Close
+from ccare.tables.streams import REDEMPTIONS
+
+
+def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
+    """Every delivered line with its fate; the harness stores the accepted ones here."""
+    return fates(inputs, close, REDEMPTIONS)
+
+
+if __name__ == "__main__":
+    from ccare.runtime.job import main
+
+    raise SystemExit(main("core_staff"))

@@ -1,0 +1,202 @@
+"""SIGKILL at every named place of a ledger's close: what runs after it ends in the digest of a run never killed."""
+
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from books_lake import LAST, as_tables, closed_books, d, write_lake
+
+from ccare.runtime import deltalog, manifest
+from ccare.runtime.digest import lake_digest
+from ccare.runtime.lease import read_record
+from ccare.runtime.verify import verify_lake
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+LEDGER = ("transfers", "positions", "lots", "balances", "requests", "allocations")
+WRITES = tuple(f"ledger_{name}.{at}" for name in LEDGER for at in ("committing", "committed", "recorded"))
+BEFORE = (
+    "staging.building",
+    *(f"ledger_{name}.staged" for name in ("transfers", "balances", "requests")),
+    "staging.written",
+)
+AFTER = (
+    *("staging.recorded", *WRITES, "staging.discarded", "post.done", "manifest.checking"),
+    *("manifest.appending", "manifest.appended", "head.written", "record.cleared"),
+)
+PLACES = (*BEFORE, *AFTER)
+PUBLISHED = ("manifest.appended", "head.written", "record.cleared")
+SEED = 20260225
+
+
+class Forks:
+    """The process that closes days in forks of itself."""
+
+    def __init__(self, scratch):
+        script = Path(__file__).with_name("post_forks.py")
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), str(scratch)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        assert self._heard() == {"ready": True}
+
+    def _heard(self):
+        while not (line := self.process.stdout.readline()).startswith("{"):
+            assert line, "the process that forks has ended"
+        return json.loads(line)
+
+    def close(self, settings, failpoint="", steps="post,publish"):
+        told = {"root": str(settings.lake.parent), "day": str(LAST), "failpoint": failpoint, "steps": steps}
+        self.process.stdin.write(json.dumps(told) + "\n")
+        self.process.stdin.flush()
+        return self._heard()
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def forks(spark, tmp_path_factory):
+    """Started once; ``spark`` is asked for only to skip where there is none."""
+    started = Forks(tmp_path_factory.mktemp("forks"))
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    return write_lake(tmp_path_factory.mktemp("tiny") / "open")
+
+
+def copied(settings, target):
+    """A lake of the test's own with the same policy."""
+    shutil.copytree(settings.lake.parent, target)
+    return settings.with_(lake=target / "lake", landing=target / "landing", exports=target / "exports")
+
+
+@pytest.fixture(scope="module")
+def golden(forks, opened, tmp_path_factory):
+    """The close that nobody killed, checked against the reference ledger."""
+    settings = copied(opened, tmp_path_factory.mktemp("golden") / "lake")
+    done = forks.close(settings)
+    assert done["status"] == 0, done["said"]
+    assert verify_lake(settings, print).ok
+    wanted = as_tables(closed_books())
+    for name in ("ledger_transfers", "ledger_lots"):
+        key = "transfer_id" if name == "ledger_transfers" else "lot_id"
+        found = {row[key]: row for row in deltalog.rows(settings.lake, name)}
+        assert found.keys() == {row[key] for row in wanted[name]}, name
+        for row in wanted[name]:
+            kept = {k: v for k, v in row.items() if k != "run_id"}
+            assert {k: found[row[key]][k] for k in kept} == kept
+    return lake_digest(settings)["digest"]
+
+
+@pytest.fixture(scope="module")
+def staged(forks, opened, tmp_path_factory):
+    """The lake with its postings staged: where most places are, a kill costs no build."""
+    settings = copied(opened, tmp_path_factory.mktemp("staged") / "lake")
+    assert forks.close(settings, "staging.recorded")["status"] == -signal.SIGKILL
+    return settings
+
+
+def killed_at(forks, settings, *places):
+    """Close the day, killed at each of ``places`` in turn, then to its end."""
+    for place in places:
+        done = forks.close(settings, place)
+        if done["status"] == 0:
+            break  # an earlier kill was beyond this place
+        assert done["status"] == -signal.SIGKILL, f"{place}: {done}"
+        reached = manifest.published(settings.lake)[-1].business_date
+        assert reached == (LAST if place in PUBLISHED else d(4)), f"{place}: readers see {reached}"
+    if read_record(settings.lake) is not None:
+        done = forks.close(settings)
+        assert done["status"] == 0, f"after {places}: {done['said']}"
+
+
+def test_there_are_enough_places_and_each_is_named_in_the_code():
+    assert len(PLACES) >= 20
+    text = "".join(path.read_text() for path in (ROOT / "ccare" / "runtime").glob("*.py"))
+    named = set(re.findall(r'reach\(f?"([^"]+)"\)', text))
+    for place in PLACES:
+        forms = {place, re.sub(r"^\w+\.", "{name}.", place), re.sub(r"^\w+\.", "{step}.", place)}
+        assert named & forms, place
+
+
+@pytest.mark.parametrize("place", BEFORE)
+def test_killed_before_the_postings_are_staged(forks, opened, golden, tmp_path, place):
+    settings = copied(opened, tmp_path / "lake")
+    killed_at(forks, settings, place)
+    assert lake_digest(settings)["digest"] == golden
+
+
+@pytest.mark.parametrize("place", AFTER[1:])
+def test_killed_after_the_postings_are_staged(forks, staged, golden, tmp_path, place):
+    settings = copied(staged, tmp_path / "lake")
+    killed_at(forks, settings, place)
+    assert lake_digest(settings)["digest"] == golden
+
+
+def pairs():
+    """Every pair of places of one run, the earlier one first or the later."""
+    return [pair for two in combinations(AFTER[1:], 2) for pair in (two, two[::-1])]
+
+
+def chosen(config):
+    """Twelve pairs drawn by a fixed seed; all of them with --all-pairs (make torture)."""
+    found = pairs()
+    return found if config.getoption("--all-pairs") else random.Random(SEED).sample(found, 12)
+
+
+def test_killed_twice(forks, staged, golden, tmp_path, pytestconfig):
+    for number, pair in enumerate(chosen(pytestconfig)):
+        settings = copied(staged, tmp_path / f"lake{number}")
+        killed_at(forks, settings, *pair)
+        assert lake_digest(settings)["digest"] == golden, f"seed {SEED}: {pair}"
+        shutil.rmtree(settings.lake.parent)
+
+
+def test_late_files_do_not_change_postings_that_are_staged(forks, staged, golden, tmp_path):
+    """Postings that were merged and not published go on unchanged; what came later is the next close's."""
+    from books_lake import filled
+
+    from ccare.runtime.rowstore import write_rows
+    from ccare.tables import table
+
+    settings = copied(staged, tmp_path / "lake")
+    assert forks.close(settings, "ledger_lots.recorded")["status"] == -signal.SIGKILL
+    before = deltalog.latest_version(settings.lake, "score_merchants")
+    late = filled("score_merchants", {"merchant_id": "a", "as_of_date": LAST, "total_score": 99.0})
+    write_rows(settings.lake, table("score_merchants"), [late], "late", replaced=[LAST])
+    assert deltalog.latest_version(settings.lake, "score_merchants") > before
+    done = forks.close(settings)
+    assert done["status"] == 0, done["said"]
+    assert lake_digest(settings)["digest"] == golden
+
+
+def test_two_processes_cannot_close_one_day_at_once(forks, opened, tmp_path):
+    settings = copied(opened, tmp_path / "lake")
+    hold = "import sys,time;from pathlib import Path;from ccare.runtime.lease import lease\n"
+    hold += "with lease(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", hold, str(settings.lake)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert holder.stdout.readline().strip() == "held"
+        done = forks.close(settings)
+        assert done["status"] == 3 and "Another run holds the lake" in done["said"]
+    finally:
+        holder.kill()
+        holder.wait()
+    assert forks.close(settings)["status"] == 0

@@ -1,0 +1,95 @@
+"""Every expectation of every table bites: rows that break all rules of a table are found by each, sound rows by none.
+
+What one row of a stream may be is tried in tests/events/test_rules.py; these are the rules of whole tables.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ccare.errors import GateRefused
+from ccare.runtime import gate
+from ccare.runtime.gate import Rule
+from ccare.runtime.quality import Quality
+from ccare.runtime.rowstore import arrow_schema
+from ccare.tables import REGISTRY, Table
+
+_SOME: dict[str, Any] = {
+    "string": "0" * 64,
+    "double": 0.5,
+    "boolean": True,
+    "date": date(2026, 3, 1),
+    "timestamp": datetime(2026, 3, 1, tzinfo=UTC),
+}
+JUDGED = sorted(name for name, declared in REGISTRY.items() if gate.rules(declared))
+DAY = date(2026, 3, 1)
+
+
+def held(declared: Table, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as the driver holds them before they are written: a required column may still lack its value."""
+    fields = [field.with_nullable(True) for field in arrow_schema(declared)]
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
+
+
+def sound(declared: Table) -> dict[str, Any]:
+    """A row with something in every column, as the rules want it."""
+    row = {
+        c.name: _SOME.get(c.type, [] if c.type.startswith(("array", "map")) else 1) for c in declared.columns
+    }
+    for rule in gate.rules(declared):
+        told = dict(rule.arguments)
+        if rule.expect == "in_set":
+            row[told["column"]] = told["values"][0]
+    return row
+
+
+def spoilt(declared: Table, rule: Rule) -> list[dict[str, Any]]:
+    """Rows that break the rule."""
+    row, told = sound(declared), dict(rule.arguments)
+    column = told.get("column", "")
+    if rule.expect == "not_null":
+        return [{**row, column: None}]
+    if rule.expect == "unique":
+        return [row, row]
+    if rule.expect == "in_set":
+        return [{**row, column: "no such word"}]
+    if rule.expect == "matches":
+        return [{**row, column: "no such form"}]
+    if rule.expect == "at_least":
+        return [{**row, told["other"]: row[column] + 1}]
+    if rule.expect == "row_count":
+        return []
+    assert rule.expect == "between", rule.expect
+    beyond = [told["min"] - 1] if "min" in told else []
+    beyond += [told["max"] + 1] if "max" in told else []
+    return [{**row, column: value} for value in beyond]
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_sound_rows_pass_and_each_rule_finds_what_breaks_it(name: str) -> None:
+    declared = REGISTRY[name]
+    suite = gate.rules(declared)
+    assert gate.failures(held(declared, [sound(declared)]), declared, suite) == []
+    counted = [rule for rule in suite if rule.expect == "row_count"]
+    rows = [row for rule in suite for row in spoilt(declared, rule)]
+    found = {f.rule.id: f for f in gate.failures(held(declared, rows), declared, suite)}
+    assert found.keys() == {rule.id for rule in suite} - {rule.id for rule in counted}
+    for rule in counted:
+        (alone,) = gate.failures(held(declared, []), declared, (rule,))
+        found[rule.id] = alone
+    for rule in suite:
+        quality = Quality(DAY, 0, "test")
+        if rule.severity == "warn":
+            assert rule.id in str(quality.judge(name, suite, [found[rule.id]]))
+            continue
+        with pytest.raises(GateRefused, match=rf"{name}\.{rule.id}") as refused:
+            quality.judge(name, suite, [found[rule.id]])
+        assert rule.why in refused.value.message
+
+
+def test_business_rules_stand_only_on_tables_that_are_judged() -> None:
+    files = {path.stem for path in gate.expectations_dir().glob("*.toml")} - {"streams"}
+    assert files <= REGISTRY.keys()
+    assert {rule.severity for name in JUDGED for rule in gate.rules(REGISTRY[name])} == {"block", "warn"}
