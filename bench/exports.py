@@ -5,6 +5,7 @@ own writers: scores of two as-of days, ten drivers, metrics, 30 days of transfer
 """
 
 import argparse
+import resource
 import tempfile
 import time
 from dataclasses import replace
@@ -42,15 +43,16 @@ def main() -> None:
         print(f"a lake of {options.merchants:,} merchants: {time.monotonic() - started:.1f} s (not counted)")
         row = manifest.latest(settings.lake)
         assert row is not None
-        started = time.monotonic()
+        started, used = time.monotonic(), _cpu()
         made = export_merchants(settings, row, everyone=True, processes=options.processes)
-        took = time.monotonic() - started
+        took, used = time.monotonic() - started, _cpu() - used
         size = sum(
             p.stat().st_size for p in (settings.exports / "merchants" / "m0000000" / str(DAY)).iterdir()
         )
         print(
             f"{made.merchants:,} merchants, {made.files:,} files, about {size * made.merchants / 1e9:.2f} GB: "
-            f"{took:.1f} s in {options.processes} processes (target {TARGET_SECONDS} s for 100,000)"
+            f"{took:.1f} s in {options.processes} processes, {used:.1f} s of CPU "
+            f"(target {TARGET_SECONDS} s for 100,000)"
         )
         for name in ("first", "warm", "warm"):
             started = time.monotonic()
@@ -59,6 +61,14 @@ def main() -> None:
                 f"one merchant with card and workbook, {name}: {time.monotonic() - started:.2f} s "
                 f"(target {CARD_SECONDS} s warm)"
             )
+
+
+def _cpu() -> float:
+    """Seconds of CPU of this process and of those that it ended."""
+    return sum(
+        u.ru_utime + u.ru_stime
+        for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 def build(root: Path, merchants: int, transfers: int) -> Settings:

@@ -78,7 +78,7 @@ def flows(days: Sequence[tuple[date, int, int]], labelled_by: str) -> Markup:
     colour = alt.Color(
         "way:N", legend=None, scale=alt.Scale(domain=["in", "out"], range=[_INK["in"], _INK["out"]])
     )
-    y = alt.Y("units:Q", title=None, axis=alt.Axis(tickCount=4, format="~s"))
+    y = alt.Y("units:Q", title=None, axis=alt.Axis(tickCount=4, tickMinStep=1, format="~s"))
     bars = alt.Chart(alt.InlineData(values=rows)).mark_bar(size=8).encode(x=x, y=y, color=colour)
     return _svg(bars, 430, 90, labelled_by)
 

@@ -87,5 +87,12 @@ def neutral(text: str) -> str:
     return "'" + text if re.match(_DANGEROUS, text) else text
 
 
-def _neutral(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.replace_substring_regex(column, pattern=_DANGEROUS, replacement=r"'\1")
+def each_text(column: pa.ChunkedArray, pattern: str, replacement: str) -> pa.Array:
+    """``column`` with every match replaced, each distinct text looked at once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    texts = pc.replace_substring_regex(encoded.dictionary, pattern=pattern, replacement=replacement)
+    return texts.take(encoded.indices)
+
+
+def _neutral(column: pa.ChunkedArray) -> pa.Array:
+    return each_text(column, _DANGEROUS, r"'\1")

@@ -146,8 +146,8 @@ def _write(
     extras: Callable[..., dict[str, bytes]] | None,
 ) -> int:
     folders = {m: folder_of(settings.exports, m, span.day) for m in ids}
-    hidden = {m: manifest_before(folder).get("suppressed", {}) for m, folder in folders.items()}
-    told = driver_rows.read_drivers(con, span, hidden)
+    before = {m: manifest_before(folder) for m, folder in folders.items()}
+    told = driver_rows.read_drivers(con, span, {m: b.get("suppressed", {}) for m, b in before.items()})
     simulated = {r[0] for r in con.execute(_SIMULATED, span.bounds).fetchall()}
     tables = {
         "scores.csv": _scores(con, span),
@@ -167,7 +167,7 @@ def _write(
         lambda m: suppressed(told.safe, places[m]) if m in places else {},
     )
     more = partial(extras, drivers=told, tables=tables) if extras else None
-    return write_folders(settings.exports, span.day, ids, sheets, about, more)
+    return write_folders(settings.exports, span.day, ids, sheets, about, before, more)
 
 
 def _scores(con: duckdb.DuckDBPyConnection, span: Span) -> pa.Table:
