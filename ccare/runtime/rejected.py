@@ -20,7 +20,8 @@ from ccare.runtime.survey import CODECS, sha256_of
 from ccare.tables.streams import STREAMS
 
 _LISTED = """
-select r.taken_on, r.stream, f.path, r.position, r.reasons, r.merchant_id, r.amount_fen, r.payload
+select r.taken_on, r.stream, f.path, r.position, r.reasons, r.merchant_id, r.amount_fen,
+       regexp_replace(r.payload, '\\bk[0-9]+_[0-9a-f]{61,64}\\b', '***', 'g') as payload
 from core_rejected_events r
 left join (select file_sha256, min(path) as path from raw_files where file_status = 'taken' group by 1) f
   using (file_sha256)
@@ -49,7 +50,11 @@ class Replayed:
 def list_rejected(
     settings: Settings, row: Published, *, reason: str | None, file: str | None, day: date | None
 ) -> list[dict[str, Any]]:
-    """Refused rows of the published snapshot by day, stream, file and line; payloads are masked as they were kept."""
+    """Refused rows of the published snapshot by day, stream, file and line.
+
+    Payloads are masked as they were kept, and tokens in them too: these belong into tables, and file and line say
+    where to look.
+    """
     con = connect(settings.lake, row)
     return rows_of(con, _LISTED, reason=reason, file=file, day=day)
 

@@ -170,6 +170,8 @@ def test_nothing_personal_and_no_key_in_any_artefact(fed: Settings) -> None:
     assert events and b"SparkListenerSQLExecutionStart" in found[events[0]]
     assert found["stdout"].count(b"FAILED AS IT SHOULD") == 2
     assert b"core_staff of 2026-03-01 is refused" in found["stderr"]
+    assert found["stdout"].count(b"event_id_conflict") > 2, "refused rows were listed"
+    assert any("data_docs" in name for name in found)
     assert b"checks hold" in found["stdout"] and b"BROKEN" not in found["stdout"], found["stdout"][-3000:]
     leaks = [
         f"{what} in {name}: …{data[max(0, data.find(form) - 80) : data.find(form) + 80]!r}"

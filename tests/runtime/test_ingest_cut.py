@@ -36,7 +36,12 @@ BREAKS = (
     *("core_bill_lines.committed", "core_rejected_events.recorded", "raw_files.recorded", "ingest.done"),
 )
 """Of a small day, where the same process goes on after an exception."""
-_LARGE = "from ccare.runtime import ingest; ingest.SMALL_LINES = 0; from ccare.cli import main; main()"
+_LARGE = """
+from ccare.cli import main
+from ccare.runtime import ingest
+ingest.SMALL_LINES = 0
+main()
+"""
 
 
 def rows(settings: Settings) -> dict[str, list[str]]:
@@ -76,9 +81,11 @@ def whole(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def test_killed_at_each_step_of_a_large_ingest_it_takes_the_same(whole: Settings, tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     settings.landing.symlink_to(whole.landing)
+    large = tmp_path / "large.py"
+    large.write_text(_LARGE)
     for place in KILLS:
-        command = [sys.executable, "-c", _LARGE, "ingest", "--day", str(DAYS[0])]
-        env = environment(settings, place)
+        command = [sys.executable, str(large), "ingest", "--day", str(DAYS[0])]
+        env = environment(settings, place) | {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False)
         assert done.returncode == -signal.SIGKILL, (place, done.stderr[-2000:])
         assert read_record(settings.lake) is not None, f"{place}: the run is open"
