@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest doctor hooks lock clean
+.PHONY: help setup demo test check bench bench-ingest bench-score doctor hooks lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,6 +25,9 @@ bench: setup ## seconds, jobs, commits, rows and bytes of each step of a day
 
 bench-ingest: setup ## 4 million payments into a core table, beside DuckDB doing the same
 	@$(PY) -m bench.ingest $(ARGS)
+
+bench-score: setup ## models of 5,000 merchants with 2 million users, beside lifetimes fitting the same
+	@$(PY) -m bench.potential $(ARGS)
 
 doctor: setup ## what this machine has, and the command that mends each problem
 	@.venv/bin/ccare doctor
