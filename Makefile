@@ -32,8 +32,9 @@ bench-ingest: setup ## 4 million payments into a core table, beside DuckDB doing
 bench-day: setup ## a day's cost over 30, 90 and 365 days of history, beside recomputing it
 	@$(PY) -m bench.day $(ARGS)
 
-bench-score: setup ## 100,000 merchants scored
+bench-score: setup ## 100,000 merchants scored; models of 5,000 with 2 million users, beside lifetimes
 	@$(PY) -m bench.score $(ARGS)
+	@$(PY) -m bench.potential
 
 bench-exports: setup ## the folders of 100,000 merchants, and one card
 	@$(PY) -m bench.exports $(ARGS)

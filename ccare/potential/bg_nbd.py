@@ -12,7 +12,7 @@ from scipy.special import digamma, expit, gammaln
 from ccare.potential.fitting import Optimum, Prior, minimise
 from ccare.potential.histories import Array, Histories
 
-_MAX_TERMS = 100_000
+_MAX_TERMS = 20_000
 _NEGLIGIBLE = 1e-13
 
 

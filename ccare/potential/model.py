@@ -1,15 +1,16 @@
 """Every merchant's model: its own histories, penalised towards its peers; a stated fallback where a fit fails."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ccare.potential import bg_nbd, gamma_gamma
 from ccare.potential.bg_nbd import BgNbd
-from ccare.potential.fitting import Prior
-from ccare.potential.gamma_gamma import GammaGamma, Spends
+from ccare.potential.fitting import Optimum, Prior
+from ccare.potential.gamma_gamma import GammaGamma
 from ccare.potential.histories import Array
+from ccare.potential.many import Task, fit_many
 from ccare.potential.observed import Observed
 from ccare.potential.peers import Peers
 
@@ -53,19 +54,18 @@ def fit_models(observed: Mapping[str, Observed], industry: Mapping[str, str]) ->
 
 def fit_orders(observed: Mapping[str, Observed], industry: Mapping[str, str]) -> dict[str, tuple[BgNbd, str]]:
     """BG/NBD alone: merchant -> parameters and status."""
-    first = {
-        m: found.theta
-        for m, seen in observed.items()
-        if teaches(seen) and (found := bg_nbd.fit(seen.histories, _PLAIN_ORDERS, rough=True)).converged
-    }
+    teachers = [m for m, seen in observed.items() if teaches(seen)]
+    alone = [Task(observed[m].histories, _PLAIN_ORDERS, rough=True) for m in teachers]
+    first = _converged(teachers, fit_many(bg_nbd.fit, alone))
     peers = _peers(first, industry, _PLAIN_ORDERS)
-    result = {}
-    for merchant, seen in observed.items():
-        prior = peers.prior(industry.get(merchant, ""))
-        found = bg_nbd.fit(seen.histories, prior, first.get(merchant))
-        theta, status = (found.theta, FITTED) if found.converged else (prior.mean, PEERS)
-        result[merchant] = BgNbd.from_log(theta), status
-    return result
+    priors = {m: peers.prior(industry.get(m, "")) for m in observed}
+    tasks = [Task(seen.histories, priors[m], first.get(m)) for m, seen in observed.items()]
+    return {
+        m: (BgNbd.from_log(found.theta), FITTED)
+        if found.converged
+        else (BgNbd.from_log(priors[m].mean), PEERS)
+        for m, found in zip(observed, fit_many(bg_nbd.fit, tasks))
+    }
 
 
 def teaches(seen: Observed) -> bool:
@@ -98,30 +98,31 @@ def _fit_spends(
 ) -> dict[str, tuple[GammaGamma | None, str]]:
     """In units of the merchant's own mean, so that peers tell the shape and never the price."""
     units = {m: (s.spends, s.spends.mean) if s.spends else (None, s.day_mean) for m, s in observed.items()}
-    first = {
-        m: found.theta
-        for m, (spends, unit) in units.items()
-        if spends is not None
-        and spends.total >= TEACHING_REPEATERS
-        and (found := gamma_gamma.fit(spends.scaled(unit), _PLAIN_SPEND, rough=True)).converged
-    }
+    own = {m: spends.scaled(unit) for m, (spends, unit) in units.items() if spends is not None}
+    teachers = [m for m, spends in own.items() if spends.total >= TEACHING_REPEATERS]
+    alone = [Task(own[m], _PLAIN_SPEND, rough=True) for m in teachers]
+    first = _converged(teachers, fit_many(gamma_gamma.fit, alone))
     peers = _peers(first, industry, _PLAIN_SPEND)
-    result: dict[str, tuple[GammaGamma | None, str]] = {}
-    for merchant, (spends, unit) in units.items():
-        prior = peers.prior(industry.get(merchant, ""))
-        result[merchant] = _spend(spends, unit, prior, first.get(merchant)) if unit > 0 else (None, NONE)
-    return result
+    priors = {m: peers.prior(industry.get(m, "")) for m in observed}
+    found = fit_many(gamma_gamma.fit, [Task(spends, priors[m], first.get(m)) for m, spends in own.items()])
+    fits = dict(zip(own, found))
+    return {
+        m: _spend(fits.get(m), priors[m], unit) if unit > 0 else (None, NONE)
+        for m, (_, unit) in units.items()
+    }
 
 
-def _spend(spends: Spends | None, unit: float, prior: Prior, start: Array | None) -> tuple[GammaGamma, str]:
-    theta, status = prior.mean, PEERS
-    if spends is not None and (found := gamma_gamma.fit(spends.scaled(unit), prior, start)).converged:
-        theta, status = found.theta, FITTED
-    told = GammaGamma.from_log(theta)
-    if status == PEERS:
-        # Peers tell the shape; the level is the merchant's own.
-        return GammaGamma(told.p, told.q, unit * (told.q - 1) / told.p), status
-    return GammaGamma(told.p, told.q, told.v * unit), status
+def _spend(found: Optimum | None, prior: Prior, unit: float) -> tuple[GammaGamma, str]:
+    """Out of units of the merchant's own mean. Peers tell the shape; the level stays the merchant's own."""
+    if found is not None and found.converged:
+        told = GammaGamma.from_log(found.theta)
+        return GammaGamma(told.p, told.q, told.v * unit), FITTED
+    told = GammaGamma.from_log(prior.mean)
+    return GammaGamma(told.p, told.q, unit * (told.q - 1) / told.p), PEERS
+
+
+def _converged(merchants: Sequence[str], found: Sequence[Optimum]) -> dict[str, Array]:
+    return {m: one.theta for m, one in zip(merchants, found) if one.converged}
 
 
 def _peers(first: Mapping[str, Array], industry: Mapping[str, str], plain: Prior) -> Peers:

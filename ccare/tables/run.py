@@ -15,7 +15,7 @@ RUN_MANIFEST = Table(
         Column(
             "revision", "int", "0 for the close of a day, then 1, 2 … for republications.", nullable=False
         ),
-        Column("kind", "string", "close, republish, forget, rebuild or freeze.", nullable=False),
+        Column("kind", "string", "close, republish, forget, rebuild, freeze, fit or repair.", nullable=False),
         Column(
             "table_versions", "map<string,bigint>", "Delta version of each published table.", nullable=False
         ),

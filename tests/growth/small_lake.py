@@ -29,9 +29,9 @@ from tests.growth.small_events import (
     vouchers,
 )
 from tests.growth.small_ledger import ledger
-from tests.growth.small_scores import WEIGHTS, drivers, metrics, percentile, scores
+from tests.growth.small_scores import M1_VALUES, WEIGHTS, drivers, metrics, percentile, scores
 
-__all__ = ["FIRST", "LAST", "WEIGHTS", "build", "percentile", "provenance", "publish"]
+__all__ = ["FIRST", "LAST", "M1_VALUES", "WEIGHTS", "build", "percentile", "provenance", "publish"]
 
 
 def build(

@@ -2,14 +2,16 @@
 
 from datetime import date, timedelta
 
+import pyarrow as pa
 import pytest
 
 from ccare.errors import InputMissing
 from ccare.growth.snapshot import connect
-from ccare.runtime import manifest
+from ccare.runtime import gate, manifest
 from ccare.runtime.lease import read_record
 from ccare.runtime.potentials import fit_potentials
 from ccare.runtime.settings import Settings
+from ccare.tables import table
 from tests.potential.payers import LAST, World
 
 START = LAST - timedelta(days=28)
@@ -91,3 +93,20 @@ def test_refusals_publish_nothing(copy: Settings, as_of: date, said: str) -> Non
 def test_an_empty_lake_is_told(tmp_path: object, copy: Settings) -> None:
     with pytest.raises(InputMissing, match="Nothing is published"):
         fit_potentials(copy.with_(lake=copy.lake / "none"), LAST, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken"),
+    [
+        ("orders_not_negative", {"expected_orders": -1.0}),
+        ("alive_is_a_share", {"p_alive_mean": 1.5}),
+        ("known_status", {"model_status": "guessed"}),
+        ("factor_in_reach", {"calibration": 9.0}),
+    ],
+)
+def test_each_rule_of_the_gate_can_fail(rule: str, broken: dict[str, object]) -> None:
+    declared = table("score_potentials")
+    row = {"expected_orders": 1.0, "p_alive_mean": 0.5, "model_status": "fitted", "calibration": 0.9} | broken
+    rows = pa.table({name: [row.get(name, "m")] for name in declared.column_names})
+    suite = tuple(r for r in gate.rules(declared) if r.id in (rule, "known_status"))
+    assert [failure.rule.id for failure in gate.failures(rows, declared, suite)] == [rule]

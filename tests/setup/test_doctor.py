@@ -83,7 +83,8 @@ def test_a_lake_whose_manifest_is_gone(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "again"), [("forget", "ccare forget"), ("rebuild", "ccare state --rebuild")]
+    ("kind", "again"),
+    [("forget", "ccare forget"), ("rebuild", "ccare state --rebuild"), ("fit", "ccare fit-potential")],
 )
 def test_an_amendment_that_was_broken_off_is_asked_for_again(
     settings: Settings, kind: str, again: str
