@@ -166,6 +166,7 @@ class World:
             "core_redemption_requests": arrow(
                 "core_redemption_requests", [_request(a) for a in self.asks if (a.taken or a.on) <= day]
             ),
+            **{n: arrow(n, [r for r in self.asked[n] if r["taken_on"] <= day]) for n in self.asked},
             "core_traffic_hours": arrow(
                 "core_traffic_hours", [_hour(t) for t in self.traffic if t.taken <= day]
             ),
