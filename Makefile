@@ -12,8 +12,9 @@ setup: ## .venv, the locked packages, Java, the Delta jars
 demo: setup ## a year of real purchases: scores, points, exports, catalogue
 	@.venv/bin/ccare demo $(ARGS)
 
+# Two processes: one alone leaves a core idle half the time. A file's tests stay together, for they share a lake.
 test: check ## style, types, and every test
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
 
 torture: setup ## a ledger's close killed at every pair of places
 	@$(PY) -m pytest tests/ledger/test_killed.py --all-pairs $(ARGS)

@@ -170,7 +170,6 @@ class World:
             "core_traffic_hours": arrow(
                 "core_traffic_hours", [_hour(t) for t in self.traffic if t.taken <= day]
             ),
-            **{n: arrow(n, [r for r in rows if r["taken_on"] <= day]) for n, rows in self.asked.items()},
         }
 
     def nets(self, day, late_days):
