@@ -1,12 +1,17 @@
 """One Spark session for every test that needs one; on CI, no skips."""
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
+# A worker of pytest-xdist has a main module without a file: pyspark takes it for a doctest, and ends it, where
+# Great Expectations looks for its connect client.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
 # Test lakes are small; several test processes beside each other must fit into one machine.
 os.environ.setdefault("CCARE_DRIVER_MEMORY", "2g")
 # Plans over a few rows are never hot enough to earn back the second compiler, which took near half of the processor.
