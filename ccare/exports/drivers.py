@@ -53,10 +53,11 @@ _SQL = """
 select d.*, coalesce(b.peers, s.peers, 0) as compared, b.prior_mean,
     e.contribution as contribution_before
 from score_drivers d
-left join score_merchants s using (merchant_id, as_of_date)
+left join (from score_merchants where as_of_date = $day and merchant_id between $first and $last) s
+    using (merchant_id, as_of_date)
 left join score_benchmarks b on b.month = strftime(d.as_of_date, '%Y-%m') and b.peer_group = d.peer_group
     and b.metric_id = d.metric_id
-left join (from score_drivers where as_of_date = $since) e
+left join (from score_drivers where as_of_date = $since and merchant_id between $first and $last) e
     on e.merchant_id = d.merchant_id and e.metric_id = d.metric_id
 where d.as_of_date = $day and d.merchant_id between $first and $last
 order by d.merchant_id, array_position($metrics, d.metric_id)

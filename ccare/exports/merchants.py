@@ -134,6 +134,7 @@ def _write_batch(settings: Settings, row: Published, day: date, ids: list[str]) 
     pa.set_cpu_count(1)
     with connect(settings.lake, row) as con:
         con.execute("set threads = 1")
+        con.execute("set enable_progress_bar = false")
         return _write(settings, row, con, Span(ids[0], ids[-1], day), ids, None)
 
 
