@@ -83,7 +83,8 @@ def pinned_files(
     named = {field.name for field in opened.schema().fields}
     by = opened.metadata().partition_columns
     inside = named - set(by)
-    added = pa.table(opened.get_add_actions(flatten=True)).to_pylist()
+    actions = pa.table(opened.get_add_actions(flatten=True))
+    added = actions.select(["path", "modification_time", *(f"partition.{name}" for name in by)]).to_pylist()
     if partitions is not None:
         added = [file for file in added if str(file[f"partition.{by[0]}"]) in partitions]
     added.sort(key=lambda file: (file["modification_time"], file["path"]))
