@@ -4,31 +4,34 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import date, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ccare import __version__
-from ccare.commands import (
-    backtest,
-    explain,
-    fit_potential,
-    forget,
-    freeze,
-    growth,
-    ledger,
-    quality,
-    reconcile,
-    rejected,
-    repair,
-    simulate,
-    state,
-    what_if,
-)
 from ccare.commands.printing import Json, latest, print_json, said_to, show
 from ccare.errors import CcareError, InputMissing, UsageError
 from ccare.runtime.settings import Settings
+
+COMMANDS = (
+    "backtest",
+    "explain",
+    "fit_potential",
+    "forget",
+    "freeze",
+    "growth",
+    "ledger",
+    "quality",
+    "reconcile",
+    "rejected",
+    "repair",
+    "simulate",
+    "state",
+    "what_if",
+)
+"""Modules of ccare.commands, each of which registers its own."""
 
 app = typer.Typer(
     name="ccare",
@@ -37,23 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _module in (
-    backtest,
-    explain,
-    fit_potential,
-    forget,
-    freeze,
-    growth,
-    ledger,
-    quality,
-    reconcile,
-    rejected,
-    repair,
-    simulate,
-    state,
-    what_if,
-):
-    _module.register(app)
+for _name in COMMANDS:
+    import_module(f"ccare.commands.{_name}").register(app)
 
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Business day.")]
 AllowMissing = Annotated[list[str] | None, typer.Option("--allow-missing", help="Go on without this stream.")]
