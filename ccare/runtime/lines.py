@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from ccare.events.pseudonym import pads
 from ccare.runtime.intake import Delivery
+from ccare.runtime.jvm import file_uri
 from ccare.runtime.spark import reader
 from ccare.runtime.survey import BLOCK_BYTES
 
@@ -54,14 +55,10 @@ def _known(
 ) -> DataFrame:
     """One row for each split of each file. The pads ride along: a join of their own would cost every pass a job."""
     inner, outer = pads(key)
-    jvm = spark._jvm
-    assert jvm is not None
     rows = []
     for d in files:
-        # Spark names files by Hadoop's rules of quoting, which are not Python's.
-        uri = jvm.org.apache.hadoop.fs.Path(f"file:{d.file(landing)}").toUri().toString()
         told = {
-            "_uri": uri,
+            "_uri": file_uri(spark, str(d.file(landing))),
             "file_sha256": d.sha256,
             "delivery_date": d.delivery_date,
             "taken_on": d.taken_on,

@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 
 from ccare.events.read import LINE_MAX_BYTES
 from ccare.runtime import gate
+from ccare.runtime.jvm import java_strings, remember_names
 from ccare.runtime.rowstore import arrow_schema
 from ccare.runtime.settings import Settings
 from ccare.runtime.survey import BLOCK_BYTES
@@ -59,6 +60,7 @@ def session(settings: Settings, *, brief: bool = False) -> SparkSession:
     for name, value in {**_conf(settings, brief), **dict(settings.spark_conf)}.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
+    remember_names(spark)
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
     for name in ("event_id", "content_hash", "row_digest", "trade_no", "position"):
         # Every value differs, or nearly: a dictionary is built in vain and thrown away.
@@ -225,9 +227,3 @@ def conform(df: DataFrame, table: Table) -> DataFrame:
     # As Columns these would be five calls into the JVM for each of a table's sixty.
     told = [f"cast(`{c.name}` as {c.type}) as `{c.name}`" for c in table.columns]
     return DataFrame(df._jdf.selectExpr(java_strings(df.sparkSession, told)), df.sparkSession)
-
-
-def java_strings(spark: SparkSession, texts: Iterable[str]) -> Any:
-    """A Java array of texts without a newline, handed over whole: py4j takes a call for each element of a list."""
-    jvm: Any = spark.sparkContext._jvm
-    return jvm.java.util.regex.Pattern.compile("\n").split("\n".join(texts))

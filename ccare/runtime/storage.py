@@ -16,8 +16,9 @@ from pyspark.sql import functions as F
 from ccare.errors import IntegrityBroken
 from ccare.growth.snapshot import name_of, view_sql
 from ccare.runtime import deltalog
+from ccare.runtime.jvm import java_strings
 from ccare.runtime.rowstore import ensure_table, properties, write_arrow
-from ccare.runtime.spark import frame, java_strings, schema
+from ccare.runtime.spark import frame, schema
 from ccare.tables import Table, WriteStyle
 
 DRIVER_CELLS = 22_000_000
@@ -37,8 +38,10 @@ def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> 
         return frame(spark, table)
     reader = spark.read.schema(schema(table)).option("basePath", str(lake / table.name))
     try:
-        found = DataFrame(reader._jreader.parquet(java_strings(spark, files)), spark)
-        return found.select(*table.column_names)
+        found = reader._jreader.parquet(java_strings(spark, files))
+        return DataFrame(
+            found.selectExpr(java_strings(spark, (f"`{name}`" for name in table.column_names))), spark
+        )
     except AnalysisException as error:
         if error.getCondition() != "PATH_NOT_FOUND":
             raise

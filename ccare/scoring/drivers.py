@@ -18,6 +18,15 @@ from ccare.scoring.shrinkage import restored, shrunk, transformed
 NEUTRAL = 50.0
 """Percentile of a metric that no peer has data of: nobody stands above anybody. It carries no coverage."""
 _MEMBER = ("merchant_id", "peer_group", "events_56d")
+_PEERS = ["peer_group", "metric_id"]
+_TOLD = (
+    *("metric_id", "dimension", "value", "numerator", "denominator", "n", "weight", "lower_is_better"),
+    "window_days",
+)
+
+
+def _decile(quantiles: str, n: int) -> Column:
+    return F.get(quantiles, F.lit(10 * n)).alias(f"_decile_{n}")
 
 
 def drivers(
@@ -40,8 +49,14 @@ def drivers(
     long = observations(with_group(today, frozen, scored, days_of(benchmarks_of, day)), weighted, _MEMBER)
     weights = F.create_map(*(F.lit(part) for pair in policy.weights.items() for part in pair))
     long = long.withColumn("weight", weights[F.col("metric_id")])
-    compared = long.join(
-        F.broadcast(_with_targets(frozen, weighted, policy)), ["peer_group", "metric_id"], "left"
+    priors = frozen.select(
+        *_PEERS, "prior_mean", "prior_strength", _decile("quantiles", 1), _decile("quantiles", 9)
+    )
+    sure = _bounded(long.join(F.broadcast(priors), _PEERS, "left"))
+    # One stage with the bounds and the places in it is a method that Java's first compiler gives up: it would run
+    # uncompiled, at 90 microseconds a row. And a day's metrics are one file, which one core would read.
+    compared = sure.repartition("merchant_id").join(
+        F.broadcast(_with_targets(frozen, weighted, policy)), _PEERS, "left"
     )
     return _columns(_placed(compared), day, policy)
 
@@ -84,12 +99,11 @@ def _with_targets(frozen: DataFrame, metrics: tuple[Metric, ...], policy: Scorin
     own_unit = restored(F.col("reached"), scoring)
     # expm1 gives 12.000000000000002 for log1p(12).
     target = F.when(count, F.ceil(own_unit - 1e-6)).otherwise(own_unit)
-    kept = ("peer_group", "metric_id", "quantiles", "prior_mean", "prior_strength")
-    return reached.select(*kept, target.alias("target"))
+    return reached.select(*_PEERS, "quantiles", target.alias("target"))
 
 
-def _placed(compared: DataFrame) -> DataFrame:
-    """Shrunk value, its percentile and those of its 10 % and 90 % points: higher is better, 4 decimals."""
+def _bounded(compared: DataFrame) -> DataFrame:
+    """Shrunk value, x on the scored scale, and x_low and x_high, the 10 % and 90 % points of its posterior."""
     n, mean, strength = F.col("n"), F.col("prior_mean"), F.col("prior_strength")
     shares, amounts, value = F.col("kind") == SHARE, F.col("kind") == AMOUNT, F.col("shrunk_value")
     pulled = shrunk(n, F.col("own"), F.col("value"), mean, strength)
@@ -102,12 +116,23 @@ def _placed(compared: DataFrame) -> DataFrame:
     )
     rows = with_share_bounds(rows, "share", "share_strength", "share_low", "share_high")
     x = F.col("x")
-    amount_low, amount_high = amount_bounds(x, n, strength, F.col("quantiles"))
+    amount_low, amount_high = amount_bounds(x, n, strength, F.col("_decile_1"), F.col("_decile_9"))
     # Near 0 a posterior is so skewed that both its points lie below its mean: the interval holds the mean.
     low = F.when(shares, F.col("share_low")).when(amounts, amount_low).otherwise(x)
     high = F.when(shares, F.col("share_high")).when(amounts, amount_high).otherwise(x)
-    rows = rows.withColumns({"x_low": F.least(low, x), "x_high": F.greatest(high, x)})
-    rows = with_percentiles(rows, {"at": "x", "at_low": "x_low", "at_high": "x_high"}, "quantiles")
+    return rows.select(
+        *_MEMBER,
+        *_TOLD,
+        "shrunk_value",
+        "x",
+        F.least(low, x).alias("x_low"),
+        F.greatest(high, x).alias("x_high"),
+    )
+
+
+def _placed(compared: DataFrame) -> DataFrame:
+    """The percentile of x and of its two points among the peers' quantiles: higher is better, 4 decimals."""
+    rows = with_percentiles(compared, {"at": "x", "at_low": "x_low", "at_high": "x_high"}, "quantiles")
     places = {"percentile": "at", "percentile_at_low": "at_low", "percentile_at_high": "at_high"}
     return rows.withColumns({name: _better_is_higher(F.col(at)) for name, at in places.items()})
 

@@ -66,9 +66,11 @@ def _corrected(z: float) -> Column:
     )
 
 
-def amount_bounds(x: Column, n: Column, strength: Column, ordered: Column) -> tuple[Column, Column]:
-    """10 % and 90 % points around ``x`` on the scored scale, from the peers' quantiles ``ordered``."""
-    peers = (F.get(ordered, F.lit(90)) - F.get(ordered, F.lit(10))) / 2
+def amount_bounds(
+    x: Column, n: Column, strength: Column, lowest: Column, highest: Column
+) -> tuple[Column, Column]:
+    """10 % and 90 % points around ``x`` on the scored scale; ``lowest``, ``highest``: the peers' own."""
+    peers = (highest - lowest) / 2
     half = peers * F.sqrt(strength / (n.cast("double") + strength))
     return x - half, x + half
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from ccare.events.forgotten import FORGOTTEN_STAFF, is_subject, renamed
 from ccare.state.folds import merchant_days, refolded
 from ccare.state.lifetimes import users
-from ccare.state.refunds import KEY, merged_refunds
+from ccare.state.refunds import refolded_refunds
 
 Scope = tuple[str | None, tuple[str, ...]]
 """The merchant that it is about (None: all), and the merchants whose staff the user is."""
@@ -22,8 +22,7 @@ def user_days(days: DataFrame, subject: DataFrame, scope: Scope) -> DataFrame:
 
 def refund_days(before: DataFrame, subject: DataFrame, scope: Scope) -> DataFrame:
     """Refund days whole, the user's joined to those of nobody known."""
-    told = renamed(before, subject, *scope)
-    return merged_refunds(told, told.select(*KEY, "refund_fen", "refunds").limit(0))
+    return refolded_refunds(renamed(before, subject, *scope))
 
 
 def merchant_days_again(

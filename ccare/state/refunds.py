@@ -38,8 +38,12 @@ def merged_refunds(before: DataFrame, pairs: DataFrame) -> DataFrame:
     old, new = before.select(*names).alias("o"), pairs.select(*KEY).distinct().alias("n")
     same = [F.col(f"o.{name}").eqNullSafe(F.col(f"n.{name}")) for name in KEY]
     met = old.join(F.broadcast(new), reduce(and_, same), "left_semi")
-    both = met.unionByName(pairs.select(*names))
-    return both.groupBy(*KEY).agg(F.sum("refund_fen").alias("refund_fen"), F.sum("refunds").alias("refunds"))
+    return refolded_refunds(met.unionByName(pairs.select(*names)))
+
+
+def refolded_refunds(rows: DataFrame) -> DataFrame:
+    """Rows of one key summed into one."""
+    return rows.groupBy(*KEY).agg(F.sum("refund_fen").alias("refund_fen"), F.sum("refunds").alias("refunds"))
 
 
 def _paid(rows: DataFrame) -> DataFrame:

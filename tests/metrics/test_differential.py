@@ -138,7 +138,8 @@ _IDENTITIES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "a share has no more than its whole": lambda r: all(
         r[f"{m.id}_num"] <= r[f"{m.id}_den"]
         for m in METRICS
-        if m.is_proportion and m.dimension in ("scale", "activity") and m.id != "a_stickiness"
+        if m.is_proportion and m.scored_as == "value" and m.dimension in ("scale", "activity")
+        if m.id != "a_stickiness"
     ),
     "wau within mau": lambda r: r["c_dau"] <= r["c_wau"] <= r["c_mau28"],
 }
