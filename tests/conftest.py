@@ -14,8 +14,6 @@ if not hasattr(sys.modules["__main__"], "__file__"):
     sys.modules["__main__"].__file__ = __file__
 # Test lakes are small; several test processes beside each other must fit into one machine.
 os.environ.setdefault("CCARE_DRIVER_MEMORY", "2g")
-# Plans over a few rows are never hot enough to earn back the second compiler, which took near half of the processor.
-os.environ.setdefault("CCARE_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -196,8 +196,8 @@ def run_steps(
     from ccare.runtime import gate, steps
     from ccare.runtime.ingest import ingest, require_inputs
     from ccare.runtime.run import Run
-    from ccare.runtime.spark import session
-    from ccare.runtime.workload import is_brief
+    from ccare.runtime.spark import interpreted, session
+    from ccare.runtime.workload import is_brief, is_tiny
 
     with opened(settings) as lake:
         _require_state(settings, lake)
@@ -232,13 +232,14 @@ def run_steps(
         run = Run(settings, spark, record, close, lake.last, said, pins, read_at)
         record.blocked = []
         try:
-            for step in due:
-                if step == "ingest":
-                    ingest(run, allow_missing)
-                else:
-                    steps.STEP[step](run)
-                if step != "publish":
-                    run.done(step)
+            with interpreted(spark, is_tiny(settings, lake.last, day)):
+                for step in due:
+                    if step == "ingest":
+                        ingest(run, allow_missing)
+                    else:
+                        steps.STEP[step](run)
+                    if step != "publish":
+                        run.done(step)
         finally:
             try:
                 run.quality.write(settings.exports)

@@ -22,7 +22,7 @@ _PATTERN = "java.util.regex.Pattern"
 _PATH = "org.apache.hadoop.fs.Path"
 
 
-class _Remembered(JavaClass):  # type: ignore[misc]
+class _Remembered(JavaClass):
     """A class of the JVM that asks for each of its methods once."""
 
     def __getattr__(self, name: str) -> Any:

@@ -52,11 +52,14 @@ def users(
     """
     told = changes.where(F.col("user_key").isNotNull())
     lifted = _lifted(_with_then(told, day, None if before is None else lag), day, first_touched)
-    fresh_rows = lifted.where(F.col("_told"))
     if before is None:
-        return _finished(fresh_rows)
+        return _finished(lifted.where(F.col("_told")))
     if lag is None:
         raise ValueError("users that were known before need their lag")
+    if few:
+        # Four joins follow: each would plan and run again all that stands before it.
+        lifted = lifted.localCheckpoint(eager=False)
+    fresh_rows = lifted.where(F.col("_told"))
     new = F.broadcast(lifted) if few else lifted
     keys = lifted.select(*KEY)
     keys = F.broadcast(keys) if few or keys_fit else keys

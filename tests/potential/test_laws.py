@@ -120,13 +120,21 @@ def test_the_sum_is_the_integral_over_leaving(model: BgNbd, x: int, T: int, t: f
     of = Histories.of(x, 30 if x else 0, T)
     s, shape, b = t / (model.alpha + T), model.r + x, model.b + x
 
-    def integrand(u: float) -> float:
-        p = u ** (1 / model.a)  # takes the pole of the density at 0 away
-        days = -np.expm1(-shape * np.log1p(p * s)) / p if p > 1e-280 else shape * s
-        return float(days * np.exp((b - 1) * np.log1p(-p) - betaln(model.a, b)) / model.a) if p < 1 else 0.0
+    def days(p: float) -> float:
+        return float(-np.expm1(-shape * np.log1p(p * s)) / p) if p > 1e-280 else shape * s
 
-    edges = [0.0, *(10.0 ** (-k * model.a) for k in range(9, 0, -1)), 1.0]
-    whole = sum(quad(integrand, low, high, epsrel=1e-9)[0] for low, high in pairwise(edges))
+    # Each half by the power that takes the pole of the density at its end away.
+    def low(u: float) -> float:
+        p = u ** (1 / model.a)
+        return days(p) * float(np.exp((b - 1) * np.log1p(-p) - betaln(model.a, b))) / model.a
+
+    def high(v: float) -> float:
+        p = 1 - v ** (1 / b)
+        return days(p) * float(np.exp((model.a - 1) * np.log(p) - betaln(model.a, b))) / b
+
+    edges = [0.0, *(10.0 ** (-k * model.a) for k in range(9, 0, -1)), 0.5**model.a]
+    whole = sum(quad(low, first, last, epsrel=1e-9)[0] for first, last in pairwise(edges))
+    whole += quad(high, 0, 0.5**b, epsrel=1e-9)[0]
     alive = bg_nbd.probability_alive(model, of)[0]
     assert bg_nbd.expected_repeats(model, t, of)[0] == pytest.approx(alive * whole, rel=1e-5)
 
