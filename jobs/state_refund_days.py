@@ -10,7 +10,7 @@ from ccare.state.refunds import matched_refunds, merged_refunds
 
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
     """Refund days of the pairs that became whole in this close."""
-    pairs = matched_refunds(inputs["core_payments"], close.day, close.first_day)
+    pairs = matched_refunds(inputs["core_payments"], close.day, close.first_day, close.refunds_wait)
     return merged_refunds(inputs["state_refund_days"], pairs)
 
 

@@ -20,6 +20,7 @@ class Close:
     other dates, of users whom this close takes as staff: their merchant days are counted again. ``unreconciled``
     are the merchants whose bills differ from their payments by more than the policy allows. ``benchmarks_of`` is the
     month (YYYY-MM) whose benchmarks are in use: the day's own, or the last that was frozen where it has none.
+    ``refunds_wait`` is False where every refund of an earlier close has met its trade.
     """
 
     day: date
@@ -36,6 +37,7 @@ class Close:
     staff_days: tuple[date, ...] = ()
     unreconciled: tuple[str, ...] = ()
     benchmarks_of: str = ""
+    refunds_wait: bool = True
 
     def __post_init__(self) -> None:
         if not self.benchmarks_of:

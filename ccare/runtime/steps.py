@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from pyspark.sql import functions as F
+import duckdb
 
 from ccare import __version__
 from ccare.errors import IntegrityBroken
+from ccare.growth.snapshot import view_sql
 from ccare.metrics.retention import weeks_told
 from ccare.metrics.windows import MONTH
 from ccare.reconcile.blocked import unreconciled
@@ -44,6 +45,7 @@ def state(run: Run) -> None:
             # Nothing came in, yet relations of LAG_DAYS ago are a day further on.
             run.make("state", "state_users", at_most=run.bound("state_users"))
         return
+    run.close = replace(run.close, refunds_wait=_refunds_wait(run))
     # Days and users read the same changes and nothing of each other.
     works = [partial(_days, run), partial(_users, run, refunds)]
     if run.close.day == run.close.first_day:
@@ -70,18 +72,23 @@ def _merchant_days(run: Run) -> None:
 
 def _users(run: Run, refunds: int) -> None:
     run.make("state", "state_users", at_most=run.bound("state_users"))
-    if refunds or _open_refunds(run):
+    if refunds or run.close.refunds_wait:
         run.make("state", "state_refund_days", at_most=run.bound("state_refund_days"))
 
 
-def _open_refunds(run: Run) -> bool:
+def _refunds_wait(run: Run) -> bool:
     """Whether a refund that came before its trade still waits, so that a new trade may complete it."""
-    version = run.as_published.get("core_payments")
-    if version is None:
+    lake, versions = run.settings.lake, run.as_published
+    if "core_payments" not in versions:
         return False
-    payments = run.before("core_payments").where(F.col("event_type") == "refunded")
-    kept = run.before("state_refund_days").agg(F.sum("refunds")).first()
-    return bool(kept and payments.count() > (kept[0] or 0))
+    with duckdb.connect() as con:
+        payments, kept = (
+            con.sql(view_sql(lake, table(name), versions.get(name)))
+            for name in ("core_payments", "state_refund_days")
+        )
+        told = payments.filter("event_type = 'refunded'").count("*").fetchone()
+        met = kept.sum("refunds").fetchone()
+    return bool(told and met and told[0] > (met[0] or 0))
 
 
 def metrics(run: Run) -> None:

@@ -12,19 +12,21 @@ from ccare.state.facts import new_on
 KEY = ("merchant_id", "user_key", "paid_date", "refund_date")
 
 
-def matched_refunds(payments: DataFrame, day: date, first_day: date) -> DataFrame:
+def matched_refunds(payments: DataFrame, day: date, first_day: date, waiting: bool = True) -> DataFrame:
     """Pairs of a refund and its trade that became whole on ``day``, summed by payer, paid date, refund date.
 
-    A refund may arrive before its trade: whichever comes second makes the pair.
+    A refund may arrive before its trade: whichever comes second makes the pair. Where no refund of an earlier day
+    is ``waiting``, only the day's own can.
     """
     known = payments.where(F.greatest("taken_on", "business_date") <= F.lit(day))
-    refunds = _refunds(known)
     refunds_now = _refunds(new_on(payments, day, first_day))
     if day == first_day:
         return _summed(_paid(known).join(refunds_now, ["merchant_id", "trade_no"]))
     now_and_known = _paid(known).join(F.broadcast(refunds_now), ["merchant_id", "trade_no"])
+    if not waiting:
+        return _summed(now_and_known)
     paid_now = _paid(new_on(payments, day, first_day))
-    earlier = refunds.join(refunds_now.select("event_id"), "event_id", "left_anti")
+    earlier = _refunds(known).join(refunds_now.select("event_id"), "event_id", "left_anti")
     late_trades = paid_now.join(F.broadcast(earlier), ["merchant_id", "trade_no"])
     return _summed(now_and_known.unionByName(late_trades))
 
