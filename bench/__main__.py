@@ -18,7 +18,7 @@ from ccare.demo import GO_LIVE, LAST_DAY, demo_settings
 from ccare.growth.snapshot import connect
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.close_days import close_days
-from ccare.runtime.run import Written
+from ccare.runtime.meter import Written
 from ccare.runtime.settings import Settings
 from ccare.tables import stored_tables
 

@@ -20,7 +20,8 @@ from bench.reads import Reads
 from ccare.runtime import steps
 from ccare.runtime.day import close_for
 from ccare.runtime.lease import RunRecord
-from ccare.runtime.run import Run, Written
+from ccare.runtime.meter import Written
+from ccare.runtime.run import Run
 from ccare.runtime.settings import Settings
 from ccare.runtime.spark import session
 

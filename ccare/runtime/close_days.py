@@ -13,7 +13,7 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from ccare.runtime.run import Written
+    from ccare.runtime.meter import Written
 
 ROAD = ("ingest", "state", "metrics", "score", "post", "publish", "export")
 

@@ -22,7 +22,7 @@ from ccare.tables import stored_tables
 from ccare.tables.run import RUN_MANIFEST
 
 if TYPE_CHECKING:
-    from ccare.runtime.run import Written
+    from ccare.runtime.meter import Written
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """A run in one process: pinned inputs, the jobs of a step, one summary line a table."""
 
 import threading
-import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,6 +15,7 @@ from ccare.runtime.close import Close
 from ccare.runtime.failpoint import reach
 from ccare.runtime.lease import RunRecord, save_record
 from ccare.runtime.manifest import Published
+from ccare.runtime.meter import Meter, Written
 from ccare.runtime.quality import Quality
 from ccare.runtime.releases import releases_of
 from ccare.runtime.settings import Settings
@@ -27,45 +26,6 @@ KEPT_CHANGES = 200_000
 """Up to this many rows of state_changes stay in memory from the state step to the ledger's."""
 GATED_LAYERS = ("core", "metric", "score")
 """Layers gated as they are stored. The ledger is gated before it is staged; state by the metrics made of it."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """One summary line: what a job put into a table and what it cost."""
-
-    step: str
-    table: str
-    rows: int
-    bytes: int
-    files: int
-    version: int
-    seconds: float
-    spark_jobs: int
-    warnings: tuple[str, ...] = ()
-
-    def line(self) -> str:
-        """The line that a log shows."""
-        return (
-            f"{self.step:<8} {self.table:<26} {self.rows:>9,} rows  {self.files:>3} files  {self.bytes:>12,} B"
-            f"  v{self.version:<4} {self.seconds:6.1f} s  {self.spark_jobs:>3} jobs"
-        )
-
-
-class Meter:
-    """Seconds and Spark jobs since it was made, counted for the thread that made it."""
-
-    def __init__(self, spark: SparkSession, name: str) -> None:
-        self._context, self._group = spark.sparkContext, f"{name}-{uuid.uuid4().hex[:12]}"
-        self._context.setJobGroup(self._group, name)
-        self._started = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
-
-    @property
-    def jobs(self) -> int:
-        return len(self._context.statusTracker().getJobIdsForGroup(self._group))
 
 
 @dataclass

@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog, storage
+from ccare.runtime.meter import Meter
 from ccare.runtime.outdated import lacking
 from ccare.runtime.rowstore import arrow_schema, write_rows
-from ccare.runtime.run import Meter
 from ccare.runtime.spark import frame, interpreted
 from ccare.tables import table
 
