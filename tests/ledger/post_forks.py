@@ -13,6 +13,7 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 _PARENTS: list[object] = []
 
@@ -31,7 +32,7 @@ def main() -> None:
     started.range(1).toArrow()
     _answer({"ready": True})
     for line in sys.stdin:
-        told = json.loads(line)
+        told, newest = json.loads(line), _newest(started)
         began = time.monotonic()
         report = scratch / "report.txt"
         report.unlink(missing_ok=True)
@@ -39,10 +40,24 @@ def main() -> None:
         if child == 0:
             _close(told, report)
         _, status = os.waitpid(child, 0)
+        _let_go(started, newest)
         said = report.read_text() if report.is_file() else ""
         _answer(
             {"status": os.waitstatus_to_exitcode(status), "said": said, "seconds": time.monotonic() - began}
         )
+
+
+def _newest(spark: Any) -> int:
+    """The number of the newest object that the JVM keeps for Python."""
+    return int(spark.sparkContext._jvm.java.lang.Object()._target_id.removeprefix("o"))
+
+
+def _let_go(spark: Any, newest: int) -> None:
+    """Give back what a fork has made in the JVM since: killed, it could not, and a few dozen of them fill the heap."""
+    spark.catalog.clearCache()
+    client = spark.sparkContext._gateway._gateway_client
+    for number in range(newest + 1, _newest(spark)):
+        client.garbage_collect_object(f"o{number}", False)
 
 
 def _answer(value: object) -> None:
