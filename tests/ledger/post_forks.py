@@ -30,6 +30,7 @@ def main() -> None:
     started = session(settings_of(scratch).with_(spark_conf=(("spark.sql.shuffle.partitions", "2"),)))
     gate._gx()  # in this thread: a fork must not find an import half done
     started.range(1).toArrow()
+    started.catalog.clearCache()  # what the parent asks through is older than anything a fork makes
     _answer({"ready": True})
     for line in sys.stdin:
         told, newest = json.loads(line), _newest(started)
