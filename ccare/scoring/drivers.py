@@ -20,13 +20,17 @@ NEUTRAL = 50.0
 _MEMBER = ("merchant_id", "peer_group", "events_56d")
 _PEERS = ["peer_group", "metric_id"]
 _TOLD = (
-    *("metric_id", "dimension", "value", "numerator", "denominator", "n", "weight", "lower_is_better"),
+    "metric_id",
+    "dimension",
+    "value",
+    "numerator",
+    "denominator",
+    "n",
+    "weight",
+    "lower_is_better",
     "window_days",
 )
-
-
-def _decile(quantiles: str, n: int) -> Column:
-    return F.get(quantiles, F.lit(10 * n)).alias(f"_decile_{n}")
+"""What a driver's row says of its metric, beside what is worked out of it."""
 
 
 def drivers(
@@ -49,9 +53,8 @@ def drivers(
     long = observations(with_group(today, frozen, scored, days_of(benchmarks_of, day)), weighted, _MEMBER)
     weights = F.create_map(*(F.lit(part) for pair in policy.weights.items() for part in pair))
     long = long.withColumn("weight", weights[F.col("metric_id")])
-    priors = frozen.select(
-        *_PEERS, "prior_mean", "prior_strength", _decile("quantiles", 1), _decile("quantiles", 9)
-    )
+    tenths = {"_decile_1": F.get("quantiles", F.lit(10)), "_decile_9": F.get("quantiles", F.lit(90))}
+    priors = frozen.withColumns(tenths).select(*_PEERS, "prior_mean", "prior_strength", *tenths)
     sure = _bounded(long.join(F.broadcast(priors), _PEERS, "left"))
     # One stage with the bounds and the places in it is a method that Java's first compiler gives up: it would run
     # uncompiled, at 90 microseconds a row. And a day's metrics are one file, which one core would read.
