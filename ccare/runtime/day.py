@@ -197,7 +197,7 @@ def run_steps(
     from ccare.runtime.ingest import ingest, require_inputs
     from ccare.runtime.run import Run
     from ccare.runtime.spark import interpreted, session
-    from ccare.runtime.workload import is_brief, is_tiny
+    from ccare.runtime.workload import workload
 
     with opened(settings) as lake:
         _require_state(settings, lake)
@@ -228,11 +228,12 @@ def run_steps(
                 raise
         else:
             read_at = {}
-        spark = session(settings, brief=is_brief(settings, lake.last, day))
+        before_it = workload(settings, lake.last, day)
+        spark = session(settings, brief=before_it.is_brief)
         run = Run(settings, spark, record, close, lake.last, said, pins, read_at)
         record.blocked = []
         try:
-            with interpreted(spark, is_tiny(settings, lake.last, day)):
+            with interpreted(spark, before_it.is_tiny):
                 for step in due:
                     if step == "ingest":
                         ingest(run, allow_missing)

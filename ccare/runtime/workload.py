@@ -1,6 +1,7 @@
 """How much a close has before it, known before any session starts: what its JVM and its plans are made for."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,37 +12,43 @@ BRIEF_BYTES = 48 << 20
 """Deliveries of up to this many bytes, some 200,000 lines, are a small day."""
 BRIEF_PAIRS = 2_000_000
 """Up to this many pairs of a merchant and a user are told quickly whatever compiled the loop over them."""
-
-
 TINY_BYTES = 6 << 20
 """Deliveries of up to this many bytes, some 25,000 lines, are taken and folded faster by code that is not compiled."""
 TINY_PAIRS = 20_000
 """Up to this many pairs of a merchant and a user their metrics are, too."""
 
 
-def is_brief(settings: Settings, last: Published | None, day: date) -> bool:
-    """Whether closing ``day`` after the run ``last`` is little work, so that compiling code well would not pay back.
+@dataclass(frozen=True)
+class Workload:
+    """Bytes due, counted to just over BRIEF_BYTES, and pairs of a merchant and a user as published before."""
+
+    bytes: int
+    pairs: int
+
+    @property
+    def is_brief(self) -> bool:
+        """So little work that compiling code well would not pay back."""
+        return self.bytes <= BRIEF_BYTES and self.pairs <= BRIEF_PAIRS
+
+    @property
+    def is_tiny(self) -> bool:
+        """So little work that generating code for it costs more than the code saves."""
+        return self.bytes <= TINY_BYTES and self.pairs <= TINY_PAIRS
+
+
+def workload(settings: Settings, last: Published | None, day: date) -> Workload:
+    """What closing ``day`` after the run ``last`` has before it.
 
     A folder is counted by the names and sizes of its files: none is opened. A first close takes every folder.
     """
-    return _is_within(settings, last, day, BRIEF_BYTES, BRIEF_PAIRS)
-
-
-def is_tiny(settings: Settings, last: Published | None, day: date) -> bool:
-    """Whether closing ``day`` is so little work that generating code for it costs more than the code saves."""
-    return _is_within(settings, last, day, TINY_BYTES, TINY_PAIRS)
-
-
-def _is_within(settings: Settings, last: Published | None, day: date, size: int, pairs: int) -> bool:
-    if last is not None and last.rows.get("state_users", 0) > pairs:
-        return False
     since = last.business_date + timedelta(days=2) if last else date.min
     until = max(day, last.business_date if last else day) + timedelta(days=1)
-    for each in _sizes(settings.landing, min(since, until), until):
-        size -= each
-        if size < 0:
-            return False
-    return True
+    due = 0
+    for size in _sizes(settings.landing, min(since, until), until):
+        due += size
+        if due > BRIEF_BYTES:
+            break
+    return Workload(due, last.rows.get("state_users", 0) if last else 0)
 
 
 def _sizes(landing: Path, since: date, until: date) -> Iterator[int]:

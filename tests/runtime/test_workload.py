@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ccare.runtime.settings import Settings
-from ccare.runtime.workload import BRIEF_BYTES, BRIEF_PAIRS, TINY_BYTES, TINY_PAIRS, is_brief, is_tiny
+from ccare.runtime.workload import BRIEF_BYTES, BRIEF_PAIRS, TINY_BYTES, TINY_PAIRS, workload
 
 DAY = date(2026, 3, 4)
 
@@ -38,7 +38,8 @@ def published(pairs: int, day: date = DAY - timedelta(days=1)) -> Any:
 )
 def test_by_bytes(tmp_path: Path, size: int, tiny: bool, brief: bool) -> None:
     settings = delivered(tmp_path, d20260305=size)
-    assert (is_tiny(settings, published(9), DAY), is_brief(settings, published(9), DAY)) == (tiny, brief)
+    found = workload(settings, published(9), DAY)
+    assert (found.is_tiny, found.is_brief) == (tiny, brief)
 
 
 @pytest.mark.parametrize(
@@ -46,12 +47,12 @@ def test_by_bytes(tmp_path: Path, size: int, tiny: bool, brief: bool) -> None:
     [(TINY_PAIRS, True, True), (TINY_PAIRS + 1, False, True), (BRIEF_PAIRS + 1, False, False)],
 )
 def test_by_pairs(tmp_path: Path, pairs: int, tiny: bool, brief: bool) -> None:
-    settings, last = delivered(tmp_path, d20260305=10), published(pairs)
-    assert (is_tiny(settings, last, DAY), is_brief(settings, last, DAY)) == (tiny, brief)
+    found = workload(delivered(tmp_path, d20260305=10), published(pairs), DAY)
+    assert (found.is_tiny, found.is_brief) == (tiny, brief)
 
 
 def test_a_first_close_takes_every_folder_a_later_one_those_since(tmp_path: Path) -> None:
     settings = delivered(tmp_path, d20260101=TINY_BYTES, d20260305=1, d20260306=TINY_BYTES)
-    assert not is_tiny(settings, None, DAY), "the old folder counts"
-    assert is_tiny(settings, published(9), DAY), "neither the old one nor tomorrow's does"
-    assert not is_tiny(settings, published(9), DAY + timedelta(days=1))
+    assert not workload(settings, None, DAY).is_tiny, "the old folder counts"
+    assert workload(settings, published(9), DAY).is_tiny, "neither the old one nor tomorrow's does"
+    assert not workload(settings, published(9), DAY + timedelta(days=1)).is_tiny
