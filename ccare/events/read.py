@@ -60,7 +60,7 @@ def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
     found = reduce(add, (F.when(cell.isNotNull(), 1).otherwise(0) for cell in cells))
     keys = F.map_keys("_row")
     odd = F.when(readable & (F.size(keys) != found), keys)
-    holds_nul = F.col("_text").contains("\\u0000") & F.concat_ws("", *cells).contains(_NUL)
+    holds_nul = value.contains("\\u0000") & F.concat_ws("", *cells).contains(_NUL)
     faults = [
         *_line_faults(),
         _fault("malformed_json", F.col("_whole") & ~readable),

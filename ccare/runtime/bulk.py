@@ -6,6 +6,7 @@ row which lost are written again. What is refused rides in the same columns, pac
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from pyspark.sql import types as T
 
 from ccare.events import job as events
 from ccare.runtime import deltalog
+from ccare.runtime.disputes import write_disputed, write_without
 from ccare.runtime.failpoint import reach
 from ccare.runtime.rowstore import arrow_schema, ensure_table
 from ccare.runtime.spark import frame, schema
@@ -46,30 +48,38 @@ class Staged:
     folder: Path
     taken_on: str
     rewritten: set[str] = field(default_factory=set)
+    disputes: int = 0
+    """Rows that ``disputed`` found."""
 
     @property
     def declared(self) -> Table:
         return table(self.stream.table)
 
-    def _read(self, *paths: str) -> DataFrame:
-        fields = T.StructType([f for f in schema(self.declared) if f.name != "taken_on"])
-        rows = (
-            self.spark.read.schema(fields)
-            .parquet(*paths)
-            .withColumn("taken_on", F.lit(self.taken_on).cast("date"))
-        )
-        return rows.select(*self.declared.column_names, F.col("_metadata.file_name").alias("_file"))
+    def _read(self, files: Iterable[Path], *more: T.StructField) -> DataFrame:
+        """The core table's columns and ``more`` ones."""
+        fields = [f for f in schema(self.declared) if f.name != "taken_on"]
+        read = self.spark.read.schema(T.StructType([*fields, *more])).parquet(*map(str, files))
+        rows = read.withColumn("taken_on", F.lit(self.taken_on).cast("date"))
+        return rows.select(*self.declared.column_names, *(f.name for f in more))
 
     @property
     def sound(self) -> DataFrame:
-        """Rows with nothing against them alone, as judging wants them, and the ``_file`` that holds each."""
+        """Rows with nothing against them alone, but for what was dropped."""
         files = self.files()
-        none = F.array().cast("array<string>")
-        rows = self._read(*map(str, files)) if files else self._empty()
-        return rows.withColumn("reasons", none).withColumn("value", F.lit(None).cast("string"))
+        return self._read(files) if files else frame(self.spark, self.declared)
 
-    def _empty(self) -> DataFrame:
-        return frame(self.spark, self.declared).withColumn("_file", F.lit(""))
+    def disputed(self, lake: Path, version: int | None, since: tuple[date, date]) -> DataFrame | None:
+        """Those of ``sound`` that share an id or a trade, as judging wants them; None where none does.
+
+        ``filename`` is the file that holds each; the other arguments are those of ``write_disputed``.
+        """
+        files, out = self.files(), self.folder / "disputed.parquet"
+        self.disputes = write_disputed(files, self.stream, lake, version, since, out) if files else 0
+        if not self.disputes:
+            return None
+        rows = self._read([out], T.StructField("filename", T.StringType()))
+        none = F.array().cast("array<string>")
+        return rows.withColumn("reasons", none).withColumn("value", F.lit(None).cast("string"))
 
     @property
     def refused(self) -> DataFrame | None:
@@ -78,9 +88,7 @@ class Staged:
         if not files:
             return None
         packed = F.from_json(_PACKED, _STORY).alias("_story")
-        rows = self._read(*map(str, files)).select(
-            "file_sha256", "position", "delivery_date", "taken_on", packed
-        )
+        rows = self._read(files).select("file_sha256", "position", "delivery_date", "taken_on", packed)
         return rows.select("*", "_story.*").drop("_story")
 
     def counts(self) -> list[tuple[str, date | None, int]]:
@@ -99,14 +107,12 @@ class Staged:
         return sorted([*first, *(self.folder / "again").glob("*.parquet")])
 
     def drop(self, lost: DataFrame) -> None:
-        """Take ``lost`` (file_sha256, position, _file) out: only the files that hold one are written again."""
-        names = [row[0] for row in lost.select("_file").distinct().collect()]
-        held = [str(p) for p in self.files() if p.name in names]
-        kept = self._read(*held).join(
-            F.broadcast(lost.select("file_sha256", "position")), ["file_sha256", "position"], "left_anti"
-        )
-        columns = [n for n in self.declared.column_names if n != "taken_on"]
-        kept.select(*columns).write.mode("overwrite").parquet(str(self.folder / "again"))
+        """Take ``lost`` (file_sha256, position, filename) out: only the files that hold one are written again."""
+        gone, again = self.folder / "lost", self.folder / "again"
+        lost.select("file_sha256", "position").write.parquet(str(gone))
+        names = {row[0] for row in lost.select("filename").distinct().collect()}
+        again.mkdir()
+        write_without([f for f in self.files() if f.name in names], sorted(gone.glob("*.parquet")), again)
         self.rewritten.update(names)
 
     def adopt(self, lake: Path, run_id: str) -> int:

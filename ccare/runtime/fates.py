@@ -73,15 +73,8 @@ def counted(stream: Stream, held: pa.Table) -> Taken:
     return taken
 
 
-def fates_of(rows: DataFrame) -> Fates:
-    """Lines by file, fate and business date."""
-    fates: Fates = {}
-    add(fates, rows)
-    return fates
-
-
 def add(fates: Fates, rows: DataFrame) -> None:
-    """Count ``rows`` into ``fates``."""
+    """Count lines by file, fate and business date into ``fates``."""
     for sha256, fate, day, n in rows.groupBy("file_sha256", "fate", "business_date").count().collect():
         counts = fates.setdefault(sha256, {})
         counts[fate, day] = counts.get((fate, day), 0) + n

@@ -18,11 +18,11 @@ from ccare.events.rules import KNOWN, UNREAD
 from ccare.runtime.bill_payments import known_bill_trades
 from ccare.runtime.bulk import Staged, stage_parsed
 from ccare.runtime.clashes import clashes
-from ccare.runtime.fates import Taken, add, check_lines, counted, fates_of
+from ccare.runtime.fates import Taken, add, check_lines, counted
 from ccare.runtime.intake import Delivery
 from ccare.runtime.lines import landing_frames
 from ccare.runtime.run import Run
-from ccare.runtime.spark import conform
+from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
 from ccare.runtime.staging import stage_rejected, staging_dir
 from ccare.runtime.stream_gate import Judged, gate_pass, gate_relations, helped, unknown_code
 from ccare.tables import REGISTRY, table
@@ -86,18 +86,12 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
     parsed = events.parsed(inputs, run.close, stream).observe(seen, *_observed(stream, run))
     staged = stage_parsed(parsed, stream, folder, str(files[0].taken_on))
     inputs = {name: df for name, df in inputs.items() if not name.startswith("landing")}
-    rows = import_module(f"jobs.{stream.table}").build({**inputs, "parsed": staged.sound}, run.close)
-    disputed = rows.where(F.col(SHARED) | (F.col("fate") != ACCEPTED)).persist()
-    lost = disputed.where(F.col("fate") != ACCEPTED)
-    taken = Taken(
-        stream, fates_of(lost), seen.get["unknown_fields"] or "", unknown_codes=seen.get["unknown_codes"]
-    )
-    taken.shared = disputed.where(F.col("fate") == ACCEPTED).count()
+    taken = Taken(stream, {}, seen.get["unknown_fields"] or "", unknown_codes=seen.get["unknown_codes"])
     refused = staged.refused
     rejects = [] if refused is None else [refused]
-    if taken.fates:
-        rejects.append(events.rejected(lost, stream))
-        staged.drop(lost)
+    disputed = _settled(run, staged, inputs, taken)
+    if disputed is not None and taken.fates:
+        rejects.append(events.rejected(disputed, stream))
     accepted = _as_judged(staged, seen.get)
     for sha256, day, n in staged.counts():
         taken.fates.setdefault(sha256, {})[ACCEPTED, day] = n
@@ -108,7 +102,8 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
     check_lines(files, taken)
     told = _told(run, files, taken)
     gated = events.gated(accepted, stream, run.close.timezone)
-    looked_at = Judged(gated, lambda: accepted, lambda: refused or lost, lambda: disputed)
+    # A failure that asks for refused or disputed rows has counted some.
+    looked_at = Judged(gated, lambda: accepted, lambda: refused or _there(disputed), lambda: _there(disputed))
     warnings = gate_pass(run, stream, looked_at, taken, told, history, inputs)
     if taken.total(ACCEPTED):
         version = staged.adopt(run.settings.lake, run.record.run_id)
@@ -120,9 +115,34 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
         declared = REGISTRY["core_rejected_events"]
         rejected = reduce(DataFrame.unionByName, (conform(df, declared) for df in rejects))
         stage_rejected(run, stream.name, rejected)
-    disputed.unpersist()
+    if disputed is not None:
+        disputed.unpersist()
     shutil.rmtree(folder, ignore_errors=True)
     return taken
+
+
+def _there(rows: DataFrame | None) -> DataFrame:
+    assert rows is not None
+    return rows
+
+
+def _settled(run: Run, staged: Staged, inputs: dict[str, DataFrame], taken: Taken) -> DataFrame | None:
+    """Rows that share an id or a trade, with their fates (persisted); those that lost are dropped and counted.
+
+    None where there are none: then the stream's job has nothing to say.
+    """
+    stream, version = staged.stream, run.as_published.get(staged.stream.table)
+    rows = staged.disputed(run.settings.lake, version, events.lookup_since(run.close))
+    if rows is None:
+        return None
+    with interpreted(run.spark, staged.disputes <= INTERPRETED_ROWS):
+        judged = import_module(f"jobs.{stream.table}").build({**inputs, "parsed": rows}, run.close).persist()
+        lost = judged.where(F.col("fate") != ACCEPTED)
+        add(taken.fates, lost)
+        taken.shared = judged.where(F.col("fate") == ACCEPTED).count()
+        if taken.fates:
+            staged.drop(lost)
+    return judged
 
 
 def _observed(stream: Stream, run: Run) -> list[Column]:

@@ -1,0 +1,102 @@
+"""Rows of a large pass that share an event id or a trade, found in its staged files; files written again without some.
+
+Asked of DuckDB, in bounded memory: it reads three columns where a join in Spark moves every row.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from ccare.growth.snapshot import quoted, view_sql
+from ccare.tables import table
+from ccare.tables.streams import PAYMENTS, Stream
+
+MEMORY_MB = 512
+"""Of all connections at a time. What does not fit goes to disk."""
+_CORES = os.cpu_count() or 2
+# By hashes: two keys that share one are looked at in vain, and nothing else.
+_IDS = ("ids", "hash(event_id)", "true")
+_TRADES = ("trades", "hash(merchant_id, trade_no)", "event_type = 'paid'")
+_SHARED = """
+create temp table <name> as
+select key from (select <key> as key from staged where <kind>) group by key having count(*) > 1
+union
+select key from (select <key> as key from staged where <kind>)
+semi join (select <key> as key from known where <kind> and taken_on >= $taken and business_date >= $dated)
+using (key)
+"""
+_HELD = "select distinct filename from staged where <disputed> order by all"
+_DISPUTED = """
+copy (
+    select * replace (parse_filename(filename) as filename) from read_parquet($held, filename = true)
+    where <disputed>
+) to <out> (format parquet, compression zstd)
+"""
+_KEPT = """
+copy (from read_parquet($file) anti join (from read_parquet($lost)) using (file_sha256, position))
+to <out> (format parquet, compression zstd)
+"""
+
+
+def write_disputed(
+    files: Sequence[Path],
+    stream: Stream,
+    lake: Path,
+    version: int | None,
+    since: tuple[date, date],
+    out: Path,
+) -> int:
+    """Write the rows of ``files`` that share an id or a trade, among themselves or with rows taken before, to ``out``.
+
+    ``version``: of the core table, as published; ``since``: from which taken_on and business_date on it is looked
+    through. Rows get ``filename``, the name of the file that holds them. Returns their number; for none no file is
+    written.
+    """
+    keys = [_IDS, _TRADES] if stream.name == PAYMENTS.name else [_IDS]
+    disputed = " or ".join(f"({kind} and {key} in (from {name}))" for name, key, kind in keys)
+    listed = ", ".join(quoted(str(path)) for path in files)
+    with _connection(out.parent, _CORES) as con:
+        con.execute(f"create view staged as from read_parquet([{listed}], filename = true)")
+        con.execute(f"create view known as {view_sql(lake, table(stream.table), version)}")
+        for name, key, kind in keys:
+            query = _SHARED.replace("<name>", name).replace("<key>", key).replace("<kind>", kind)
+            con.execute(query, {"taken": since[0], "dated": since[1]})
+        held = [row[0] for row in con.execute(_HELD.replace("<disputed>", disputed)).fetchall()]
+        if not held:
+            return 0
+        query = _DISPUTED.replace("<disputed>", disputed).replace("<out>", quoted(str(out)))
+        (rows,) = con.execute(query, {"held": held}).fetchone() or (0,)
+    return int(rows)
+
+
+def write_without(files: Sequence[Path], lost: Sequence[Path], folder: Path) -> None:
+    """Write each of ``files`` again into ``folder``, without the rows that ``lost`` (file_sha256, position) names.
+
+    A file of which nothing is left is not written.
+    """
+    gone = [str(path) for path in lost]
+
+    def write(file: Path) -> None:
+        out = folder / file.name
+        with _connection(folder) as con:
+            query = _KEPT.replace("<out>", quoted(str(out)))
+            (rows,) = con.execute(query, {"file": str(file), "lost": gone}).fetchone() or (0,)
+        if not rows:
+            out.unlink()
+
+    # A staged file is mostly one row group, which one thread reads.
+    with ThreadPoolExecutor(_CORES) as pool:
+        list(pool.map(write, files))
+
+
+def _connection(folder: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'")
+    con.execute(f"set threads = {threads}")
+    con.execute(f"set memory_limit = '{MEMORY_MB * threads // _CORES}MB'")
+    con.execute(f"set temp_directory = {quoted(str(folder / '_spill'))}")
+    return con
