@@ -172,7 +172,7 @@ select coalesce(sum(amount), 0)::bigint as issued, coalesce(sum(pending), 0)::bi
     coalesce(sum(redeemed), 0)::bigint as redeemed, coalesce(sum(expired), 0)::bigint as expired,
     coalesce(sum(taken), 0)::bigint as taken,
     (select coalesce(-sum(balance), 0)::bigint from ledger_balances
-     where asset = 'POINT' and account like 'merchant:%:debt') as debt,
+     where asset = 'POINT' and (account like 'merchant:%:debt' or account like 'provider:%:debt')) as debt,
     count(distinct merchant_id) as merchants
 from ledger_lots where asset = 'POINT'
 """

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.entitlements import Inputs, multipliers, points, targets
-from ccare.ledger.frames import beside, by_merchant, product, quotient
+from ccare.ledger.frames import beside, by_party, product, quotient
 from ccare.ledger.transfers import digest
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ FALL, RISE, SAME = "fall", "rise", "same"
 def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     """Grain: business key looked at and either booked before or entitled to something now.
 
-    Columns: business_key, programme, rule, merchant_id, effective_date, asset, pool, on_fall, matures_on,
+    Columns: business_key, programme, rule, party, effective_date, asset, pool, on_fall, matures_on,
     expires_on, multiplier_milli, source_digest; change (fall, rise, same); asked (new), revision (new);
     lapsed_before; take (units that a fall gives back); extra (units that a rise asks for).
-    ``positions`` is laid out by merchant, and so is the result.
+    ``positions`` is laid out by party, and so is the result.
     """
     rated = _with_books(targets(inputs, close), positions, multipliers(inputs, close))
     asked = F.when(F.col("eligible"), points(F.col("net_fen"), F.col("multiplier_milli"))).otherwise(F.lit(0))
@@ -34,7 +34,7 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     decided = rated.withColumn("change", change).filter((F.col("change") != SAME) | F.col("booked"))
     moved = F.col("change") != SAME
     return decided.select(
-        *("business_key", "programme", "rule", "merchant_id", "effective_date", "asset", "pool", "on_fall"),
+        *("business_key", "programme", "rule", "party", "effective_date", "asset", "pool", "on_fall"),
         *("matures_on", "expires_on", "multiplier_milli", "change", "lapsed_before"),
         digest([F.col("business_key"), F.col("net_fen"), F.col("multiplier_milli")]).alias("source_digest"),
         F.when(moved, F.col("asked")).otherwise(F.col("asked_before")).alias("asked"),
@@ -47,20 +47,20 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
 
 
 def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame) -> DataFrame:
-    """Adds what is booked: the key's position, the multiplier of its merchant and date, else today's."""
-    held = positions.filter(F.col("merchant_id").isNotNull())
+    """Adds what is booked: the key's position, the multiplier of its party and date, else today's."""
+    held = positions.filter(F.col("party").isNotNull())
     before = held.select(
-        "merchant_id",
+        "party",
         "business_key",
         F.col("matures_on").alias("matures_booked"),
         F.col("expires_on").alias("expires_booked"),
         *(F.col(name).alias(f"{name}_before") for name in _KEPT),
     )
-    fixed = held.groupBy("merchant_id", "effective_date").agg(F.max("multiplier_milli").alias("fixed_milli"))
+    fixed = held.groupBy("party", "effective_date").agg(F.max("multiplier_milli").alias("fixed_milli"))
     rows = (
-        rated.join(beside(before), ["merchant_id", "business_key"], "left")
-        .join(beside(fixed), ["merchant_id", "effective_date"], "left")
-        .join(beside(by_merchant(scored)), "merchant_id", "left")
+        rated.join(beside(before), ["party", "business_key"], "left")
+        .join(beside(fixed), ["party", "effective_date"], "left")
+        .join(beside(by_party(scored)), "party", "left")
     )
     matures = F.coalesce("matures_booked", F.date_add("effective_date", F.col("maturity_days")))
     rows = rows.withColumns(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.ledger.frames import beside, between, by_merchant, quotient, shared, through
+from ccare.ledger.frames import beside, between, by_merchant, by_party, quotient, shared, through
+from ccare.ledger.parties import merchant_party
 
 if TYPE_CHECKING:
     from ccare.ledger.policy import LedgerPolicy
@@ -39,7 +40,7 @@ def earn_start(close: "Close") -> date:
 def targets(inputs: Inputs, close: "Close") -> DataFrame:
     """Grain: one row for each programme, rule, merchant and effective date looked at in this close.
 
-    Columns: the rate's own (programme, rule, asset, pool, on_fall, …), merchant_id, effective_date,
+    Columns: the rate's own (programme, rule, asset, pool, on_fall, …), party, effective_date,
     business_key, net_fen, eligible. A key is looked at when paid trades or refunds of its date came in, when
     one of its payers became staff, when its merchant's record changed, or when the policy did.
     """
@@ -55,7 +56,8 @@ def targets(inputs: Inputs, close: "Close") -> DataFrame:
     else:
         rated = rated.withColumn("eligible", F.lit(True))
     key = F.concat_ws("|", "programme", "rule", "merchant_id", F.col("effective_date").cast("string"))
-    return rated.withColumn("business_key", key).drop("needs_mini_program")
+    named = rated.withColumns({"business_key": key, "party": merchant_party(F.col("merchant_id"))})
+    return by_party(named.drop("needs_mini_program", "merchant_id"))
 
 
 def points(net_fen: Column, multiplier_milli: Column) -> Column:
@@ -65,10 +67,11 @@ def points(net_fen: Column, multiplier_milli: Column) -> Column:
 
 
 def multipliers(inputs: Inputs, close: "Close") -> DataFrame:
-    """Grain: merchant. ``scored_milli`` = 500 + tenths of today's total score; a score has one decimal."""
+    """Grain: party, a merchant. ``scored_milli`` = 500 + tenths of today's total score; a score has one decimal."""
     scores = inputs["score_merchants"].filter(F.col("as_of_date") == F.lit(close.day))
     tenths = F.rint(F.col("total_score") * 10).cast("int")
-    return scores.select("merchant_id", (F.lit(500) + F.coalesce(tenths, F.lit(0))).alias("scored_milli"))
+    party = merchant_party(F.col("merchant_id")).alias("party")
+    return scores.select(party, (F.lit(500) + F.coalesce(tenths, F.lit(0))).alias("scored_milli"))
 
 
 def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
