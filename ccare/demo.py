@@ -53,6 +53,7 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     from ccare.runtime import manifest
     from ccare.runtime.close_days import export_all
     from ccare.runtime.spark import end_session
+    from ccare.simulate.providers import write_providers
     from ccare.simulate.redemption import write_redemptions
     from ccare.sources.complete_journey import write_complete_journey
 
@@ -65,6 +66,7 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
         if not real_only:
             terms = load_slots(settings.conf, GO_LIVE).redemption
             write_redemptions(settings.landing, GO_LIVE, TIMEZONE, terms)
+            write_providers(settings.landing, GO_LIVE)
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
         _close(settings, GO_LIVE - timedelta(days=1), said)

@@ -55,11 +55,12 @@ def statement(
     if not lines:
         raise InputMissing(f"{_named(party)} has no transfer.", remedy=_WHEN[party.partition(":")[0]])
     _check(settings, row, party, lines)
-    until = last or row.business_date
+    until, ids = last or row.business_date, ids_of(party)
     before = [line for line in lines if first is not None and line["booked_date"] < first]
     shown = [line for line in lines if line["booked_date"] <= until]
     return Statement(
-        *ids_of(party).values(),
+        ids["merchant_id"],
+        ids["service_provider_id"],
         first,
         until,
         _standing(before),
