@@ -67,14 +67,9 @@ def write_campaign(landing: Path, go_live: date, timezone: str, campaign: Progra
         outsider = sellers.get((1, 9))
         if outsider is None or any(merchant is None for merchant, _ in enrolled):
             return 0
+        about = {"programme": campaign.name, "origin": "simulated"}
         rows = [
-            {
-                "programme": campaign.name,
-                "party": merchant,
-                "from": str(go_live + timedelta(days=n)),
-                "origin": "simulated",
-            }
-            for merchant, n in enrolled
+            about | {"party": merchant, "from": str(go_live + timedelta(days=n))} for merchant, n in enrolled
         ]
         _write(landing / "enrolments" / str(go_live + timedelta(days=1)), rows)
         handing = sorted({str(merchant) for merchant, _ in enrolled} | {outsider})
