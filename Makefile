@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-ledger torture lock clean
+.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-programmes bench-ledger torture lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,6 +36,9 @@ bench-day: setup ## a day's cost over 30, 90 and 365 days of history, beside rec
 bench-score: setup ## 100,000 merchants scored; models of 5,000 with 2 million users, beside lifetimes
 	@$(PY) -m bench.score $(ARGS)
 	@$(PY) -m bench.potential
+
+bench-programmes: setup ## what 200,000 merchants earn in a day by every programme, beside DuckDB doing the same
+	@$(PY) -m bench.programmes $(ARGS)
 
 bench-exports: setup ## the folders of 100,000 merchants, and one card
 	@$(PY) -m bench.exports $(ARGS)

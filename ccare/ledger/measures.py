@@ -39,7 +39,8 @@ def measured(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
         parts.append(nets.withColumn("measure", F.lit(TradeNet.model_fields["kind"].default)))
     if close.ledger.user_rules:
         parts.append(_user_counts(inputs, close, touched))
-    tops = {r.measure: r for r in rules if isinstance(r, TopOfPeers) and r.falls_on(close.day)}
+    today = [rule for p in close.ledger.programmes if p.covers(close.day) for rule in p.rules]
+    tops = {r.measure: r for r in today if isinstance(r, TopOfPeers) and r.falls_on(close.day)}
     parts += [_top_of_peers(inputs, close, rule) for rule in tops.values()]
     parts += monthly(inputs, close)
     if not parts:
@@ -125,7 +126,8 @@ def _top_of_peers(inputs: Inputs, close: "Close", rule: TopOfPeers) -> DataFrame
     scored = inputs["score_merchants"].filter(today & reached)
     shares = inputs["score_drivers"].filter(today & (F.col("metric_id") == "e_private_share"))
     shares = shares.select("merchant_id", F.col("shrunk_value").alias("share"))
-    private = F.coalesce(F.col("share") * 100 >= rule.least_private_percent, F.lit(False))
+    enough = F.col("share") * 100 >= rule.least_private_percent
+    private = F.coalesce(enough, F.lit(rule.least_private_percent == 0))
     rows = scored.join(shares, "merchant_id", "left").withColumn("private", private)
     tenths = F.rint(F.col("scale_score") * 10) + F.rint(F.col("activity_score") * 10)
     best = Window.partitionBy("peer_group", "private").orderBy(F.desc(tenths), "merchant_id")
