@@ -26,4 +26,7 @@ def refusals(looked_at: DataFrame, grants: DataFrame, close: "Close") -> dict[st
     why = F.when(F.col("month_bound"), F.lit("month_cap")).otherwise(F.lit("cut_by_pool"))
     cut = grants.select(*_ABOUT, why.alias("reason"), (F.col("extra") - F.col("granted")).alias("amount"))
     found = rows.union(cut).filter(F.col("amount") > 0)
-    return {"ledger_refusals": found.withColumn("decided_on", F.lit(close.day))}
+    nobody = F.lit(None).cast("string")
+    return {
+        "ledger_refusals": found.withColumns({"decided_on": F.lit(close.day), "service_provider_id": nobody})
+    }
