@@ -20,7 +20,11 @@ ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
     DEBT: ((f"merchant:{PARTY}:debt", _RECEIVABLE),),
     REPAY: ((f"merchant:{PARTY}:active", _AVAILABLE), (_RECEIVABLE, f"merchant:{PARTY}:debt")),
     RESERVE: ((f"merchant:{PARTY}:active", _RESERVED), (_AVAILABLE, _RESERVED)),
-    SETTLE: ((_RESERVED, f"sink:redeemed:{SLOT}"), (_RESERVED, f"sink:delivered:{SLOT}")),
+    SETTLE: (
+        (_RESERVED, f"sink:redeemed:{SLOT}"),
+        (_RESERVED, f"sink:delivered:{SLOT}"),
+        (f"merchant:{PARTY}:active", f"sink:delivered:{SLOT}"),
+    ),
     VOID: ((_RESERVED, f"merchant:{PARTY}:active"), (_RESERVED, _AVAILABLE)),
     ADJUST: (
         (_AVAILABLE, "world:funding"),
