@@ -19,7 +19,7 @@ Refusal = Literal[
     "providers_full",
 ]
 
-REFUSALS: dict[Refusal, dict[str, str]] = {
+REFUSALS: dict[str, dict[str, str]] = {
     "no_mini_program": {"zh": "当日没有小程序", "en": "had no mini-program on the date"},
     "industry_not_admitted": {"zh": "行业不在计划范围内", "en": "its industry is not admitted"},
     "not_enrolled": {"zh": "未报名该计划", "en": "was not enrolled on the date"},
