@@ -14,11 +14,14 @@ from ccare.ledger.approved import adjusted, approved, delivered_fundings
 from ccare.ledger.balances import fold_balances, fold_positions
 from ccare.ledger.booked import whole_days
 from ccare.ledger.decisions import decide
+from ccare.ledger.deliveries import deliver
 from ccare.ledger.entitlements import Inputs
 from ccare.ledger.falls import fall
-from ccare.ledger.frames import by_merchant, shared
-from ccare.ledger.lots import age
-from ccare.ledger.pools import available, earning_moves, funding_moves, fundings, grant, new_lots
+from ccare.ledger.frames import by_party, shared
+from ccare.ledger.lots import LOT, age
+from ccare.ledger.parties import split_party, with_party
+from ccare.ledger.pools import available, bounded, earning_moves, funding_moves, fundings, grant, new_lots
+from ccare.ledger.refused import refusals
 from ccare.ledger.reservations import redeem, resolve
 from ccare.ledger.transfers import finish, together
 from ccare.tables import table
@@ -33,18 +36,21 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     """Books the close of ``close.day`` on top of what was published before it.
 
     Returns the new rows of ledger_transfers alone; ledger_lots, ledger_positions and ledger_balances whole; of
-    ledger_requests, ledger_allocations and ledger_adjustments, where they change, the days that do.
+    ledger_requests, ledger_allocations, ledger_adjustments and ledger_refusals, where they change, the days that do.
     A day that is only published again, or that lies before go-live, books nothing.
     """
     lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
     if not close.posts or close.day < close.ledger.go_live:
         return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
     asked = approved(inputs, close)
-    early = (adjusted(inputs, asked, close), resolve(inputs, close))
+    adjusting = adjusted(inputs, asked, close)
+    early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
+    lots, positions = with_party(lots), with_party(positions)
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)
-    laid_lots, laid_positions = shared(by_merchant(lots)), shared(by_merchant(positions))
-    decisions = shared(decide(inputs, laid_positions, close))
+    laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
+    looked_at = shared(decide(inputs, laid_positions, close))
+    decisions = looked_at.filter("kept")
     fallen = fall(laid_lots, decisions)
     aged = age(fallen, laid_positions, close)
     funded = shared(fundings(positions, close, delivered_fundings(asked, close)))
@@ -52,17 +58,20 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     before_earning = shared(together([together([fallen.moves, *aged.moves, *timed]), funding_moves(funded)]))
     pools = available(balances, before_earning, close.ledger)
     redeemed = redeem(inputs, aged.lots, pools, close)
-    grants = shared(grant(decisions, pools))
+    grants = shared(grant(decisions, bounded(pools, laid_lots, close)))
     reserved = [redeemed.moved(lots)] if redeemed.moves else []
     moves = together([before_earning, *reserved, earning_moves(grants)])
     transfers = shared(finish(moves, close))
     return {
         "ledger_transfers": transfers,
-        "ledger_lots": redeemed.on_lots(aged.lots).unionByName(new_lots(grants, close).select(*lots.columns)),
-        "ledger_positions": fold_positions(
-            laid_positions, decisions, fallen, aged.paid, grants, funded, close
+        "ledger_lots": split_party(
+            redeemed.on_lots(aged.lots).unionByName(new_lots(grants, close).select(*LOT))
+        ),
+        "ledger_positions": split_party(
+            fold_positions(laid_positions, decisions, fallen, aged.paid, grants, funded, close)
         ),
         "ledger_balances": fold_balances(balances, transfers),
+        **refusals(looked_at, grants, close),
         **whole_days(inputs, (*early, redeemed)),
     }
 

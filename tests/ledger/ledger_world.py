@@ -19,7 +19,7 @@ ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double
 ARROW |= {"boolean": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us", "UTC")}
 STATE = ("ledger_lots", "ledger_positions", "ledger_balances")
 DAYS = ("ledger_requests", "ledger_allocations")
-ADJUSTED = "ledger_adjustments"
+ADJUSTED, REFUSED = "ledger_adjustments", "ledger_refusals"
 NAMES = ("ledger_transfers", *STATE, *DAYS)
 ASKED = ("core_fundings", "core_adjustments", "core_approvals")
 TRAFFIC = ("T-1", date(2000, 1, 1), 10**9, "traffic")
@@ -41,6 +41,7 @@ class Sale:
     amount: int
     taken: date
     trade: str
+    fee: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ class World:
     traffic: list[Delivered] = field(default_factory=list)
     asked: dict[str, list[dict]] = field(default_factory=lambda: {name: [] for name in ASKED})
 
-    def sell(self, merchant, amount, paid, taken=None, user="u1"):
+    def sell(self, merchant, amount, paid, taken=None, user="u1", fee=0):
         """One paid trade, taken by the close of its own day unless said otherwise."""
-        sale = Sale(merchant, user, paid, amount, taken or paid, f"t{len(self.sales)}")
+        sale = Sale(merchant, user, paid, amount, taken or paid, f"t{len(self.sales)}", fee)
         self.sales.append(sale)
         return sale
 
@@ -243,6 +244,7 @@ def _payment(sale, kind, on, amount, taken):
         "taken_on": taken,
         "trade_no": sale.trade,
         "amount_fen": amount,
+        "fee_fen": sale.fee if kind == "paid" else None,
     }
 
 
@@ -288,7 +290,7 @@ class SparkBooks:
     def __init__(self, spark, ledger_policies, first_day, shop=None):
         self.spark, self.policies, self.first_day = spark, ledger_policies, first_day
         self.slots = slot_map(shop or Shop())
-        self.tables = {name: arrow(name) for name in (*NAMES, ADJUSTED)}
+        self.tables = {name: arrow(name) for name in (*NAMES, ADJUSTED, REFUSED)}
 
     def close(self, world, day, **overrides):
         """Close ``day``; returns the new transfers as dict rows."""
@@ -297,10 +299,11 @@ class SparkBooks:
         tables = world.inputs(day) | {name: self.tables[name] for name in (*STATE, *DAYS, "ledger_transfers")}
         inputs = {name: self.spark.createDataFrame(rows) for name, rows in tables.items()}
         out = build(inputs, self.told(day, **overrides))
+        out.pop("ledger_refusals", None)  # beside the books; cases look at it
         new = {name: df.select(*self.tables[name].column_names).toArrow() for name, df in out.items()}
         self.spark.catalog.clearCache()
         new = {name: rows.cast(self.tables[name].schema) for name, rows in new.items()}
-        for name in (*DAYS, ADJUSTED):
+        for name in (*DAYS, ADJUSTED, REFUSED):
             if name in new:
                 new[name] = self._days_replaced(name, new[name])
         posted = pa.concat_tables([self.tables["ledger_transfers"], new["ledger_transfers"]])
