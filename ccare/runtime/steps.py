@@ -8,6 +8,7 @@ from functools import partial
 import duckdb
 
 from ccare import __version__
+from ccare.abuse.evidence import days_to_judge
 from ccare.errors import IntegrityBroken
 from ccare.growth.snapshot import view_sql
 from ccare.metrics.retention import weeks_told
@@ -120,9 +121,21 @@ def score(run: Run) -> None:
         run.said(
             f"  warning: {month} has no benchmarks, so scores compare with those of {in_use}, the last frozen"
         )
-    run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
-    run.close = replace(run.close, unreconciled=unreconciled(run))
-    run.make("score", "score_merchants", day, merchants)
+    with ThreadPoolExecutor(1) as beside:
+        found = beside.submit(_evidence, run)
+        run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
+        run.close = replace(run.close, unreconciled=unreconciled(run))
+        run.make("score", "score_merchants", day, merchants)
+        found.result()
+
+
+def _evidence(run: Run) -> None:
+    """What speaks against merchants, on every effective date that this close judges; it reads no score."""
+    if not run.close.touched and "state_changes" not in run.shared:
+        run.touch()  # another process made the state
+    if days := days_to_judge(run.close):
+        rules = len(run.close.abuse.judging(days[0], days[-1]))
+        run.make("score", "score_evidence", days, run.merchants() * rules * len(days))
 
 
 def _months(run: Run) -> set[str]:
