@@ -4,6 +4,8 @@ A case holds ``why`` (what goes wrong without it), ``day``, ``inputs`` (table ->
 (table -> rows). Optional: ``first_day``, ``timezone`` (UTC), ``posts``, ``scoring`` (fields of the scoring
 policy to replace), ``touched`` (business dates that state_changes hold; default d), ``unreconciled`` (merchants),
 ``benchmarks_of`` (YYYY-MM, default d's month),
+``only`` (programmes: the packaged ones of these names, with their pools and fundings), ``fundings`` (in place of the
+packaged ones), ``terms`` (programme -> fields to replace),
 ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
@@ -26,7 +28,8 @@ import yaml
 from pyspark.sql import DataFrame, SparkSession
 
 from ccare.events.slots import load_slots
-from ccare.ledger.policy import load_ledger
+from ccare.ledger.policy import LedgerPolicies, load_ledger
+from ccare.ledger.programmes import FundingFile, ProgrammesFile
 from ccare.runtime.close import Close
 from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import conform, frame
@@ -61,13 +64,29 @@ class Case:
             posted_at=datetime(day.year, day.month, day.day, 1, tzinfo=UTC),
             timezone=self.content.get("timezone", "UTC"),
             scoring=policy,
-            ledger=load_ledger(conf).for_day(day),
+            ledger=self._ledger().for_day(day),
             slots=load_slots(conf, day),
             posts=self.content.get("posts", True),
             touched=tuple(_moved(word, day) for word in self.content.get("touched", ["d"])),
             unreconciled=tuple(self.content.get("unreconciled", ())),
             benchmarks_of=self.content.get("benchmarks_of", ""),
         )
+
+    def _ledger(self) -> LedgerPolicies:
+        """The packaged ledger policy, or what the case leaves of it."""
+        packaged = load_ledger(default_conf())
+        told = packaged.programmes_file.model_dump(by_alias=True)
+        funded = packaged.funding_file.model_dump(by_alias=True)
+        names = self.content.get("only") or [p["name"] for p in told["programmes"]]
+        terms = self.content.get("terms", {})
+        told["programmes"] = [
+            p | _dated(terms.get(p["name"], {}), self.day) for p in told["programmes"] if p["name"] in names
+        ]
+        told["pools"] = [pool for pool in told["pools"] if pool["programme"] in names]
+        pools = {pool["name"] for pool in told["pools"]}
+        given = self.content.get("fundings", [f for f in funded["fundings"] if f["pool"] in pools])
+        funded["fundings"] = [_dated(each, self.day) for each in given]
+        return LedgerPolicies(ProgrammesFile.model_validate(told), FundingFile.model_validate(funded))
 
     def inputs(self, spark: SparkSession) -> dict[str, DataFrame]:
         """Every table that the harness would hand to the job, empty where the case gives no rows."""
@@ -143,6 +162,10 @@ def _numbered(row: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 def _typed(row: Mapping[str, Any], declared: Table, day: date) -> dict[str, Any]:
     return {name: _value(value, declared.column(name), day) for name, value in row.items()}
+
+
+def _dated(row: Mapping[str, Any], day: date) -> dict[str, Any]:
+    return {name: _moved(value, day) for name, value in row.items()}
 
 
 def _moved(value: Any, day: date) -> date:

@@ -18,7 +18,8 @@ from ccare.ledger.entitlements import Inputs
 from ccare.ledger.falls import fall
 from ccare.ledger.frames import by_merchant, shared
 from ccare.ledger.lots import age
-from ccare.ledger.pools import available, earning_moves, funding_moves, fundings, grant, new_lots
+from ccare.ledger.pools import available, bounded, earning_moves, funding_moves, fundings, grant, new_lots
+from ccare.ledger.refused import refusals
 from ccare.ledger.reservations import redeem, resolve
 from ccare.ledger.transfers import finish, together
 from ccare.tables import table
@@ -33,7 +34,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     """Books the close of ``close.day`` on top of what was published before it.
 
     Returns the new rows of ledger_transfers alone; ledger_lots, ledger_positions and ledger_balances whole; of
-    ledger_requests, ledger_allocations and ledger_adjustments, where they change, the days that do.
+    ledger_requests, ledger_allocations, ledger_adjustments and ledger_refusals, where they change, the days that do.
     A day that is only published again, or that lies before go-live, books nothing.
     """
     lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
@@ -44,7 +45,8 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)
     laid_lots, laid_positions = shared(by_merchant(lots)), shared(by_merchant(positions))
-    decisions = shared(decide(inputs, laid_positions, close))
+    looked_at = shared(decide(inputs, laid_positions, close))
+    decisions = looked_at.filter("kept")
     fallen = fall(laid_lots, decisions)
     aged = age(fallen, laid_positions, close)
     funded = shared(fundings(positions, close, delivered_fundings(asked, close)))
@@ -52,7 +54,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     before_earning = shared(together([together([fallen.moves, *aged.moves, *timed]), funding_moves(funded)]))
     pools = available(balances, before_earning, close.ledger)
     redeemed = redeem(inputs, aged.lots, pools, close)
-    grants = shared(grant(decisions, pools))
+    grants = shared(grant(decisions, bounded(pools, laid_lots, close)))
     reserved = [redeemed.moved(lots)] if redeemed.moves else []
     moves = together([before_earning, *reserved, earning_moves(grants)])
     transfers = shared(finish(moves, close))
@@ -63,6 +65,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
             laid_positions, decisions, fallen, aged.paid, grants, funded, close
         ),
         "ledger_balances": fold_balances(balances, transfers),
+        **refusals(looked_at, grants, close),
         **whole_days(inputs, (*early, redeemed)),
     }
 

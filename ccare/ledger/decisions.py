@@ -13,41 +13,60 @@ if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
 _KEPT = ("revision", "asked", "net", "lapsed")
+_PLAIN = 1_000
 FALL, RISE, SAME = "fall", "rise", "same"
 
 
 def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
-    """Grain: business key looked at and either booked before or entitled to something now.
+    """Grain: business key looked at that is booked, or entitled to something, or refused something.
 
     Columns: business_key, programme, rule, merchant_id, effective_date, asset, pool, on_fall, matures_on,
     expires_on, multiplier_milli, source_digest; change (fall, rise, same); asked (new), revision (new);
-    lapsed_before; take (units that a fall gives back); extra (units that a rise asks for).
-    ``positions`` is laid out by merchant, and so is the result.
+    lapsed_before; take (units that a fall gives back); extra (units that a rise asks for); kept (whether the books
+    keep the key: it changes or is booked); refusal, and what it, caps and lateness left out (refused, over_parts,
+    over_day, too_late). ``positions`` is laid out by merchant, and so is the result.
     """
-    rated = _with_books(targets(inputs, close), positions, multipliers(inputs, close))
-    asked = F.when(F.col("eligible"), points(F.col("net_fen"), F.col("multiplier_milli"))).otherwise(F.lit(0))
-    rated = rated.withColumn("asked", asked.cast("bigint"))
-    open_still = F.col("expires_on") >= F.lit(close.day)
+    rated = _with_books(targets(inputs, close), positions, multipliers(inputs, close), close)
+    milli, free = F.col("multiplier_milli"), F.col("refusal").isNull()
+    would = points(F.col("units"), milli)
+    asked = F.when(free, F.least(would, F.col("most_a_day"))).otherwise(F.lit(0)).cast("bigint")
+    over = F.when(free, points(F.col("units") + F.col("over"), milli) - would).otherwise(F.lit(0))
+    over_day = F.when(free, would - F.col("asked")).otherwise(F.lit(0))
+    refused = F.when(free, F.lit(0)).otherwise(would)
+    rated = rated.withColumns({"asked": asked, "over_parts": over, "refused": refused})
+    in_time = F.col("late_days").isNull() | (
+        F.date_add("effective_date", F.col("late_days")) >= F.lit(close.day)
+    )
+    open_still = (F.col("expires_on") >= F.lit(close.day)) & in_time
     fell, rose = F.col("asked") < F.col("asked_before"), F.col("asked") > F.col("asked_before")
     change = F.when(fell, F.lit(FALL)).when(rose & open_still, F.lit(RISE)).otherwise(F.lit(SAME))
-    kept = quotient(product(F.col("net_before"), F.col("asked")), product(F.col("asked_before"), F.lit(1)))
-    decided = rated.withColumn("change", change).filter((F.col("change") != SAME) | F.col("booked"))
+    late = F.when(rose & ~open_still, F.col("asked") - F.col("asked_before")).otherwise(F.lit(0))
+    kept_units = quotient(
+        product(F.col("net_before"), F.col("asked")), product(F.col("asked_before"), F.lit(1))
+    )
+    decided = rated.withColumns({"change": change, "too_late": late, "over_day": over_day})
     moved = F.col("change") != SAME
-    return decided.select(
+    decided = decided.withColumn("kept", moved | F.col("booked"))
+    left_out = F.greatest("refused", "over_parts", "over_day", "too_late") > 0
+    return decided.filter(F.col("kept") | left_out).select(
         *("business_key", "programme", "rule", "merchant_id", "effective_date", "asset", "pool", "on_fall"),
         *("matures_on", "expires_on", "multiplier_milli", "change", "lapsed_before"),
-        digest([F.col("business_key"), F.col("net_fen"), F.col("multiplier_milli")]).alias("source_digest"),
+        *("kept", "refusal", "refused", "over_parts", "over_day", "too_late"),
+        digest([F.col("business_key"), F.col("units"), F.col("multiplier_milli")]).alias("source_digest"),
         F.when(moved, F.col("asked")).otherwise(F.col("asked_before")).alias("asked"),
         (F.col("revision_before") + moved.cast("int")).alias("revision"),
-        F.when(F.col("change") == FALL, F.col("net_before") - kept).otherwise(F.lit(0)).alias("take"),
+        F.when(F.col("change") == FALL, F.col("net_before") - kept_units).otherwise(F.lit(0)).alias("take"),
         F.when(F.col("change") == RISE, F.col("asked") - F.col("asked_before"))
         .otherwise(F.lit(0))
         .alias("extra"),
     )
 
 
-def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame) -> DataFrame:
-    """Adds what is booked: the key's position, the multiplier of its merchant and date, else today's."""
+def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame, close: "Close") -> DataFrame:
+    """Adds what is booked: the key's position, the multiplier of its merchant and date, else today's.
+
+    A programme without a multiplier neither takes nor fixes one: its keys are booked with 1,000.
+    """
     held = positions.filter(F.col("merchant_id").isNotNull())
     before = held.select(
         "merchant_id",
@@ -56,7 +75,11 @@ def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame) -> Da
         F.col("expires_on").alias("expires_booked"),
         *(F.col(name).alias(f"{name}_before") for name in _KEPT),
     )
-    fixed = held.groupBy("merchant_id", "effective_date").agg(F.max("multiplier_milli").alias("fixed_milli"))
+    plain = sorted({p.name for p in close.ledger.programmes if p.multiplier == "none"})
+    scaled = held.filter(~F.col("programme").isin(*plain)) if plain else held
+    fixed = scaled.groupBy("merchant_id", "effective_date").agg(
+        F.max("multiplier_milli").alias("fixed_milli")
+    )
     rows = (
         rated.join(beside(before), ["merchant_id", "business_key"], "left")
         .join(beside(fixed), ["merchant_id", "effective_date"], "left")
@@ -66,7 +89,9 @@ def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame) -> Da
     rows = rows.withColumns(
         {
             "booked": F.col("revision_before").isNotNull(),
-            "multiplier_milli": F.coalesce("fixed_milli", "scored_milli", F.lit(500)).cast("int"),
+            "multiplier_milli": F.when(F.col("plain"), F.lit(_PLAIN))
+            .otherwise(F.coalesce("fixed_milli", "scored_milli", F.lit(500)))
+            .cast("int"),
             "matures_on": matures,
             "expires_on": F.coalesce("expires_booked", F.date_add(matures, F.col("expiry_days"))),
         }

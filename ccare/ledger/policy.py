@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ccare.errors import UsageError
 from ccare.ledger.programmes import Funding, FundingFile, Pool, Programme, ProgrammesFile
+from ccare.ledger.rules import USER_KINDS, AnyRule
 from ccare.runtime.policy_file import policy_path
 
 _File = TypeVar("_File", bound=BaseModel)
@@ -36,6 +37,16 @@ class LedgerPolicy:
     def pool(self, name: str) -> Pool:
         """The pool called ``name``; KeyError when there is none."""
         return {pool.name: pool for pool in self.pools}[name]
+
+    @property
+    def rules(self) -> tuple[AnyRule, ...]:
+        """Rules of merchants' programmes, those of every version that may rate a date."""
+        return tuple(rule for p in self.programmes if p.party == "merchant" for rule in p.rules)
+
+    @property
+    def user_rules(self) -> tuple[AnyRule, ...]:
+        """Rules that count users by their days."""
+        return tuple(rule for rule in self.rules if rule.kind in USER_KINDS)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -143,13 +154,7 @@ def _programme_mistakes(file: ProgrammesFile) -> list[str]:
             found.append(f"{where}: pool {p.pool} is not declared")
         elif (pool.programme, pool.asset) != (p.name, p.asset):
             found.append(f"{where}: pool {p.pool} grants {pool.asset} to {pool.programme}")
-        if p.to_day is not None and p.to_day < p.from_day:
-            found.append(f"{where}: ends on {p.to_day}, before it starts")
-        if p.eligibility_waived and not p.note:
-            found.append(f"{where}: eligibility is waived, so a note has to say so")
-        names = [rule.name for rule in p.rules]
-        if len(set(names)) < len(names):
-            found.append(f"{where}: a rule stands twice")
+        found += [f"{where}: {mistake}" for mistake in p.mistakes()]
     for name in sorted({p.name for p in file.programmes}):
         versions = sorted((p for p in file.programmes if p.name == name), key=lambda p: p.from_day)
         found += [

@@ -73,13 +73,34 @@ def available(balances: DataFrame, moves: DataFrame, policy: "LedgerPolicy") -> 
     return held.groupBy(pool.alias("pool"), "asset").agg(F.sum("held").alias("held"))
 
 
+def bounded(held: DataFrame, lots: DataFrame, close: "Close") -> DataFrame:
+    """``held``, no more than what each programme may still grant in the day's month; ``month_bound`` where that binds.
+
+    ``lots``: every lot of before this close.
+    """
+    programmes = [p for p in close.ledger.programmes if p.most_a_month is not None and p.covers(close.day)]
+    if not programmes:
+        return held.withColumn("month_bound", F.lit(False))
+    pools = {p.pool: p.most_a_month for p in programmes}
+    month = F.col("booked_date") >= F.lit(close.day.replace(day=1))
+    spent = lots.filter(F.col("pool").isin(*pools) & month).groupBy("pool", "asset")
+    so_far = F.broadcast(spent.agg(F.sum("amount").alias("so_far")))
+    most = F.lit(None).cast("bigint")
+    for pool, units in pools.items():
+        most = F.when(F.col("pool") == pool, units).otherwise(most)
+    room = F.greatest(most - F.coalesce("so_far", F.lit(0)), F.lit(0))
+    rows = held.join(so_far, ["pool", "asset"], "left").withColumn("room", room)
+    bound = F.coalesce(F.col("room") < F.col("held"), F.lit(False))
+    return rows.select("pool", "asset", F.least("held", "room").alias("held"), bound.alias("month_bound"))
+
+
 def grant(decisions: DataFrame, held: DataFrame) -> DataFrame:
     """Grain: key that rises, with ``granted`` <= extra: all of it, or its share by largest remainder.
 
     Ties go by merchant_id, then business_key. A pool's grants of one close sum to min(demand, held).
     """
     demand = decisions.filter((F.col("change") == RISE) & (F.col("extra") > 0))
-    rows = demand.join(F.broadcast(held), ["pool", "asset"], "left").fillna(0, ["held"])
+    rows = demand.join(F.broadcast(held), ["pool", "asset"], "left").fillna(0, ["held"]).fillna(False)
     pool = Window.partitionBy("pool", "asset")
     rows = rows.withColumn("demand", F.sum("extra").over(pool))
     wanted = product(F.col("extra"), F.col("held"))
@@ -98,7 +119,8 @@ def earning_moves(grants: DataFrame) -> DataFrame:
     """pool:<p>:available -> merchant:<id>:pending, a new lot each; nothing where nothing was granted."""
     cut = F.col("extra") - F.col("granted")
     why = F.when(F.col("revision") == 1, F.lit("earned")).otherwise(F.lit("entitlement rose"))
-    short = F.concat(why, F.lit(", pool short of "), cut.cast("string"))
+    by = F.when(F.col("month_bound"), F.lit(", the month's cap cut ")).otherwise(F.lit(", pool short of "))
+    short = F.concat(why, by, cut.cast("string"))
     return move(
         grants.filter(F.col("granted") > 0),
         F.lit(codes.EARN),

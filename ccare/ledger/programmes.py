@@ -3,57 +3,101 @@
 from datetime import date
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ccare.ledger.reasons import REFUSALS, Refusal
+from ccare.ledger.rules import NAME, AnyRule, Part, Words
 
 Asset = Literal["POINT", "IMPRESSION", "FEN"]
 OnFall = Literal["within_balance", "only_pending"]
-_NAME = r"^[a-z][a-z0-9_]{0,31}$"
+Eligibility = Literal["everyone", "mini_program", "trade", "enrolled"]
+"""Who may earn; ``ccare.ledger.eligibility`` says how each is found out."""
 _POOL = r"^[a-z][a-z0-9_:]{0,31}$"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Rule(_Part):
-    """``trade_net``: ``points`` for each ``per_fen`` of the net of the trades paid on the effective date."""
-
-    name: Literal["trade_net"]
-    points: int = Field(default=1, ge=1, le=1_000)
-    per_fen: int = Field(default=1_000, ge=1, le=1_000_000_000)
-
-
-class Programme(_Part):
+class Programme(Part):
     """One dated version of a programme; it rates the effective dates ``from_day``..``to_day``.
 
     A booked key keeps its own maturity and expiry dates and its multiplier, whatever later versions say.
+    ``eligibility`` trade admits ``industries`` and, with ``own_brand``, those that sell their own brand; enrolled
+    admits at most ``most_merchants`` of at most ``most_industries``, in the order in which they enrolled.
+    ``most_a_month`` bounds what is granted in a calendar month, whatever the pool holds. ``slot`` is where granted
+    impressions run. ``retroactive`` says that a change of dates already closed is meant.
     """
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     title: str
     from_day: date = Field(alias="from")
     to_day: date | None = Field(default=None, alias="to")
+    party: Literal["merchant", "provider"] = "merchant"
     asset: Asset = "POINT"
     pool: str = Field(pattern=_POOL)
-    eligibility: Literal["mini_program", "everyone"]
+    slot: str | None = Field(default=None, pattern=NAME)
+    eligibility: Eligibility
     eligibility_waived: bool = False
+    industries: tuple[str, ...] = Field(default=(), strict=False)
+    own_brand: bool = False
+    most_merchants: int | None = Field(default=None, ge=1, le=1_000_000)
+    most_industries: int | None = Field(default=None, ge=1, le=1_000)
+    multiplier: Literal["score", "none"] = "score"
+    most_a_month: int | None = Field(default=None, ge=1, le=10**15)
     on_fall: OnFall = "within_balance"
     maturity_days: int = Field(default=15, ge=0, le=3660)
     expiry_days: int = Field(default=180, ge=0, le=3660)
+    retroactive: bool = False
     note: str = ""
-    rules: tuple[Rule, ...] = Field(min_length=1, strict=False)
+    texts: dict[Refusal, Words] = Field(default_factory=dict)
+    rules: tuple[AnyRule, ...] = Field(min_length=1, strict=False)
+
+    def covers(self, day: date) -> bool:
+        """Whether this version rates ``day``."""
+        return self.from_day <= day and (self.to_day is None or day <= self.to_day)
+
+    @property
+    def asks(self) -> Eligibility:
+        """The eligibility that counts: everyone's where the policy waives it."""
+        return "everyone" if self.eligibility_waived else self.eligibility
 
     @property
     def needs_mini_program(self) -> bool:
         """Whether a merchant without a mini-program earns nothing."""
-        return self.eligibility == "mini_program" and not self.eligibility_waived
+        return self.asks == "mini_program"
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is room for so many enrolled merchants or industries only."""
+        return self.asks == "enrolled" and (self.most_merchants or self.most_industries) is not None
+
+    def text(self, refusal: Refusal) -> Words:
+        """Why it grants nothing, or less, in both languages."""
+        return self.texts.get(refusal) or Words(**REFUSALS[refusal])
+
+    def mistakes(self) -> list[str]:
+        """What no single field can tell."""
+        found = []
+        if self.to_day is not None and self.to_day < self.from_day:
+            found.append(f"ends on {self.to_day}, before it starts")
+        if self.eligibility_waived and not self.note:
+            found.append("eligibility is waived, so a note has to say so")
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) < len(names):
+            found.append("a rule stands twice")
+        if self.eligibility != "trade" and (self.industries or self.own_brand):
+            found.append("industries and own_brand belong to eligibility trade")
+        if self.eligibility == "trade" and not (self.industries or self.own_brand):
+            found.append("eligibility trade needs industries or own_brand")
+        if self.eligibility != "enrolled" and (self.most_merchants or self.most_industries):
+            found.append("most_merchants and most_industries belong to eligibility enrolled")
+        if self.asset == "IMPRESSION" and self.slot is None:
+            found.append("grants impressions, so a slot has to say where they run")
+        return found
 
 
-class Pool(_Part):
+class Pool(Part):
     """A purse that grants one asset to one programme; pools never lend to one another."""
 
     name: str = Field(pattern=_POOL)
-    programme: str = Field(pattern=_NAME)
+    programme: str = Field(pattern=NAME)
     asset: Asset = "POINT"
     note: str = ""
 
@@ -63,7 +107,7 @@ def funding_key(pool: str, approval: str) -> str:
     return f"funding|{pool}|{approval}"
 
 
-class Funding(_Part):
+class Funding(Part):
     """An approved amount put into a pool by the first close on or after ``on``."""
 
     pool: str
@@ -78,7 +122,7 @@ class Funding(_Part):
         return funding_key(self.pool, self.approval)
 
 
-class ProgrammesFile(_Part):
+class ProgrammesFile(Part):
     """conf/programmes.toml."""
 
     version: str = Field(min_length=1, max_length=40)
@@ -89,7 +133,7 @@ class ProgrammesFile(_Part):
     programmes: tuple[Programme, ...] = Field(min_length=1, strict=False)
 
 
-class FundingFile(_Part):
+class FundingFile(Part):
     """conf/funding.toml."""
 
     note: str = ""

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.events.slots import SlotMap
-from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS, MARKS, RELATIONS, SUMS
+from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS, MARKS, RELATIONS, SUMS, TASKS
 
 PAGE_VIEW_MS = 1000
 _ALWAYS_ACTIVE = {
@@ -56,6 +56,12 @@ _MARKED = {
         "bound": ("follow",),
     },
 }
+_TASKS = {
+    "core_mini_program_events": {"joined": ("member_join",)},
+    "core_life_account_events": {"followed": ("follow",)},
+}
+GUIDE = "guide:"
+"""What a promo position begins with where somebody guided the visit."""
 _STEPS = {
     "expose": "impression",
     "message_delivered": "impression",
@@ -127,7 +133,7 @@ def _shape(core: DataFrame, name: str, slots: SlotMap) -> DataFrame:
         values |= {"impressions": F.col("impressions"), "clicks": F.col("clicks")} | _served(slots)
     sums = [F.coalesce(values.get(c.name, F.lit(0)).cast("bigint"), F.lit(0)).alias(c.name) for c in SUMS]
     user = F.lit(None).cast("string") if name == "core_traffic_hours" else F.col("user_key")
-    words = [_marks(name).alias("marks"), _slot_steps(name).alias("slot_steps")]
+    words = [_marks(name), _slot_steps(name), _tasks(name), _guided_terminal(name)]
     return core.select("merchant_id", user.alias("user_key"), "business_date", *sums, *words, *_changes(name))
 
 
@@ -156,20 +162,48 @@ def _marks(name: str) -> Column:
     if name == "core_mini_program_events":
         from_content = (kind == "launch") & (_slot() == "life_channel")
         word = word.bitwiseOR(F.when(from_content, 1 << MARKS.index("served")).otherwise(0))
-    return word.cast("bigint")
+    return word.cast("bigint").alias("marks")
+
+
+def _tasks(name: str) -> Column:
+    """The bits of TASKS that an event sets."""
+    found = {task: F.col("event_type").isin(*kinds) for task, kinds in _TASKS.get(name, {}).items()}
+    if name != "core_traffic_hours":
+        found["private"] = _qualifies(name) & (_slot() == "private")
+    if name in _GUIDED:
+        found["guided"] = _guided(name)
+    word = F.lit(0)
+    for task, done in found.items():
+        word = word.bitwiseOR(F.when(done, 1 << TASKS.index(task)).otherwise(0))
+    return word.cast("bigint").alias("tasks")
+
+
+_GUIDED = ("core_payments", "core_mini_program_events")
+"""Tables whose events know a position and a terminal."""
+
+
+def _guided(name: str) -> Column:
+    """Whether an event that makes a day active came from an offline scan or a guide's position."""
+    position = F.coalesce("promo_position", F.lit(""))
+    return _qualifies(name) & ((_slot() == "offline_scan") | position.startswith(GUIDE))
+
+
+def _guided_terminal(name: str) -> Column:
+    terminal = F.when(_guided(name), F.col("terminal_id")) if name in _GUIDED else F.lit(None)
+    return terminal.cast("string").alias("guided_terminal")
 
 
 def _slot_steps(name: str) -> Column:
     """An event's step and all before it, at its slot's place."""
     if name == "core_traffic_hours":
-        return F.lit(0).cast("bigint")
+        return F.lit(0).cast("bigint").alias("slot_steps")
     steps = F.when(_qualifies(name), _up_to("active")).otherwise(0)
     for kind, step in _STEPS.items():
         steps = F.when(F.col("event_type") == kind, _up_to(step)).otherwise(steps)
     place = F.lit(FUNNEL_SLOTS.index(UNKNOWN) * len(FUNNEL_STEPS))
     for at, slot in enumerate(FUNNEL_SLOTS):
         place = F.when(F.col("slot") == slot, at * len(FUNNEL_STEPS)).otherwise(place)
-    return F.call_function("shiftleft", steps.cast("bigint"), place)
+    return F.call_function("shiftleft", steps.cast("bigint"), place).alias("slot_steps")
 
 
 def _up_to(step: str) -> int:

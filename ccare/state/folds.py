@@ -7,7 +7,7 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.tables.state import RELATIONS, SUMS, WORDS
+from ccare.tables.state import GUIDED_TERMINAL, RELATIONS, SUMS, WORDS
 
 PAIR_DAY = ("merchant_id", "user_key", "business_date")
 PARTS = ("at", "event_id", "on")
@@ -51,8 +51,10 @@ def pair_days(facts: DataFrame) -> DataFrame:
     """Facts -> one row for each merchant, user and business date."""
     sums = [F.sum(c.name).alias(c.name) for c in SUMS]
     words = [F.bit_or(c.name).alias(c.name) for c in WORDS]
-    kept = folded(facts, PAIR_DAY, [*sums, *words])
-    return kept.select(*PAIR_DAY, *(c.name for c in (*SUMS, *WORDS)), *unpacked())
+    terminal = F.max(GUIDED_TERMINAL.name).alias(GUIDED_TERMINAL.name)
+    kept = folded(facts, PAIR_DAY, [*sums, *words, terminal])
+    names = (c.name for c in (*SUMS, *WORDS, GUIDED_TERMINAL))
+    return kept.select(*PAIR_DAY, *names, *unpacked())
 
 
 def merged_pair_days(before: DataFrame | None, changes: DataFrame) -> DataFrame:

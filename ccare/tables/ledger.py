@@ -14,6 +14,13 @@ ADJUSTMENT_REFUSALS = (
     *("unknown_transfer", "not_adjustable", "already_offset", "more_than_the_transfer", "insufficient"),
 )
 
+NOT_GRANTED = (
+    *("no_mini_program", "industry_not_admitted", "not_enrolled", "merchants_full", "industries_full"),
+    *("private_share_low", "beyond_top_share", "terminal_cap", "day_cap", "month_cap", "cut_by_pool"),
+    *("too_late", "withheld"),
+)
+"""Why a programme grants nothing, or less than was earned; ccare.ledger.reasons says each in words."""
+
 _PARTY = Column("merchant_id", "string", "Merchant whose points move; null for fundings.")
 _LOT_ID = Column("lot_id", "string", "Lot that the amount belongs to: transfer_id of the earning.")
 _ASSET = Column("asset", "string", "POINT, IMPRESSION or FEN.", nullable=False)
@@ -71,7 +78,10 @@ LEDGER_TRANSFERS = Table(
         "core_payments",
         "core_staff",
         "core_merchants",
+        "core_enrolments",
+        "core_voucher_events",
         "score_merchants",
+        "score_drivers",
         "core_redemption_requests",
         "core_traffic_hours",
         "core_fundings",
@@ -264,7 +274,31 @@ LEDGER_ADJUSTMENTS = Table(
     owner="ledger",
 )
 
+LEDGER_REFUSALS = Table(
+    "ledger_refusals",
+    "What closes did not grant, and why.",
+    "one row for each close, business key and reason",
+    ("decided_on", "business_key", "reason"),
+    (
+        _BUSINESS_KEY,
+        _PROGRAMME,
+        Column("rule", "string", "Earning rule.", nullable=False),
+        _PARTY,
+        c.text("service_provider_id", "Provider that it is about; null for a merchant's."),
+        Column("effective_date", "date", "Business date that it is about.", nullable=False),
+        _ASSET,
+        Column("reason", "string", "Why, by name: " + ", ".join(NOT_GRANTED) + ".", nullable=False),
+        Column("amount", "bigint", "Units of the asset not granted for this reason.", nullable=False),
+        Column("decided_on", "date", "Business day whose close decided it.", nullable=False),
+    ),
+    inputs=("ledger_transfers",),
+    partition_by=("decided_on",),
+    producer="ledger_transfers",
+    owner="ledger",
+    caveats="A key that is looked at again by a later close has a row of that close too; the last one holds.",
+)
+
 TABLES = (
     *(LEDGER_TRANSFERS, LEDGER_POSITIONS, LEDGER_LOTS, LEDGER_BALANCES),
-    *(LEDGER_REQUESTS, LEDGER_ALLOCATIONS, LEDGER_ADJUSTMENTS),
+    *(LEDGER_REQUESTS, LEDGER_ALLOCATIONS, LEDGER_ADJUSTMENTS, LEDGER_REFUSALS),
 )

@@ -61,6 +61,10 @@ FUNNEL_SLOTS = (
 )
 """Slot i has bits 5i to 5i + 4 of ``slot_steps``: never reorder them. A slot that is not among them is unknown's."""
 
+TASKS = ("followed", "joined", "private", "guided")
+"""What programmes look at, bit by bit of ``tasks``: followed the life account; joined as a member; had an event that
+makes a day active from slot private; had one from an offline scan or at a position guide:…. Never reorder them."""
+
 WORDS = (
     c.count("marks", f"What the user did: bit i stands for {', '.join(MARKS)} (from 0).", "bits"),
     c.count(
@@ -68,8 +72,13 @@ WORDS = (
         "Furthest step in each slot: bits 5i to 5i + k are set where the user came to step k of slot i.",
         "bits",
     ),
+    c.count("tasks", f"What programmes look at: bit i stands for {', '.join(TASKS)} (from 0).", "bits"),
 )
 """Words of bits of a user's day: parts of a day are joined by or."""
+
+GUIDED_TERMINAL = c.text(
+    "guided_terminal", "Terminal of the day's guided visit; the greatest where there were several."
+)
 
 
 LAG_DAYS = 28
@@ -98,7 +107,7 @@ _THEN_COLUMNS = tuple(
 )
 
 _PAIR_DAY = (c.MERCHANT_ID, c.USER_KEY, c.BUSINESS_DATE)
-_CHANGES = (*_PAIR_DAY, *SUMS, *WORDS, *RELATION_COLUMNS)
+_CHANGES = (*_PAIR_DAY, *SUMS, *WORDS, GUIDED_TERMINAL, *RELATION_COLUMNS)
 
 STATE_CHANGES = Table(
     "state_changes",

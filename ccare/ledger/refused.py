@@ -1,0 +1,29 @@
+"""What a close did not grant, and why: one row for each key and reason, beside the books."""
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from ccare.runtime.close import Close
+
+_ABOUT = ("business_key", "programme", "rule", "merchant_id", "effective_date", "asset")
+_LEFT_OUT = {"over_parts": "terminal_cap", "over_day": "day_cap", "too_late": "too_late"}
+
+
+def refusals(looked_at: DataFrame, grants: DataFrame, close: "Close") -> dict[str, DataFrame]:
+    """ledger_refusals of the day; nothing where no programme can refuse anything but by its pool.
+
+    ``looked_at``: every key decided; ``grants``: those that rise, with what the pool granted.
+    """
+    parts = [F.struct(F.col("refusal").alias("reason"), F.col("refused").alias("amount"))]
+    parts += [
+        F.struct(F.lit(reason).alias("reason"), F.col(name).cast("bigint").alias("amount"))
+        for name, reason in _LEFT_OUT.items()
+    ]
+    rows = looked_at.select(*_ABOUT, F.inline(F.array(*parts)))
+    why = F.when(F.col("month_bound"), F.lit("month_cap")).otherwise(F.lit("cut_by_pool"))
+    cut = grants.select(*_ABOUT, why.alias("reason"), (F.col("extra") - F.col("granted")).alias("amount"))
+    found = rows.union(cut).filter(F.col("amount") > 0)
+    return {"ledger_refusals": found.withColumn("decided_on", F.lit(close.day))}

@@ -1,0 +1,151 @@
+"""What rules count of a user's days: every kind is one expression over the user's days, so all share one frame.
+
+A user's days come as an array sorted by date, of what was done on each. A kind turns it into the dates on which the
+user counts. Null users and staff are left out before.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ccare.ledger.rules import GuidedReturn, PrivateDay, RelationKept, ReturningPayer, Rule, VoucherReturn
+from ccare.tables.state import TASKS
+
+FOLLOWED, JOINED, PRIVATE, GUIDED = (1 << place for place in range(len(TASKS)))
+_FIRST = {"follow": FOLLOWED, "member": JOINED}
+_DAY = {
+    "on": "date",
+    "paid": "boolean",
+    "active": "boolean",
+    "tasks": "bigint",
+    "terminal": "string",
+    "follow_on": "boolean",
+    "member_on": "boolean",
+    "activity": "string",
+}
+"""A day of a user. ``follow_on`` and ``member_on`` are null where the relation did not change."""
+_COUNTED = "array<struct<on:date,part:string,units:bigint>>"
+
+
+def day_of(rows: DataFrame) -> DataFrame:
+    """state_user_days rows as merchant_id, user_key and ``day``."""
+    values = {
+        "on": F.col("business_date"),
+        "paid": F.coalesce("orders", F.lit(0)) > 0,
+        "active": F.coalesce("active_events", F.lit(0)) > 0,
+        "tasks": F.coalesce("tasks", F.lit(0)),
+        "terminal": F.col("guided_terminal"),
+        "follow_on": F.col("follow_on"),
+        "member_on": F.col("member_on"),
+    }
+    return rows.select("merchant_id", "user_key", _struct(values).alias("day"))
+
+
+def receipt_of(rows: DataFrame) -> DataFrame:
+    """Vouchers received, core_voucher_events rows, as days that say nothing but the activity."""
+    values = {"on": F.col("business_date"), "activity": F.col("activity_id")}
+    return rows.select("merchant_id", "user_key", _struct(values).alias("day"))
+
+
+def counted(rule: Rule, start: date) -> Column:
+    """Dates on which the user of column ``days`` counts for ``rule``: array of (on, part, units).
+
+    ``part`` names what a cap of the rule's own is about, null where it has none; ``start`` is the first date that
+    may earn.
+    """
+    return _KINDS[type(rule)](rule, start).cast(_COUNTED)
+
+
+def _private_day(rule: PrivateDay, start: date) -> Column:
+    done = F.filter(F.col("days"), lambda x: x["tasks"].bitwiseAND(PRIVATE) != 0)
+    return F.transform(done, lambda x: _one(x["on"]))
+
+
+def _relation_kept(rule: RelationKept, start: date) -> Column:
+    """The first event of all counts, so whoever left and came back within the days is kept, once."""
+    days, state = F.col("days"), f"{rule.relation}_on"
+    first = F.get(F.filter(days, lambda x: x["tasks"].bitwiseAND(_FIRST[rule.relation]) != 0), F.lit(0))
+    due = F.date_add(first["on"], rule.days)
+    changes = F.filter(days, lambda x: x[state].isNotNull() & (x["on"] <= due))
+    kept = F.try_element_at(changes, F.lit(-1))[state]
+    return F.when(kept, F.array(_one(due))).otherwise(F.array())
+
+
+def _returning_payer(rule: ReturningPayer, start: date) -> Column:
+    """Day by day: a paid day counts where one before is near enough and the last that counted far enough."""
+    paid = F.transform(F.filter(F.col("days"), lambda x: x["paid"]), lambda x: x["on"])
+    nobody = F.lit(None).cast("date")
+    none = F.struct(nobody.alias("last"), nobody.alias("told"), F.array().cast("array<date>").alias("found"))
+
+    def meet(so_far: Column, on: Column) -> Column:
+        near = F.datediff(on, so_far["last"]) <= rule.within_days
+        free = so_far["told"].isNull() | (F.datediff(on, so_far["told"]) >= rule.once_in_days)
+        counts = F.coalesce(near, F.lit(False)) & free & (on >= F.lit(start))
+        told = F.when(counts, on).otherwise(so_far["told"])
+        found = F.when(counts, F.concat(so_far["found"], F.array(on))).otherwise(so_far["found"])
+        return F.struct(on.alias("last"), told.alias("told"), found.alias("found"))
+
+    return F.transform(F.aggregate(paid, none, meet, lambda end: end["found"]), lambda on: _one(on))
+
+
+def _guided_return(rule: GuidedReturn, start: date) -> Column:
+    days = F.col("days")
+    active = F.filter(days, lambda x: x["active"])
+    first, second = F.get(active, F.lit(0)), F.get(active, F.lit(1))["on"]
+    guided = first["tasks"].bitwiseAND(GUIDED) != 0
+    soon = F.datediff(second, first["on"]) <= rule.within_days
+    came = F.array(_one(second, F.coalesce(first["terminal"], F.lit(""))))
+    return F.when(guided & soon, came).otherwise(F.array())
+
+
+def _voucher_return(rule: VoucherReturn, start: date) -> Column:
+    """The earliest active day within the days after any receipt."""
+    days = F.col("days")
+    got = F.filter(days, lambda x: x["activity"].isin(*rule.activities))
+    again = F.filter(
+        days,
+        lambda x: (
+            x["active"] & F.exists(got, lambda r: F.datediff(x["on"], r["on"]).between(1, rule.within_days))
+        ),
+    )
+    came = F.get(again, F.lit(0))["on"]
+    return F.when(came.isNotNull(), F.array(_one(came))).otherwise(F.array())
+
+
+_KINDS: dict[type[Rule], Callable[[Any, date], Column]] = {
+    PrivateDay: _private_day,
+    RelationKept: _relation_kept,
+    ReturningPayer: _returning_payer,
+    GuidedReturn: _guided_return,
+    VoucherReturn: _voucher_return,
+}
+"""Kinds that count users by their days."""
+
+
+def per_part(rules: Sequence[Rule]) -> dict[str, int]:
+    """Measure -> the most users of one part (a terminal) that count for one date."""
+    return {rule.measure: rule.most_per_terminal for rule in rules if isinstance(rule, GuidedReturn)}
+
+
+def follow_ups(rules: Sequence[Rule]) -> tuple[int, ...]:
+    """Days after a first follow or joining on which somebody is looked at though nothing came in."""
+    return tuple(sorted({rule.days for rule in rules if isinstance(rule, RelationKept)}))
+
+
+def activities(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """Campaign activities whose vouchers are looked at."""
+    found = (a for rule in rules if isinstance(rule, VoucherReturn) for a in rule.activities)
+    return tuple(sorted(set(found)))
+
+
+def _one(on: Column, part: Column | None = None) -> Column:
+    named = F.lit(None).cast("string") if part is None else part
+    return F.struct(on.alias("on"), named.alias("part"), F.lit(1).cast("bigint").alias("units"))
+
+
+def _struct(values: dict[str, Column]) -> Column:
+    none = F.lit(None)
+    return F.struct(*(values.get(name, none).cast(kind).alias(name) for name, kind in _DAY.items()))
