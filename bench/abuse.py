@@ -24,7 +24,7 @@ from bench.abuse_market import CHEATS, DAYS, GO_LIVE_DAY, HARD, START, Market, m
 from ccare.abuse.evidence import measured, spoken
 from ccare.abuse.policy import AbusePolicy, load_abuse
 from ccare.abuse.spans import Judged
-from ccare.abuse.verdicts import charges, reason
+from ccare.abuse.verdicts import against, charges
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
 from ccare.runtime.close import Close
@@ -75,11 +75,13 @@ def close_of(policy: AbusePolicy) -> Close:
 def judge(spark: SparkSession, town: Market, policy: AbusePolicy) -> tuple[pa.Table, pa.Table]:
     """Verdicts (merchant_id, effective_date, reason) and evidence of every effective date, in one pass."""
     rules = policy.judging(DATES[0], DATES[-1])
-    told = spoken(_measured(spark, town, policy), rules).persist()
-    against = charges(told, DATES[0]).select(
-        "merchant_id", "effective_date", reason(F.lit("fanxing")).alias("reason")
-    )
-    found = against.filter(F.col("reason").isNotNull()).toArrow(), told.toArrow()
+    told = spoken(_measured(spark, town, policy), rules)
+    told = told.withColumns(
+        {"found_on": F.col("effective_date"), "cleared_on": F.lit(None).cast("date")}
+    ).persist()
+    rule = against(F.lit("fanxing"), F.col("effective_date")).alias("reason")
+    verdicts = charges(told).select("merchant_id", "effective_date", rule)
+    found = verdicts.filter(F.col("reason").isNotNull()).toArrow(), told.toArrow()
     told.unpersist()
     return found
 

@@ -29,14 +29,15 @@ _COLUMNS = {
 }
 _DATED = """make_timestamptz(at::bigint * 1000000) as occurred_at,
     date '1970-01-01' + (at // 86400)::int as business_date"""
-_SCANNED = 7 << 45
-"""Bits of slot_steps that say: came to the step active of offline_scan."""
+_FOLLOWED, _GUIDED = 1, 8
+"""Bits of state_user_days.tasks."""
 _QUERIES = {
     "core_payments": """
         select merchant_id, user_key, 'paid' as event_type, terminal_id, amount_fen, occurred_at, business_date,
             business_date as taken_on from trades""",
     "core_mini_program_events": """
-        select merchant_id, user_key, 'launch' as event_type, 'offline_scan' as slot, terminal_id, occurred_at,
+        select merchant_id, user_key, 'launch' as event_type, 'offline_scan' as slot, null::varchar as promo_position,
+            terminal_id, occurred_at,
             business_date, business_date as taken_on from scans""",
     "core_life_account_events": """
         select merchant_id, user_key, if(is_on, 'follow', 'unfollow') as event_type, occurred_at, business_date,
@@ -47,17 +48,18 @@ _QUERIES = {
         from trades where back_after >= 0 and business_date + back_after::int < $last group by all""",
     "state_user_days": f"""
         select merchant_id, user_key, business_date, sum(orders)::bigint as orders, sum(fen)::bigint as gmv_fen,
-            sum(active)::bigint as active_events, bit_or(steps)::bigint as slot_steps, max(follow_at) as follow_at,
+            sum(active)::bigint as active_events, bit_or(tasks)::bigint as tasks, max(follow_at) as follow_at,
             max(follow_at)::varchar as follow_event_id, arg_max(is_on, follow_at) as follow_on
         from (
-            select merchant_id, user_key, business_date, 1 as orders, amount_fen as fen, 1 as active, 0 as steps,
+            select merchant_id, user_key, business_date, 1 as orders, amount_fen as fen, 1 as active, 0 as tasks,
                 null::timestamptz as follow_at, null::boolean as is_on from trades
             union all
-            select merchant_id, user_key, business_date, 0, 0, 1, {_SCANNED}, null, null from scans
+            select merchant_id, user_key, business_date, 0, 0, 1, {_GUIDED}, null, null from scans
             union all
             select merchant_id, user_key, $first + day::int, 0, 0, 1, 0, null, null from visits
             union all
-            select merchant_id, user_key, business_date, 0, 0, is_on::int, 0, occurred_at, is_on from follows
+            select merchant_id, user_key, business_date, 0, 0, is_on::int, if(is_on, {_FOLLOWED}, 0),
+                occurred_at, is_on from follows
         ) where business_date < $last group by all""",
 }
 _STAKES = """

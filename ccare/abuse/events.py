@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from ccare.abuse.rules import CrowdedHours, EventRule, SharedTerminals, StaffElsewhere
 from ccare.abuse.spans import KEY, Judged
-from ccare.state.facts import FUTURE_DAYS
+from ccare.state.facts import FUTURE_DAYS, GUIDE
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -60,7 +60,8 @@ def _events(
             taken & (F.col("event_type") == event_type) & F.col("user_key").isNotNull()
         )
         if kind == "scans":
-            found = found.filter(F.col("slot") == "offline_scan")
+            guided = F.coalesce("promo_position", F.lit("")).startswith(GUIDE)
+            found = found.filter((F.col("slot") == "offline_scan") | guided)
         terminal = F.col("terminal_id") if kind != "follows" else F.lit(None).cast("string")
         amount = F.col("amount_fen") if kind == "trades" else F.lit(0).cast("bigint")
         parts.append(

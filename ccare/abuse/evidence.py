@@ -11,24 +11,18 @@ from pyspark.sql import functions as F
 from ccare.abuse.events import event_measures
 from ccare.abuse.policy import InForce
 from ccare.abuse.rules import USER_RULES
-from ccare.abuse.spans import KEY, Judged, dates_judged, judged
+from ccare.abuse.spans import KEY, Judged, days_to_judge, judged
 from ccare.abuse.users import user_measures
-from ccare.tables import table
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
 
-def days_to_judge(close: "Close") -> tuple[date, ...]:
-    """Effective dates whose evidence this close finds, oldest first; none where no rule judges them."""
-    return dates_judged(close, close.abuse.judging(close.first_day, close.day))
-
-
 def evidence(inputs: Mapping[str, DataFrame], close: "Close") -> DataFrame:
     """Grain: merchant, effective date and rule that speaks. Whole days of every date that the close judges.
 
-    On its own day everyone is judged; on earlier dates those whose rows came in, and what was found of the others
-    stands.
+    On its own day everyone is judged; on earlier dates those whose rows came in: what speaks no longer is cleared, not
+    dropped, for what had matured by then keeps its verdict.
     """
     dates = days_to_judge(close)
     rules = close.abuse.judging(dates[0], dates[-1]) if dates else ()
@@ -36,13 +30,16 @@ def evidence(inputs: Mapping[str, DataFrame], close: "Close") -> DataFrame:
     if not rules:
         return kept.limit(0)
     span = judged(inputs["state_changes"], dates, max(r.rule.window_days for r in rules))
-    told = spoken(measured(inputs, close, span, rules), rules).withColumn("run_id", F.lit(close.run_id))
+    told = spoken(measured(inputs, close, span, rules), rules).withColumns(
+        {
+            "found_on": F.lit(close.day),
+            "cleared_on": F.lit(None).cast("date"),
+            "run_id": F.lit(close.run_id),
+        }
+    )
     if span.of is None:
         return told
-    before = kept.filter(F.col("effective_date").isin(*dates[:-1])).join(
-        F.broadcast(span.of), KEY, "left_anti"
-    )
-    return told.unionByName(before.select(*told.columns))
+    return _beside_earlier(told, kept.filter(F.col("effective_date").isin(*dates[:-1])), span.of, close.day)
 
 
 def measured(
@@ -68,8 +65,36 @@ def spoken(measures: DataFrame, rules: tuple[InForce, ...]) -> DataFrame:
     day = F.col("effective_date")
     judges = (day >= F.col("about.first")) & (F.col("about.last").isNull() | (day <= F.col("about.last")))
     rows = rows.filter(over & judges & (F.col("counted") >= F.col("about.least")))
-    names = [n for n in table("score_evidence").column_names if n not in ("run_id", *measures.columns)]
-    return rows.select(*KEY, *(f"about.{name}" for name in names), "value", "counted", "amount_fen")
+    return rows.select(*KEY, *(f"about.{name}" for name in _ABOUT), "value", "counted", "amount_fen")
+
+
+def _beside_earlier(told: DataFrame, before: DataFrame, again: DataFrame, day: date) -> DataFrame:
+    """What speaks now (``told``) and what was found ``before``, one row a rule; ``again``: keys judged again."""
+    names = [n for n in told.columns if n not in (*KEY, "rule")]
+    rows = told.withColumn("is_new", F.lit(True)).unionByName(
+        before.select(*told.columns).withColumn("is_new", F.lit(False))
+    )
+    still = F.min(F.when(~F.col("is_new") & F.col("cleared_on").isNull(), F.col("found_on")))
+    found = rows.groupBy(*KEY, "rule").agg(
+        F.max_by(F.struct(*names), "is_new").alias("row"),
+        F.max("is_new").alias("speaks"),
+        still.alias("since"),
+    )
+    marked = found.join(F.broadcast(again.withColumn("again", F.lit(True))), KEY, "left")
+    speaks, cleared = F.col("speaks"), F.col("row.cleared_on")
+    silent = F.when(F.col("again"), F.coalesce(cleared, F.lit(day))).otherwise(cleared)
+    dates = {
+        "found_on": F.when(speaks, F.coalesce("since", "row.found_on")).otherwise(F.col("row.found_on")),
+        "cleared_on": F.when(~speaks, silent),
+    }
+    return marked.select(*KEY, "rule", *(dates.get(n, F.col(f"row.{n}")).alias(n) for n in names))
+
+
+_ABOUT = (
+    *("rule", "family", "effect", "programmes", "test", "threshold", "least", "window_days"),
+    "policy_version",
+)
+"""What a row of evidence repeats of its rule."""
 
 
 def _about(each: InForce) -> Column:

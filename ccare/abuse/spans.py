@@ -55,12 +55,10 @@ def dates_judged(close: "Close", rules: tuple[InForce, ...]) -> tuple[date, ...]
 
     Nothing where no rule judges any of them. A date matures with the longest wait of any programme.
     """
-    from ccare.ledger.entitlements import earn_start
-
-    if not close.posts or not rules or close.day < earn_start(close):
+    if not close.posts or not rules or close.day < _earn_start(close):
         return ()
     wait = max((p.maturity_days for p in close.ledger.programmes), default=0)
-    first = max(close.day - timedelta(days=wait), earn_start(close))
+    first = max(close.day - timedelta(days=wait), _earn_start(close))
     reach = max(r.rule.window_days for r in rules)
     earlier = {
         came + timedelta(days=n)
@@ -68,6 +66,22 @@ def dates_judged(close: "Close", rules: tuple[InForce, ...]) -> tuple[date, ...]
         for n in range(max((first - came).days, 0), min(reach, (close.day - came).days))
     }
     return (*sorted(earlier), close.day)
+
+
+def _earn_start(close: "Close") -> date:
+    return max(close.ledger.go_live, close.first_day)
+
+
+def days_to_judge(close: "Close") -> tuple[date, ...]:
+    """Effective dates whose evidence this close finds, oldest first; none where no rule judges them."""
+    return dates_judged(close, close.abuse.judging(close.first_day, close.day))
+
+
+def earlier_judged(changes: DataFrame, close: "Close") -> DataFrame | None:
+    """merchant_id and effective_date before the close's day whose evidence it finds again; None where there is none."""
+    dates = days_to_judge(close)
+    rules = close.abuse.judging(dates[0], dates[-1]) if dates else ()
+    return judged(changes, dates, max(r.rule.window_days for r in rules)).of if rules else None
 
 
 def judged(changes: DataFrame, dates: tuple[date, ...], reach: int) -> Judged:

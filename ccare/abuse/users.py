@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from ccare.abuse.rules import EffectivePayers, LateRefunds, OneVisit, RefundedPayers, UserRule
 from ccare.abuse.spans import KEY, Judged
-from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS
+from ccare.tables.state import TASKS
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Numbered = Sequence[tuple[int, UserRule]]
 MEASURE = ("value", "counted", "amount_fen")
 _GONE_TENTHS = 9
-_SCANNED = ((1 << len(FUNNEL_STEPS)) - 1) << len(FUNNEL_STEPS) * FUNNEL_SLOTS.index("offline_scan")
+_FOLLOWED, _GUIDED = (1 << TASKS.index(name) for name in ("followed", "guided"))
 
 
 def user_measures(
@@ -48,7 +48,7 @@ def _days(inputs: Mapping[str, DataFrame], span: Judged, rules: Numbered) -> Dat
         .select(
             *("merchant_id", "user_key", "business_date", "orders", "gmv_fen"),
             (F.coalesce("active_events", _nothing()) > 0).alias("active"),
-            (F.coalesce("slot_steps", _nothing()).bitwiseAND(F.lit(_SCANNED)) != 0).alias("scanned"),
+            F.coalesce("tasks", _nothing()).alias("tasks"),
             F.struct("follow_at", "follow_event_id", "follow_on").alias("follow"),
         )
     )
@@ -85,10 +85,10 @@ def _of_user(no: int, rule: UserRule) -> dict[str, Column]:
         of_old = known & (paid_back >= rule.after_days) & (paid_back < rule.window_days)
         return {f"a{no}": _sum(old & known, "gmv_fen"), f"b{no}": _sum(of_old, "back_fen")}
     if isinstance(rule, OneVisit):
-        first = F.min(F.when(old & known & F.col("scanned"), F.col("business_date")))
+        first = F.min(F.when(old & known & _did(_GUIDED), F.col("business_date")))
         last = F.max(F.when(seen & F.col("active"), F.col("business_date")))
         return {f"a{no}": first, f"b{no}": last}
-    on = F.max(old & known & F.coalesce("follow.follow_on", F.lit(False)))
+    on = F.max(old & known & _did(_FOLLOWED))
     last_change = F.max(F.when(seen & F.col("follow.follow_at").isNotNull(), F.col("follow")))
     return {f"a{no}": on, f"b{no}": ~F.coalesce(last_change.getField("follow_on"), F.lit(True))}
 
@@ -124,6 +124,10 @@ def _share(part: Column, whole: Column) -> Column:
 
 def _sum(counts: Column, name: str) -> Column:
     return F.sum(F.when(counts, F.coalesce(F.col(name), _nothing())).otherwise(_nothing()))
+
+
+def _did(task: int) -> Column:
+    return F.coalesce(F.col("tasks").bitwiseAND(F.lit(task)) != 0, F.lit(False))
 
 
 def _nothing() -> Column:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
-_ABOUT = ("business_key", "programme", "rule", "merchant_id", "effective_date", "asset")
+_ABOUT = ("business_key", "programme", "rule", "merchant_id", "effective_date", "asset", "against")
 _LEFT_OUT = {"over_parts": "terminal_cap", "over_day": "day_cap", "too_late": "too_late"}
 
 

@@ -216,6 +216,8 @@ SCORE_EVIDENCE = Table(
             "days",
             nullable=False,
         ),
+        Column("found_on", "date", "Business day whose close found it.", nullable=False),
+        c.day("cleared_on", "Business day whose close no longer found it; null while it speaks."),
         c.POLICY_VERSION,
         c.RUN_ID,
     ),
