@@ -3,14 +3,14 @@
 The arm of an hour is drawn for each (merchant, slot, hour), so the two arms of one merchant, slot and day differ by
 chance alone: that is the stratum. Strata are joined as by Mantel and Haenszel (weight treated x withheld / all hours),
 which needs no model and no large stratum. Intervals come from the spread of strata between clusters: merchants where
-there are thirty or more, for what traffic does may differ between them; merchant-days where there are fewer. A
-Student quantile (Cornish-Fisher) stands for the normal one.
+there are thirty or more, for what traffic does may differ between them; merchant-days where there are fewer, none below
+five. A Student quantile (Cornish-Fisher) stands for the normal one.
 """
 
 from ccare.tables.model import Column
 
 OUTCOMES = ("orders", "new_users", "new_payers", "net_gmv_fen")
-MANY_MERCHANTS = 30
+MANY_MERCHANTS, FEW_CLUSTERS = 30, 5
 _UNITS = {"orders": "trades", "new_users": "users", "new_payers": "users", "net_gmv_fen": "fen"}
 _MEANS = {
     "orders": "Paid trades of the merchant, in any slot",
@@ -161,7 +161,8 @@ with days as (
         clusters - 1 as v, 1.6448536269514722 as z,
         sqrt(clusters / nullif(v, 0) * squares) / nullif(weight, 0) as error,
         sqrt(clusters / nullif(v, 0) * log_squares) / nullif(a_all, 0) as log_error,
-        z + (pow(z, 3) + z) / (4 * v) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * v * v) as t
+        case when clusters >= <few> then
+            z + (pow(z, 3) + z) / (4 * v) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * v * v) end as t
     from sized s left join spread using (slot, programme, outcome)
 )
 select slot, programme, outcome, merchants, coalesce(clusters, 0) as clusters, treated_hours, holdout_hours,
@@ -177,4 +178,5 @@ LOOP_ESTIMATES = (
     _ESTIMATES.replace("<sums>", _OUTCOME_SUMS)
     .replace("<outcomes>", _OUTCOME_STRUCTS)
     .replace("<many>", str(MANY_MERCHANTS))
+    .replace("<few>", str(FEW_CLUSTERS))
 )

@@ -10,7 +10,8 @@
 --
 -- Treated against withheld hours of the same merchant, slot and day, joined over all of them as Mantel and Haenszel do.
 -- low and high bound lift_percent at 90 %: on the log of the ratio, by the spread between merchants where there are
--- thirty or more (clusters = merchants), else between merchant-days. null where an arm has no hour or nothing happened.
+-- thirty or more (clusters = merchants), else between merchant-days, from five of them on. null where an arm has no hour
+-- or nothing happened.
 select e.slot, e.programme, e.outcome, e.merchants, e.clusters, round(e.treated_hours, 1) as treated_hours,
     round(e.holdout_hours, 1) as holdout_hours, round(e.treated_an_hour, 4) as treated_an_hour,
     round(e.holdout_an_hour, 4) as holdout_an_hour, round(e.lift_percent, 2) as lift_percent,
