@@ -22,13 +22,13 @@ class Events(Protocol):
 
 
 _COLUMNS = {
-    "trades": ("merchant_id", "user_key", "at", "terminal_id", "amount_fen", "back_after"),
-    "scans": ("merchant_id", "user_key", "at", "terminal_id"),
+    "trades": ("merchant_id", "user_key", "epoch", "terminal_id", "amount_fen", "back_after"),
+    "scans": ("merchant_id", "user_key", "epoch", "terminal_id"),
     "visits": ("merchant_id", "user_key", "day"),
-    "follows": ("merchant_id", "user_key", "at", "is_on"),
+    "follows": ("merchant_id", "user_key", "epoch", "is_on"),
 }
-_DATED = """make_timestamptz(at::bigint * 1000000) as occurred_at,
-    date '1970-01-01' + (at // 86400)::int as business_date"""
+_DATED = """make_timestamptz(epoch::bigint * 1000000) as occurred_at,
+    date '1970-01-01' + (epoch // 86400)::int as business_date"""
 _FOLLOWED, _GUIDED = 1, 8
 """Bits of state_user_days.tasks."""
 _QUERIES = {

@@ -104,7 +104,7 @@ AnyRule = Annotated[Rule, Field(discriminator="kind")]
 
 def looks_ahead(rule: Rule) -> str:
     """What a rule's own numbers make impossible, or nothing."""
-    if isinstance(rule, _Later) and rule.after_days >= rule.window_days:
+    if isinstance(rule, RefundedPayers | OneVisit | Unfollowed) and rule.after_days >= rule.window_days:
         return f"after_days {rule.after_days} leaves nothing of its {rule.window_days} days"
     if rule.test == "at_least" and not isinstance(rule, EffectivePayers | LateRefunds) and rule.threshold > 1:
         return f"threshold {rule.threshold} is never reached by a share"

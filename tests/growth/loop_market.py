@@ -91,17 +91,17 @@ def _fill(con, merchants, hours, trades, traffic) -> None:
     for name in ("core_traffic_hours", "core_payments"):
         con.execute(f"truncate {name}")
     for slot, arms in traffic:
-        told = pa.table({"merchant_id": merchants, "at": hours, "arm": arms})
+        told = pa.table({"merchant_id": merchants, "epoch": hours, "arm": arms})
         con.register("told", told)
         con.execute(
-            "insert into core_traffic_hours select merchant_id, to_timestamp(at)::date, $1, 'points', arm, null, "
-            "'delivered', to_timestamp(at), 100, 3 from told",
+            "insert into core_traffic_hours select merchant_id, to_timestamp(epoch)::date, $1, 'points', arm, null, "
+            "'delivered', to_timestamp(epoch), 100, 3 from told",
             [slot],
         )
-    paid = pa.table({"merchant_id": np.repeat(merchants, trades), "at": np.repeat(hours, trades)})
+    paid = pa.table({"merchant_id": np.repeat(merchants, trades), "epoch": np.repeat(hours, trades)})
     con.register("paid", paid)
     con.execute(
-        "insert into core_payments select merchant_id, null, to_timestamp(at)::date, to_timestamp(at), 'paid', "
+        "insert into core_payments select merchant_id, null, to_timestamp(epoch)::date, to_timestamp(epoch), 'paid', "
         "'t' || row_number() over (), 1000 from paid"
     )
 

@@ -26,10 +26,10 @@ def test_a_lift_of_a_fifth_is_found_within_eight_points() -> None:
     assert none["lift_low"] < 0 < none["lift_high"] and none["more_low"] < 0 < none["more_high"]
 
 
-@pytest.mark.parametrize("merchants", [36, 12], ids=["by merchant", "by merchant-day"])
+@pytest.mark.parametrize("merchants", [32, 12], ids=["by merchant", "by merchant-day"])
 def test_nine_intervals_in_ten_hold_the_truth(merchants: int) -> None:
     held = dict.fromkeys([*LIFT, "more"], 0)
-    plan = Plan(merchants=merchants, days=14, lift=LIFT)
+    plan = Plan(merchants=merchants, days=10, lift=LIFT, hours=10)
     with empty() as con:
         for seed in range(SEEDS):
             added = simulate(con, plan, seed)
@@ -109,8 +109,9 @@ def test_hours_and_what_they_brought_go_to_the_programmes_that_paid() -> None:
     fanxing, luoma = days
     assert [d["programme"] for d in days] == ["fanxing", "luoma"]
     assert (fanxing["treated_hours"], fanxing["holdout_hours"]) == (2.25, 0.75)
-    assert (fanxing["shown"], fanxing["clicks"], fanxing["points"]) == (225, 9, 22.5)
-    assert (luoma["treated_hours"], luoma["points"]) == (0.75, 7.5)
+    assert (fanxing["shown"], fanxing["clicks"]) == (225, 9)
+    assert (fanxing["points"], luoma["points"]) == (pytest.approx(22.5), pytest.approx(7.5))
+    assert luoma["treated_hours"] == 0.75
     assert (fanxing["orders_treated"], fanxing["orders_holdout"]) == (2.25, 0.75)
     assert (fanxing["new_payers_treated"], fanxing["new_payers_holdout"]) == (1.5, 0)
     assert (fanxing["new_users_treated"], fanxing["net_gmv_fen_treated"]) == (
