@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports torture lock clean
+.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-programmes bench-ledger torture lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,8 +37,14 @@ bench-score: setup ## 100,000 merchants scored; models of 5,000 with 2 million u
 	@$(PY) -m bench.score $(ARGS)
 	@$(PY) -m bench.potential
 
+bench-programmes: setup ## what 200,000 merchants earn in a day by every programme, beside DuckDB doing the same
+	@$(PY) -m bench.programmes $(ARGS)
+
 bench-exports: setup ## the folders of 100,000 merchants, and one card
 	@$(PY) -m bench.exports $(ARGS)
+
+bench-ledger: setup ## a close of 200,000 entitlements over 1 and 10 million transfers, beside DuckDB
+	@$(PY) -m bench.ledger $(ARGS)
 
 doctor: setup ## what this machine has, and the command that mends each problem
 	@.venv/bin/ccare doctor

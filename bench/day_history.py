@@ -11,26 +11,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import duckdb
-import pyarrow.parquet as parquet
-from deltalake.transaction import AddAction
 
-from ccare.runtime import deltalog
-from ccare.runtime.rowstore import arrow_schema, ensure_table
-from ccare.tables import REGISTRY, Table
+from bench.made import made_table
 
 DAY = date(2026, 6, 30)
 KEPT_DAYS = 60
 """Days of vouchers, traffic and user days: no metric and no fold looks further back."""
 _FILE_ROWS = 2_500_000
-_TYPES = {
-    "string": "VARCHAR",
-    "bigint": "BIGINT",
-    "int": "INTEGER",
-    "double": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP WITH TIME ZONE",
-}
 
 
 @dataclass(frozen=True)
@@ -128,7 +115,10 @@ def generate(lake: Path, size: Size) -> dict[str, int]:
         con.execute("SET TimeZone = 'UTC'")
         for macro in _MACROS:
             con.execute(_filled(macro, size))
-        versions = {name: _table(con, lake, name, query, size) for name, query in _queries(size).items()}
+        versions = {
+            name: made_table(con, lake, name, [_filled(query, size) for query in queries])
+            for name, queries in _queries(size).items()
+        }
     print(
         f"history of {size.days} days, {size.pairs:,} pairs: generated in {time.monotonic() - started:.0f} s"
     )
@@ -188,43 +178,3 @@ def _filled(query: str, size: Size) -> str:
     for name, value in sorted(values.items(), key=lambda item: -len(item[0])):
         query = query.replace(name, value)
     return query
-
-
-def _table(con: duckdb.DuckDBPyConnection, lake: Path, name: str, queries: list[str], size: Size) -> int:
-    """Write one table's files and adopt them in one commit."""
-    declared = REGISTRY[name]
-    opened, root = ensure_table(lake, declared), lake / name
-    for number, query in enumerate(queries):
-        con.execute(f"CREATE OR REPLACE TEMP VIEW made AS {_filled(query, size)}")
-        target = root / f"made-{number}{'' if declared.partition_by else '.parquet'}"
-        by = f", PARTITION_BY ({declared.partition_by[0]})" if declared.partition_by else ""
-        con.execute(
-            f"COPY (SELECT {_declared(con, declared)} FROM made) TO '{target}' (FORMAT parquet, COMPRESSION zstd{by})"
-        )
-    actions = [_add(path, root) for path in sorted(root.rglob("*.parquet"))]
-    opened.create_write_transaction(
-        actions, "append", arrow_schema(declared), partition_by=list(declared.partition_by)
-    )
-    version = deltalog.latest_version(lake, name)
-    assert version is not None, f"{name} was just made"
-    return version
-
-
-def _declared(con: duckdb.DuckDBPyConnection, declared: Table) -> str:
-    made = {row[0] for row in con.execute("DESCRIBE made").fetchall()}
-    zero = {c.name for c in declared.columns if c.type == "bigint" and not c.name.endswith("_version")}
-    cells = []
-    for column in declared.columns:
-        value = f'"{column.name}"' if column.name in made else "0" if column.name in zero else "NULL"
-        cells.append(f'CAST({value} AS {_TYPES.get(column.type, "VARCHAR[]")}) AS "{column.name}"')
-    return ", ".join(cells)
-
-
-def _add(path: Path, root: Path) -> AddAction:
-    parts = dict(part.split("=", 1) for part in path.relative_to(root).parts[:-1] if "=" in part)
-    rows = parquet.read_metadata(path).num_rows
-    stat = path.stat()
-    stats = f'{{"numRecords":{rows}}}'
-    return AddAction(
-        str(path.relative_to(root)), stat.st_size, dict(parts), int(stat.st_mtime * 1000), True, stats
-    )

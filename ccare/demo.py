@@ -50,9 +50,12 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     from ccare.events.slots import load_slots
     from ccare.exports.merchants import export_merchants
     from ccare.exports.summary import demo_summary, render_text, write_html
+    from ccare.ledger.policy import load_ledger
     from ccare.runtime import manifest
     from ccare.runtime.close_days import export_all
     from ccare.runtime.spark import end_session
+    from ccare.simulate.campaign import write_campaign
+    from ccare.simulate.providers import write_providers
     from ccare.simulate.redemption import write_redemptions
     from ccare.sources.complete_journey import write_complete_journey
 
@@ -65,6 +68,10 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
         if not real_only:
             terms = load_slots(settings.conf, GO_LIVE).redemption
             write_redemptions(settings.landing, GO_LIVE, TIMEZONE, terms)
+            programmes = load_ledger(settings.conf).programmes_file.programmes
+            wufu = next(p for p in programmes if p.name == "wufu")
+            write_providers(settings.landing, GO_LIVE)
+            write_campaign(settings.landing, GO_LIVE, TIMEZONE, wufu)
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
         _close(settings, GO_LIVE - timedelta(days=1), said)

@@ -33,13 +33,16 @@ def redeem(
     request_id: Annotated[
         str | None, typer.Option("--request-id", help="Its number; the same number is served once.")
     ] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="Service provider that spends its own points for it.")
+    ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Ask to turn points into impressions; the next close serves or refuses it (ledger_requests)."""
     from ccare.runtime.asks import ask_redemption
 
-    plan = ask_redemption(Settings.load(), merchant, slot, points, request_id, dry_run=dry_run)
+    plan = ask_redemption(Settings.load(), merchant, slot, points, request_id, provider, dry_run=dry_run)
     _tell(plan, as_json, request_id=plan.rows[0]["request_id"])
 
 
@@ -121,17 +124,18 @@ def balances(
 
 
 def statement(
-    merchant: Annotated[str, typer.Argument(help="Merchant.")],
+    party: Annotated[str, typer.Argument(help="Merchant; with --provider a service provider.")],
+    provider: Annotated[bool, typer.Option("--provider", help="PARTY is a service provider.")] = False,
     from_day: Annotated[datetime | None, typer.Option("--from", formats=_DAYS)] = None,
     to_day: Annotated[datetime | None, typer.Option("--to", formats=_DAYS)] = None,
     as_json: Json = False,
 ) -> None:
-    """A merchant's points and impressions line by line; opening, lines and closing add up."""
+    """A merchant's or provider's points, impressions and fen line by line; opening, lines and closing add up."""
     from ccare.runtime.books import statement as read
 
     settings = Settings.load()
     first, last = (day.date() if day else None for day in (from_day, to_day))
-    found = read(settings, latest(settings), merchant, first, last)
+    found = read(settings, latest(settings), f"{'provider' if provider else 'merchant'}:{party}", first, last)
     if as_json:
         print_json(found)
         return

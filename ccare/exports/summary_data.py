@@ -11,6 +11,7 @@ from ccare.exports.card import policy_notes
 from ccare.exports.query import one, rows_of
 from ccare.growth.catalogue import open_snapshot
 from ccare.growth.questions import question
+from ccare.ledger.reasons import REFUSALS
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 from ccare.tables.streams import EVENT_STREAMS
@@ -42,6 +43,19 @@ class Mover:
     change: float
     driver: str
     driver_change: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one rule of a programme granted, or did not for one reason; ``words`` say the reason."""
+
+    programme: str
+    rule: str
+    asset: str
+    outcome: str
+    parties: int
+    amount: int
+    words: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,7 @@ class DemoSummary:
     up: tuple[Mover, ...]
     down: tuple[Mover, ...]
     points: dict[str, int]
+    outcomes: tuple[Outcome, ...]
     gmv: Reconciliation
     users: int
     business_dates: int
@@ -131,6 +146,7 @@ def demo_summary(settings: Settings, row: Published) -> DemoSummary:
             up=_movers(con, "up", days["first"], days["last"]),
             down=_movers(con, "down", days["first"], days["last"]),
             points=_points(con),
+            outcomes=_outcomes(con),
             gmv=_reconciliation(con, settings.landing),
             **rows_of(con, _REAL)[0],
             **rows_of(con, _REFUNDS)[0],
@@ -172,7 +188,7 @@ select coalesce(sum(amount), 0)::bigint as issued, coalesce(sum(pending), 0)::bi
     coalesce(sum(redeemed), 0)::bigint as redeemed, coalesce(sum(expired), 0)::bigint as expired,
     coalesce(sum(taken), 0)::bigint as taken,
     (select coalesce(-sum(balance), 0)::bigint from ledger_balances
-     where asset = 'POINT' and account like 'merchant:%:debt') as debt,
+     where asset = 'POINT' and (account like 'merchant:%:debt' or account like 'provider:%:debt')) as debt,
     count(distinct merchant_id) as merchants
 from ledger_lots where asset = 'POINT'
 """
@@ -243,6 +259,17 @@ def _movers(
 
 def _points(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(rows_of(con, _POINTS)[0])
+
+
+def _outcomes(con: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
+    names = ("programme", "rule", "asset", "outcome", "parties", "amount")
+    return tuple(
+        Outcome(
+            **{name: row[name] for name in names},
+            words=REFUSALS.get(row["outcome"], {"en": "granted"})["en"],
+        )
+        for row in rows_of(con, question("programme_outcomes").sql, programme=None)
+    )
 
 
 def _reconciliation(con: duckdb.DuckDBPyConnection, landing: Path) -> Reconciliation:

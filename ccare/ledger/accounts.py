@@ -12,9 +12,9 @@ def pool_account(pool: str, part: str) -> str:
     return f"pool:{pool}:{part}"
 
 
-def merchant_account(merchant_id: str, part: str) -> str:
-    """``merchant:<id>:<part>``; part is pending, active, reserved or debt."""
-    return f"merchant:{merchant_id}:{part}"
+def party_account(party: str, part: str) -> str:
+    """``merchant:<id>:<part>`` or ``provider:<id>:<part>``; part is pending, active, reserved or debt."""
+    return f"{party}:{part}"
 
 
 def redeemed_account(slot: str) -> str:
@@ -32,6 +32,6 @@ def pool_column(pool: Column, part: str) -> Column:
     return F.concat(F.lit("pool:"), pool, F.lit(f":{part}"))
 
 
-def merchant_column(merchant_id: Column, part: str) -> Column:
-    """``merchant_account`` of a column of merchant ids."""
-    return F.concat(F.lit("merchant:"), merchant_id, F.lit(f":{part}"))
+def party_column(part: str) -> Column:
+    """``party_account`` of the frame's column ``party``."""
+    return F.concat(F.col("party"), F.lit(f":{part}"))

@@ -11,7 +11,8 @@ from hashlib import sha256
 from typing import Any
 
 from ccare.ledger import codes
-from ccare.ledger.accounts import merchant_account
+from ccare.ledger.accounts import party_account
+from ccare.ledger.parties import IDS, party_of
 
 Row = dict[str, Any]
 BOOKED, REFUSED = "booked", "refused"
@@ -84,7 +85,7 @@ def _book(
     day: date,
 ) -> str | None:
     """Books one adjustment, or says why it cannot be."""
-    about = {n: target[n] for n in ("asset", "programme", "merchant_id")}
+    about = {n: target[n] for n in ("asset", "programme", *IDS)}
     about |= {"code": codes.ADJUST, "amount": amount, "effective_date": day, "leg": 1, "revision": 1}
     about |= {"business_key": adjustment_key(target["transfer_id"]), "reason": f"offsets {target['code']}"}
     source, asset = target["credit_account"], target["asset"]
@@ -96,7 +97,7 @@ def _book(
             return "insufficient"
         done.taken[lot["lot_id"]] = (part, taken + amount)
         about |= {n: lot[n] for n in ("lot_id", "matures_on", "expires_on")}
-        about |= {"debit_account": merchant_account(lot["merchant_id"], part)}
+        about |= {"debit_account": party_account(party_of(lot), part)}
         done.moves.append(about | {"credit_account": target["debit_account"]})
     elif amount > held.get((source, asset), amount if source.startswith("sink:") else 0):
         return "insufficient"
@@ -117,10 +118,10 @@ def _give_back(
     fields = (about["programme"], about["code"], about["business_key"], about["leg"], about["revision"])
     lot_id = sha256("\n".join(map(str, fields)).encode()).hexdigest()
     dates = {"matures_on": day, "expires_on": day + timedelta(days=expiry_days[about["programme"]])}
-    pending = merchant_account(about["merchant_id"], "pending")
+    pending = party_account(party_of(about), "pending")
     sides = {"debit_account": target["credit_account"], "credit_account": pending}
     done.moves.append(about | dates | sides | {"lot_id": lot_id})
-    names = ("business_key", "programme", "merchant_id", "asset", "effective_date", "revision", "amount")
+    names = ("business_key", "programme", *IDS, "asset", "effective_date", "revision", "amount")
     lot = {name: about[name] for name in names} | dates | {"lot_id": lot_id, "pool": old["pool"]}
     empty = dict.fromkeys(("active", "reserved", "redeemed", "expired", "taken"), 0)
     done.lots.append(lot | empty | {"pending": about["amount"], "booked_date": day})

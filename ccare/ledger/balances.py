@@ -23,7 +23,7 @@ _ABOUT = (
 """Constant for a key."""
 _LATEST = ("revision", "asked", "policy_version", "updated_on")
 _SUMS = ("granted", "net", "lapsed", "forgiven", "cut_by_pool", "debt", "repayments")
-_KEY = ("merchant_id", "business_key")
+_KEY = ("party", "business_key")
 
 
 def fold_positions(

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.entitlements import Inputs
+from ccare.ledger.parties import with_party
 from ccare.ledger.redemptions import Row
 from ccare.ledger.transfers import MOVE
 from ccare.runtime.spark import frame
@@ -42,7 +43,7 @@ class Booked:
     def on_lots(self, lots: DataFrame) -> DataFrame:
         """``lots`` with this step's changes."""
         if self.new_lots:
-            lots = lots.unionByName(frame(lots.sparkSession, table("ledger_lots"), self.new_lots))
+            lots = lots.unionByName(with_party(frame(lots.sparkSession, table("ledger_lots"), self.new_lots)))
         if not self.lots:
             return lots
         rows = [
@@ -72,7 +73,7 @@ class Booked:
 
     def moved(self, like: DataFrame) -> DataFrame:
         """The moves as a frame of the session of ``like``."""
-        return frame(like.sparkSession, table("ledger_transfers"), self.moves).select(*MOVE)
+        return with_party(frame(like.sparkSession, table("ledger_transfers"), self.moves)).select(*MOVE)
 
 
 def whole_days(inputs: Inputs, steps: Iterable[Booked]) -> dict[str, DataFrame]:

@@ -16,8 +16,9 @@ from ccare.ledger.booked import whole_days
 from ccare.ledger.decisions import decide
 from ccare.ledger.entitlements import Inputs
 from ccare.ledger.falls import fall
-from ccare.ledger.frames import by_merchant, shared
-from ccare.ledger.lots import age
+from ccare.ledger.frames import by_party, shared
+from ccare.ledger.lots import LOT, age
+from ccare.ledger.parties import split_party, with_party
 from ccare.ledger.pools import available, bounded, earning_moves, funding_moves, fundings, grant, new_lots
 from ccare.ledger.refused import refusals
 from ccare.ledger.reservations import redeem, resolve
@@ -42,9 +43,10 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
         return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
     asked = approved(inputs, close)
     early = (adjusted(inputs, asked, close), resolve(inputs, close))
+    lots, positions = with_party(lots), with_party(positions)
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)
-    laid_lots, laid_positions = shared(by_merchant(lots)), shared(by_merchant(positions))
+    laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
     looked_at = shared(decide(inputs, laid_positions, close))
     decisions = looked_at.filter("kept")
     fallen = fall(laid_lots, decisions)
@@ -60,9 +62,11 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     transfers = shared(finish(moves, close))
     return {
         "ledger_transfers": transfers,
-        "ledger_lots": redeemed.on_lots(aged.lots).unionByName(new_lots(grants, close).select(*lots.columns)),
-        "ledger_positions": fold_positions(
-            laid_positions, decisions, fallen, aged.paid, grants, funded, close
+        "ledger_lots": split_party(
+            redeemed.on_lots(aged.lots).unionByName(new_lots(grants, close).select(*LOT))
+        ),
+        "ledger_positions": split_party(
+            fold_positions(laid_positions, decisions, fallen, aged.paid, grants, funded, close)
         ),
         "ledger_balances": fold_balances(balances, transfers),
         **refusals(looked_at, grants, close),

@@ -4,30 +4,30 @@ from ccare.tables.ledger import CODES
 
 FUND, EARN, ACTIVATE, EXPIRE, FALL, DEBT, REPAY, RESERVE, SETTLE, VOID, ADJUST = CODES
 
-PARTY = "[A-Za-z0-9_-]{1,64}"
+PARTY = "(?:merchant|provider):[A-Za-z0-9_-]{1,64}"
 POOL = "[a-z][a-z0-9_:-]*"
 SLOT = "[a-z][a-z0-9_]*"
 _AVAILABLE = f"pool:{POOL}:available"
-_RESERVED = f"merchant:{PARTY}:reserved"
+_RESERVED = f"{PARTY}:reserved"
 _RECEIVABLE = f"pool:{POOL}:receivable"
 
 ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
     FUND: (("world:funding", _AVAILABLE),),
-    EARN: ((_AVAILABLE, f"merchant:{PARTY}:pending"),),
-    ACTIVATE: ((f"merchant:{PARTY}:pending", f"merchant:{PARTY}:active"),),
-    EXPIRE: ((f"merchant:{PARTY}:active", "sink:expired"),),
-    FALL: ((f"merchant:{PARTY}:(pending|active)", _AVAILABLE),),
-    DEBT: ((f"merchant:{PARTY}:debt", _RECEIVABLE),),
-    REPAY: ((f"merchant:{PARTY}:active", _AVAILABLE), (_RECEIVABLE, f"merchant:{PARTY}:debt")),
-    RESERVE: ((f"merchant:{PARTY}:active", _RESERVED), (_AVAILABLE, _RESERVED)),
+    EARN: ((_AVAILABLE, f"{PARTY}:pending"),),
+    ACTIVATE: ((f"{PARTY}:pending", f"{PARTY}:active"),),
+    EXPIRE: ((f"{PARTY}:active", "sink:expired"),),
+    FALL: ((f"{PARTY}:(pending|active)", _AVAILABLE),),
+    DEBT: ((f"{PARTY}:debt", _RECEIVABLE),),
+    REPAY: ((f"{PARTY}:active", _AVAILABLE), (_RECEIVABLE, f"{PARTY}:debt")),
+    RESERVE: ((f"{PARTY}:active", _RESERVED), (_AVAILABLE, _RESERVED)),
     SETTLE: ((_RESERVED, f"sink:redeemed:{SLOT}"), (_RESERVED, f"sink:delivered:{SLOT}")),
-    VOID: ((_RESERVED, f"merchant:{PARTY}:active"), (_RESERVED, _AVAILABLE)),
+    VOID: ((_RESERVED, f"{PARTY}:active"), (_RESERVED, _AVAILABLE)),
     ADJUST: (
         (_AVAILABLE, "world:funding"),
-        (f"merchant:{PARTY}:(pending|active)", _AVAILABLE),
-        (_AVAILABLE, f"merchant:{PARTY}:pending"),
-        ("sink:expired", f"merchant:{PARTY}:pending"),
-        (f"sink:redeemed:{SLOT}", f"merchant:{PARTY}:pending"),
+        (f"{PARTY}:(pending|active)", _AVAILABLE),
+        (_AVAILABLE, f"{PARTY}:pending"),
+        ("sink:expired", f"{PARTY}:pending"),
+        (f"sink:redeemed:{SLOT}", f"{PARTY}:pending"),
     ),
 }
 """Code -> the (debit, credit) account patterns that a transfer of it may have."""

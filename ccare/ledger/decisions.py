@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.entitlements import Inputs, multipliers, points, targets
-from ccare.ledger.frames import beside, by_merchant, product, quotient
+from ccare.ledger.frames import beside, by_party, product, quotient
 from ccare.ledger.transfers import digest
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ FALL, RISE, SAME = "fall", "rise", "same"
 def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     """Grain: business key looked at that is booked, or entitled to something, or refused something.
 
-    Columns: business_key, programme, rule, merchant_id, effective_date, asset, pool, on_fall, matures_on,
+    Columns: business_key, programme, rule, party, effective_date, asset, pool, on_fall, matures_on,
     expires_on, multiplier_milli, source_digest; change (fall, rise, same); asked (new), revision (new);
     lapsed_before; take (units that a fall gives back); extra (units that a rise asks for); kept (whether the books
     keep the key: it changes or is booked); refusal, abuse rules against it, and what refusal, caps and lateness left
-    out (refused, over_parts, over_day, too_late). ``positions`` is laid out by merchant, and so is the result.
+    out (refused, over_parts, over_day, too_late). ``positions`` is laid out by party, and so is the result.
     """
     rated = _with_books(targets(inputs, close), positions, multipliers(inputs, close), close)
     milli, free = F.col("multiplier_milli"), F.col("refusal").isNull()
@@ -49,7 +49,7 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     decided = decided.withColumn("kept", moved | F.col("booked"))
     left_out = F.greatest("refused", "over_parts", "over_day", "too_late") > 0
     return decided.filter(F.col("kept") | left_out).select(
-        *("business_key", "programme", "rule", "merchant_id", "effective_date", "asset", "pool", "on_fall"),
+        *("business_key", "programme", "rule", "party", "effective_date", "asset", "pool", "on_fall"),
         *("matures_on", "expires_on", "multiplier_milli", "change", "lapsed_before"),
         *("kept", "refusal", "against", "refused", "over_parts", "over_day", "too_late"),
         digest([F.col("business_key"), F.col("units"), F.col("multiplier_milli")]).alias("source_digest"),
@@ -63,13 +63,13 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
 
 
 def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame, close: "Close") -> DataFrame:
-    """Adds what is booked: the key's position, the multiplier of its merchant and date, else today's.
+    """Adds what is booked: the key's position, the multiplier of its party and date, else today's.
 
     A programme without a multiplier neither takes nor fixes one: its keys are booked with 1,000.
     """
-    held = positions.filter(F.col("merchant_id").isNotNull())
+    held = positions.filter(F.col("party").isNotNull())
     before = held.select(
-        "merchant_id",
+        "party",
         "business_key",
         F.col("matures_on").alias("matures_booked"),
         F.col("expires_on").alias("expires_booked"),
@@ -77,13 +77,11 @@ def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame, close
     )
     plain = sorted({p.name for p in close.ledger.programmes if p.multiplier == "none"})
     scaled = held.filter(~F.col("programme").isin(*plain)) if plain else held
-    fixed = scaled.groupBy("merchant_id", "effective_date").agg(
-        F.max("multiplier_milli").alias("fixed_milli")
-    )
+    fixed = scaled.groupBy("party", "effective_date").agg(F.max("multiplier_milli").alias("fixed_milli"))
     rows = (
-        rated.join(beside(before), ["merchant_id", "business_key"], "left")
-        .join(beside(fixed), ["merchant_id", "effective_date"], "left")
-        .join(beside(by_merchant(scored)), "merchant_id", "left")
+        rated.join(beside(before), ["party", "business_key"], "left")
+        .join(beside(fixed), ["party", "effective_date"], "left")
+        .join(beside(by_party(scored)), "party", "left")
     )
     matures = F.coalesce("matures_booked", F.date_add("effective_date", F.col("maturity_days")))
     rows = rows.withColumns(

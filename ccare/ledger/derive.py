@@ -11,6 +11,8 @@ from typing import Any
 
 import duckdb
 
+from ccare.ledger.parties import IDS
+
 Row = dict[str, Any]
 _KEYED = ("earn", "fall", "debt", "repay", "fund")
 
@@ -36,7 +38,7 @@ LOTS = """
         left join <ledger_transfers> g on g.transfer_id = t.lot_id and g.code = 'earn'
         where a.code = 'adjust'
     )
-    select g.lot_id, g.business_key, g.programme, g.merchant_id, g.asset,
+    select g.lot_id, g.business_key, g.programme, g.merchant_id, g.service_provider_id, g.asset,
         regexp_replace(coalesce(p.pool, split_part(g.debit_account, ':available', 1)), '^pool:', '') as pool,
         g.effective_date, g.revision, g.booked_date, g.matures_on, g.expires_on, g.amount,
         f.pending, f.active, f.reserved, f.redeemed, f.expired, f.taken
@@ -54,7 +56,7 @@ BALANCES = """
 """
 
 ALLOCATIONS = """
-    select r.business_key, r.leg, r.lot_id, r.merchant_id, r.programme, r.amount,
+    select r.business_key, r.leg, r.lot_id, r.merchant_id, r.service_provider_id, r.programme, r.amount,
         case when d.resolved_on is not null then coalesce(s.amount, 0) end as settled,
         case when d.resolved_on is not null then coalesce(v.amount, 0) end as voided,
         r.booked_date, d.resolved_on, g.effective_date, g.booked_date as lot_booked_on, g.matures_on, g.expires_on
@@ -106,7 +108,7 @@ def _new(move: Row) -> Row:
     names = (
         "business_key",
         "programme",
-        "merchant_id",
+        *IDS,
         "effective_date",
         "asset",
         "matures_on",

@@ -7,8 +7,9 @@ from pyspark.sql import functions as F
 
 from ccare.abuse.verdicts import with_verdict
 from ccare.ledger.eligibility import with_refusal
-from ccare.ledger.frames import by_merchant, quotient, shared, through
+from ccare.ledger.frames import by_merchant, by_party, quotient, shared, through
 from ccare.ledger.measures import measured
+from ccare.ledger.parties import IDS, merchant_party, with_party
 from ccare.ledger.rules import USER_KINDS
 from ccare.ledger.touched import Inputs, earn_start, touched_keys
 
@@ -37,11 +38,11 @@ _RATE_TYPES = {
 
 
 def targets(inputs: Inputs, close: "Close") -> DataFrame:
-    """Grain: one row for each programme, rule, merchant and effective date looked at in this close.
+    """Grain: one row for each programme, rule, party and effective date looked at in this close.
 
-    Columns: the rate's own (programme, rule, asset, pool, on_fall, …), merchant_id, effective_date, business_key,
-    units, over (units that a cap of the rule left out), refusal (why it earns nothing, null where it may), against
-    (abuse rules that withhold it).
+    Columns: the rate's own (programme, rule, asset, pool, on_fall, …), party, effective_date, business_key, units,
+    over (units that a cap of the rule left out), refusal (why it earns nothing, null where it may), against (abuse
+    rules that withhold it). Laid out by party.
     """
     touched = shared(by_merchant(touched_keys(inputs, close)).distinct())
     rows = measured(inputs, close, touched)
@@ -49,8 +50,9 @@ def targets(inputs: Inputs, close: "Close") -> DataFrame:
     rated = rated.select(*rows.columns, *(f"rate.{name}" for name in _RATE_TYPES))
     rated = rated.filter(through("first", "last", F.col("effective_date")))
     rated = with_verdict(with_refusal(rated, inputs, close), inputs, close)
-    key = F.concat_ws("|", "programme", "rule", "merchant_id", F.col("effective_date").cast("string"))
-    return rated.withColumn("business_key", key).drop("first", "last", "measure", "version")
+    key = F.concat_ws("|", "programme", "rule", *IDS, F.col("effective_date").cast("string"))
+    named = rated.withColumn("business_key", key).drop("first", "last", "measure", "version")
+    return by_party(with_party(named))
 
 
 def points(units: Column, multiplier_milli: Column) -> Column:
@@ -60,10 +62,11 @@ def points(units: Column, multiplier_milli: Column) -> Column:
 
 
 def multipliers(inputs: Inputs, close: "Close") -> DataFrame:
-    """Grain: merchant. ``scored_milli`` = 500 + tenths of today's total score; a score has one decimal."""
+    """Grain: party, a merchant. ``scored_milli`` = 500 + tenths of today's total score; a score has one decimal."""
     scores = inputs["score_merchants"].filter(F.col("as_of_date") == F.lit(close.day))
     tenths = F.rint(F.col("total_score") * 10).cast("int")
-    return scores.select("merchant_id", (F.lit(500) + F.coalesce(tenths, F.lit(0))).alias("scored_milli"))
+    party = merchant_party(F.col("merchant_id")).alias("party")
+    return scores.select(party, (F.lit(500) + F.coalesce(tenths, F.lit(0))).alias("scored_milli"))
 
 
 def _rates(policy: "LedgerPolicy", measure: Column) -> Column:
@@ -87,8 +90,8 @@ def _rate_rows(policy: "LedgerPolicy") -> list[dict[str, object]]:
             "rule": rule.name,
             "first": p.from_day,
             "last": p.to_day,
-            "asset": p.asset,
-            "pool": p.pool,
+            "asset": p.asset_of(rule),
+            "pool": p.pool_of(rule),
             "on_fall": p.on_fall,
             "points": rule.points,
             "unit": rule.per * 1_000,
@@ -100,6 +103,5 @@ def _rate_rows(policy: "LedgerPolicy") -> list[dict[str, object]]:
             "expiry_days": p.expiry_days,
         }
         for version, p in enumerate(policy.programmes)
-        if p.party == "merchant"
         for rule in p.rules
     ]

@@ -6,19 +6,20 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.ledger import codes
-from ccare.ledger.accounts import merchant_column, pool_column
+from ccare.ledger.accounts import party_column, pool_column
 from ccare.ledger.decisions import FALL
 from ccare.ledger.frames import beside, overlap, shared
 from ccare.ledger.transfers import move
 
-PARTY = ("merchant_id", "asset")
+PURSE = ("party", "asset")
+"""One party's units of one asset pay for one another, whatever granted them."""
 DEBIT_ORDER = ("lot_expires_on", "lot_effective_date", "lot_booked_date", "lot_id")
 """Debits take what expires soonest, then what was earned first, then by lot_id."""
 OLDEST_FIRST = ("effective_date", "business_key")
-BY_LOT = ["merchant_id", "lot_id"]
-_BY_KEY = ["merchant_id", "business_key"]
+BY_LOT = ["party", "lot_id"]
+_BY_KEY = ["party", "business_key"]
 _OF_FALL = ("revision", "asked", "multiplier_milli", "source_digest", "against")
-_KEY = ("business_key", "programme", "pool", *PARTY, "effective_date", *_OF_FALL)
+_KEY = ("business_key", "programme", "pool", *PURSE, "effective_date", *_OF_FALL)
 _LOT = ("effective_date", "booked_date", "matures_on", "expires_on")
 _PENDING, _ACTIVE, _OTHERS, _DEBT = range(4)
 """The order in which a fall takes."""
@@ -37,34 +38,34 @@ class Fallen:
 
 
 def fall(lots: DataFrame, decisions: DataFrame) -> Fallen:
-    """Each falling key takes from its own lots; then the shortfalls share the merchant's other active lots.
+    """Each falling key takes from its own lots; then the shortfalls share the party's other active lots.
 
-    ``lots`` and ``decisions`` are laid out by merchant, and so is everything that comes back.
+    ``lots`` and ``decisions`` are laid out by party, and so is everything that comes back.
     """
     needs = shared(_needs(decisions, lots))
     own = shared(_take_own(lots, needs))
     owed = needs.select(*_KEY, F.col("owed").alias("need"))
     rooms = lot_rooms(own, F.col("active") - F.col("from_active"))
-    others = shared(overlap(owed, rooms, PARTY, OLDEST_FIRST, DEBIT_ORDER))
-    found = others.groupBy("merchant_id", "business_key").agg(F.sum("served").alias("found"))
+    others = shared(overlap(owed, rooms, PURSE, OLDEST_FIRST, DEBIT_ORDER))
+    found = others.groupBy("party", "business_key").agg(F.sum("served").alias("found"))
     short = needs.filter(F.col("owed") > 0).join(beside(found), _BY_KEY, "left")
     short = short.withColumn("debt", F.col("owed") - F.coalesce("found", F.lit(0)))
     debts = shared(short.filter(F.col("debt") > 0).select(*_KEY, "debt"))
-    by_lot = others.groupBy("merchant_id", "lot_id").agg(F.sum("served").alias("from_others"))
+    by_lot = others.groupBy("party", "lot_id").agg(F.sum("served").alias("from_others"))
     lots_after = own.join(beside(by_lot), BY_LOT, "left").fillna(0, ["from_others"]).drop("fall")
     return Fallen(lots_after, needs, debts, _moves(own, others, debts))
 
 
 def lot_rooms(lots: DataFrame, room: Column) -> DataFrame:
-    """Lots as rooms to be served from: merchant_id, asset, lot_id, ``room``, the lot's dates as lot_*."""
+    """Lots as rooms to be served from: party, asset, lot_id, ``room``, the lot's dates as lot_*."""
     dates = (F.col(name).alias(f"lot_{name}") for name in _LOT)
-    return lots.select(*PARTY, "lot_id", *dates, room.alias("room"))
+    return lots.select(*PURSE, "lot_id", *dates, room.alias("room"))
 
 
 def _needs(decisions: DataFrame, lots: DataFrame) -> DataFrame:
     """Grain: falling key. take = lapse (its lots had expired) + own + forgiven + owed."""
     falling = decisions.filter((F.col("change") == FALL) & (F.col("take") > 0))
-    held = lots.groupBy("merchant_id", "business_key").agg(
+    held = lots.groupBy("party", "business_key").agg(
         *(F.sum(name).alias(f"key_{name}") for name in ("expired", "pending", "active"))
     )
     only_pending = F.col("on_fall") == "only_pending"
@@ -124,13 +125,13 @@ def _moves(own: DataFrame, others: DataFrame, debts: DataFrame) -> DataFrame:
 
 
 def _as_moves(rows: DataFrame) -> DataFrame:
-    party, pool, step = F.col("merchant_id"), F.col("pool"), F.col("step")
+    pool, step = F.col("pool"), F.col("step")
     owing = step == _DEBT
-    source = F.when(step == _PENDING, merchant_column(party, "pending"))
+    source = F.when(step == _PENDING, party_column("pending"))
     reasons = {
         _PENDING: "entitlement fell: its pending points",
         _ACTIVE: "entitlement fell: its active points",
-        _OTHERS: "entitlement fell: other active points of the merchant",
+        _OTHERS: "entitlement fell: other active units of the party",
     }
     reason = F.lit("entitlement fell: already spent, owed")
     for place, text in reasons.items():
@@ -139,8 +140,8 @@ def _as_moves(rows: DataFrame) -> DataFrame:
         "credit_account": F.when(owing, pool_column(pool, "receivable")).otherwise(
             pool_column(pool, "available")
         ),
-        "debit_account": F.when(owing, merchant_column(party, "debt")).otherwise(
-            F.coalesce(source, merchant_column(party, "active"))
+        "debit_account": F.when(owing, party_column("debt")).otherwise(
+            F.coalesce(source, party_column("active"))
         ),
         "amount": F.col("served"),
         # Evidence of abuse is why, where there is any.

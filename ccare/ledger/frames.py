@@ -11,13 +11,18 @@ _EXACT = "decimal(18,0)"
 
 
 def by_merchant(frame: DataFrame) -> DataFrame:
-    """``frame`` laid out by merchant. A close shuffles its inputs this way once: every later join, window and
-    sum names merchant_id among its keys, so none of them moves a row again."""
+    """``frame`` laid out by merchant, for the steps before a row has a party."""
     return frame.repartition("merchant_id")
 
 
+def by_party(frame: DataFrame) -> DataFrame:
+    """``frame`` laid out by party. A close shuffles its books this way once: every later join, window and
+    sum names the party among its keys, so none of them moves a row again."""
+    return frame.repartition("party")
+
+
 def beside(frame: DataFrame) -> DataFrame:
-    """``frame``, laid out by merchant, as a join's right side: a broadcast would be a job of its own."""
+    """``frame``, laid out like the left side, as a join's right side: a broadcast would be a job of its own."""
     return frame.hint("shuffle_hash")
 
 

@@ -1,6 +1,7 @@
 """The laws as queries: each returns sentences that say where it is broken, and no row where it holds.
 
-``<ledger_transfers>`` and its like stand for the relations; ``<routes>`` for the allowed account pairs.
+``<ledger_transfers>`` and its like stand for the relations; ``<routes>`` for the allowed account pairs;
+``<party:x>`` says whether account ``x`` is a merchant's or a service provider's.
 """
 
 from ccare.ledger.statements import LINES
@@ -39,7 +40,8 @@ PREPARE = {
             sum(amount) filter (credit_account like 'pool:%:available') as taken,
             count(*) filter (granting) as grants
         from (
-            select *, credit_account like 'merchant:%:pending' and debit_account not like 'merchant:%' as granting
+            select *, <party:credit_account> and credit_account like '%:pending' and not <party:debit_account>
+                as granting
             from <ledger_transfers> where lot_id is not null
         ) group by lot_id, booked_date
     """,
@@ -118,20 +120,15 @@ _L3 = """
             when booked_date is null or effective_date is null then 'lacks a date'
             when booked_date < effective_date then 'is booked before its effective date'
             when matures_on > expires_on then 'expires before it matures'
-            when (merchant_id is null) <> not (debit_account like 'merchant:%' or credit_account like 'merchant:%')
-                then 'names its merchant wrongly'
-            when merchant_id is not null and not (
-                debit_account in (
-                    'merchant:' || merchant_id || ':pending', 'merchant:' || merchant_id || ':active',
-                    'merchant:' || merchant_id || ':reserved', 'merchant:' || merchant_id || ':debt')
-                or credit_account in (
-                    'merchant:' || merchant_id || ':pending', 'merchant:' || merchant_id || ':reserved',
-                    'merchant:' || merchant_id || ':debt')
-            ) then 'moves points of another merchant'
-            when debit_account like 'merchant:%' and credit_account like 'merchant:%'
-                and split_part(debit_account, ':', 2) <> split_part(credit_account, ':', 2)
-                then 'joins two merchants'
-            when (lot_id is null) <> (code in ('fund', 'debt') or (code = 'adjust' and merchant_id is null)
+            when merchant_id is not null and service_provider_id is not null then 'names two parties'
+            when (party is null) <> not (<party:debit_account> or <party:credit_account>)
+                then 'names its party wrongly'
+            when party is not null and not starts_with(debit_account, party || ':')
+                and not starts_with(credit_account, party || ':') then 'moves points of another party'
+            when <party:debit_account> and not starts_with(debit_account, party || ':')
+                or <party:credit_account> and not starts_with(credit_account, party || ':')
+                then 'joins two parties'
+            when (lot_id is null) <> (code in ('fund', 'debt') or (code = 'adjust' and party is null)
                 or (code in ('reserve', 'settle', 'void') and asset = 'IMPRESSION')
                 or (code = 'repay' and credit_account like '%:debt')) then 'names a lot wrongly'
             when transfer_id <> sha256(concat_ws(chr(10), programme, code, business_key, leg, revision))
@@ -141,7 +138,10 @@ _L3 = """
                 effective_date, coalesce(expires_on::varchar, ''), booked_date, business_key, leg, revision))
                 then 'has a content hash that its fields do not give'
             end as wrong
-        from <ledger_transfers>
+        from (
+            select *, coalesce('merchant:' || merchant_id, 'provider:' || service_provider_id) as party
+            from <ledger_transfers>
+        )
     ) where wrong is not null order by transfer_id limit 1
 """
 
@@ -150,20 +150,20 @@ _L4 = """
         select account || ' stood at ' || balance || ' ' || asset || ' on ' || booked_date || '.' as what,
                booked_date
         from audit_running
-        where account <> 'world:funding' and (balance < 0) = (account not like 'merchant:%:debt')
+        where account <> 'world:funding' and (balance < 0) = (not (<party:account> and account like '%:debt'))
               and balance <> 0
         union all
-        select 'Merchant ' || merchant_id || ' had ' || active || ' active ' || asset || ' beside a debt of '
+        select party || ' had ' || active || ' active ' || asset || ' beside a debt of '
                || -debt || ' on ' || booked_date || '.', booked_date
         from (
-            select merchant_id, asset, booked_date, sum(active) over w as active, sum(debt) over w as debt
+            select party, asset, booked_date, sum(active) over w as active, sum(debt) over w as debt
             from (
-                select split_part(account, ':', 2) as merchant_id, asset, booked_date,
+                select regexp_replace(account, ':[a-z]+$', '') as party, asset, booked_date,
                        sum(case when account like '%:active' then delta else 0 end) as active,
                        sum(case when account like '%:debt' then delta else 0 end) as debt
-                from audit_days where account like 'merchant:%:active' or account like 'merchant:%:debt'
+                from audit_days where <party:account> and (account like '%:active' or account like '%:debt')
                 group by all
-            ) window w as (partition by merchant_id, asset order by booked_date)
+            ) window w as (partition by party, asset order by booked_date)
         ) where active > 0 and debt < 0
     ) order by booked_date, what limit 1
 """
@@ -191,7 +191,7 @@ _L6 = """
             union all
             select split_part(debit_account, ':available', 1), asset,
                    -sum(case when credit_account = 'world:funding' then amount else 0 end),
-                   sum(case when code in ('earn', 'reserve') or (code = 'adjust' and credit_account like 'merchant:%')
+                   sum(case when code in ('earn', 'reserve') or (code = 'adjust' and <party:credit_account>)
                        then amount else 0 end), 0
             from <ledger_transfers> where debit_account like 'pool:%:available' group by all
         ) group by pool, asset
@@ -213,11 +213,11 @@ _L6 = """
         select pool || ' claims ' || receivable || ' ' || asset || ', its keys owe ' || debt || '.'
         from claims where receivable <> debt
         union all
-        select 'Merchants owe ' || -debt || ' ' || asset || ', pools claim ' || receivable || '.'
+        select 'Parties owe ' || -debt || ' ' || asset || ', pools claim ' || receivable || '.'
         from (
-            select asset, sum(case when account like 'merchant:%' then delta else 0 end) as debt,
+            select asset, sum(case when <party:account> then delta else 0 end) as debt,
                    sum(case when account like 'pool:%' then delta else 0 end) as receivable
-            from audit_days where account like 'merchant:%:debt' or account like 'pool:%:receivable'
+            from audit_days where (<party:account> and account like '%:debt') or account like 'pool:%:receivable'
             group by asset
         ) where receivable <> -debt
     ) order by what limit 1
@@ -276,7 +276,7 @@ _L9 = """
         union all
         select 'Grant ' || transfer_id || ' of ' || business_key || ' names another lot.'
         from <ledger_transfers>
-        where credit_account like 'merchant:%:pending' and debit_account not like 'merchant:%'
+        where <party:credit_account> and credit_account like '%:pending' and not <party:debit_account>
           and lot_id <> transfer_id
         union all
         select 'Lot ' || t.lot_id || ' of ' || t.business_key || ' was reversed by its own revision '
@@ -340,7 +340,7 @@ _L13 = """
     select 'The statement of ' || coalesce(s.account, b.account) || ' adds up to ' || coalesce(s.amount, 0) || ' '
            || coalesce(s.asset, b.asset) || ', its balance is ' || coalesce(b.balance, 0) || '.'
     from (select account, asset, sum(amount) as amount from (<lines>) group by account, asset) s
-    full join (select * from <ledger_balances> where account like 'merchant:%') b
+    full join (select * from <ledger_balances> where <party:account>) b
         on b.account = s.account and b.asset = s.asset
     where s.amount is distinct from b.balance order by coalesce(s.account, b.account) limit 1
 """.replace("<lines>", LINES)

@@ -11,6 +11,7 @@ import duckdb
 
 from ccare.ledger import codes
 from ccare.ledger.law_queries import LAWS, PREPARE
+from ccare.ledger.statements import OF_PARTY, PARTY_ACCOUNT
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def _filled(query: str, names: Mapping[str, str]) -> str:
     )
     for name, quoted in names.items():
         query = query.replace(f"<{name}>", quoted)
-    return query.replace("<routes>", routes)
+    return PARTY_ACCOUNT.sub(OF_PARTY, query.replace("<routes>", routes))
 
 
 def _checked(con: duckdb.DuckDBPyConnection, law: str, query: str) -> LawResult:
@@ -76,5 +77,5 @@ HELD = {
     "L8": "Every reservation resolves at most once, into what was reserved, as its request and allocations say.",
     "L9": "No lot was reversed or granted twice, and every adjustment offsets one transfer, once.",
     "L12": "Cached lots, positions and balances equal what the transfers give.",
-    "L13": "The lines of every merchant's statement sum to its balances.",
+    "L13": "The lines of every party's statement sum to its balances.",
 }

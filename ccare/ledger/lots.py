@@ -7,21 +7,24 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.ledger import codes
-from ccare.ledger.accounts import EXPIRED, merchant_column, pool_column
-from ccare.ledger.falls import BY_LOT, DEBIT_ORDER, OLDEST_FIRST, PARTY, Fallen, lot_rooms
+from ccare.ledger.accounts import EXPIRED, party_column, pool_column
+from ccare.ledger.falls import BY_LOT, DEBIT_ORDER, OLDEST_FIRST, PURSE, Fallen, lot_rooms
 from ccare.ledger.frames import beside, overlap, shared
+from ccare.ledger.parties import IDS
 from ccare.ledger.transfers import move
 from ccare.tables import table
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
-_OWING = ("business_key", "programme", "pool", *PARTY, "effective_date")
+LOT = ("party", *(name for name in table("ledger_lots").column_names if name not in IDS))
+"""Columns of ledger_lots within a close."""
+_OWING = ("business_key", "programme", "pool", *PURSE, "effective_date")
 
 
 @dataclass(frozen=True)
 class Aged:
-    """``lots``: all old lots as they stand after expiry, declared columns. ``paid``: one row for each debt
+    """``lots``: all old lots as they stand after expiry, columns LOT. ``paid``: one row for each debt
     and lot that met, with units ``served``. ``moves``: the transfers."""
 
     lots: DataFrame
@@ -51,14 +54,14 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
         }
     )
     moves = (_activations(lots), _repayments(paid), _expiries(lots, close))
-    return Aged(after.select(*table("ledger_lots").column_names), paid, moves)
+    return Aged(after.select(*LOT), paid, moves)
 
 
 def _debts(positions: DataFrame, new: DataFrame) -> DataFrame:
     """Grain: key in debt, old debt and this close's together; ``legs`` = repayments booked so far."""
     old = positions.filter(F.col("debt") > 0).select(*_OWING, "revision", "debt", "repayments")
-    before = positions.select("merchant_id", "business_key", "repayments")
-    since = new.join(beside(before), ["merchant_id", "business_key"], "left")
+    before = positions.select("party", "business_key", "repayments")
+    since = new.join(beside(before), ["party", "business_key"], "left")
     both = old.unionByName(since.select(*old.columns))
     return both.groupBy(*_OWING).agg(
         F.sum("debt").alias("need"), F.max("revision").alias("revision"), F.max("repayments").alias("legs")
@@ -67,19 +70,18 @@ def _debts(positions: DataFrame, new: DataFrame) -> DataFrame:
 
 def _pay(debts: DataFrame, lots: DataFrame) -> DataFrame:
     """Each meeting of a debt and a lot that became active; ``place`` counts a debt's lots from 1."""
-    met = overlap(debts, lot_rooms(lots, F.col("ripe")), PARTY, OLDEST_FIRST, DEBIT_ORDER)
+    met = overlap(debts, lot_rooms(lots, F.col("ripe")), PURSE, OLDEST_FIRST, DEBIT_ORDER)
     return met.withColumn(
-        "place", F.row_number().over(Window.partitionBy("merchant_id", "business_key").orderBy(*DEBIT_ORDER))
+        "place", F.row_number().over(Window.partitionBy("party", "business_key").orderBy(*DEBIT_ORDER))
     )
 
 
 def _activations(lots: DataFrame) -> DataFrame:
-    party = F.col("merchant_id")
     return move(
         lots.filter(F.col("ripe") > 0),
         F.lit(codes.ACTIVATE),
-        debit_account=merchant_column(party, "pending"),
-        credit_account=merchant_column(party, "active"),
+        debit_account=party_column("pending"),
+        credit_account=party_column("active"),
         amount=F.col("ripe"),
         reason=F.lit("matured"),
         leg=F.lit(1),
@@ -91,7 +93,7 @@ def _expiries(lots: DataFrame, close: "Close") -> DataFrame:
     return move(
         lots.filter(F.col("lapsing") > 0),
         F.lit(codes.EXPIRE),
-        debit_account=merchant_column(F.col("merchant_id"), "active"),
+        debit_account=party_column("active"),
         credit_account=F.lit(EXPIRED),
         amount=F.col("lapsing"),
         reason=F.lit("expired unused"),
@@ -100,20 +102,16 @@ def _expiries(lots: DataFrame, close: "Close") -> DataFrame:
 
 
 def _repayments(paid: DataFrame) -> DataFrame:
-    """Two moves for each meeting: the points go back to the pool, and the claim on the merchant goes down."""
+    """Two moves for each meeting: the points go back to the pool, and the claim on the party goes down."""
     sides = F.explode(F.array(F.lit(0), F.lit(1))).alias("side")
     rows = paid.select("*", sides)
     gives = F.col("side") == 0
-    party, pool = F.col("merchant_id"), F.col("pool")
+    pool = F.col("pool")
     return move(
         rows,
         F.lit(codes.REPAY),
-        debit_account=F.when(gives, merchant_column(party, "active")).otherwise(
-            pool_column(pool, "receivable")
-        ),
-        credit_account=F.when(gives, pool_column(pool, "available")).otherwise(
-            merchant_column(party, "debt")
-        ),
+        debit_account=F.when(gives, party_column("active")).otherwise(pool_column(pool, "receivable")),
+        credit_account=F.when(gives, pool_column(pool, "available")).otherwise(party_column("debt")),
         amount=F.col("served"),
         reason=F.when(gives, F.lit("repays debt")).otherwise(F.lit("debt goes down")),
         lot_id=F.when(gives, F.col("lot_id")),

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.ledger.frames import beside, by_merchant, quotient
+from ccare.ledger.monthly import monthly
 from ccare.ledger.rules import TopOfPeers, TradeNet
 from ccare.ledger.touched import KEY, Inputs, earn_start, staff_pairs
 from ccare.ledger.trades import trade_nets
@@ -19,12 +20,13 @@ from ccare.ledger.user_days import activities, counted, day_of, follow_ups, per_
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
-MEASURED = ("measure", *KEY, "units", "over", "refusal")
-_TYPES = {"units": "bigint", "over": "bigint", "refusal": "string"}
+MEASURED = ("measure", *KEY, "service_provider_id", "units", "over", "refusal")
+_TYPES = {"service_provider_id": "string", "units": "bigint", "over": "bigint", "refusal": "string"}
 
 
 def measured(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
-    """Grain: measure, merchant and effective date. ``touched`` holds each key once, laid out by merchant.
+    """Grain: measure, merchant or service provider, and effective date. ``touched`` holds each key of merchants once,
+    laid out by merchant.
 
     ``units``: what counts; ``over``: what a cap of the rule's own left out; ``refusal``: why it counts for nothing.
     A measure that follows later rows has a row for every touched key, so that it is seen falling to nothing; one that
@@ -37,8 +39,10 @@ def measured(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
         parts.append(nets.withColumn("measure", F.lit(TradeNet.model_fields["kind"].default)))
     if close.ledger.user_rules:
         parts.append(_user_counts(inputs, close, touched))
-    tops = {r.measure: r for r in rules if isinstance(r, TopOfPeers) and r.falls_on(close.day)}
+    today = [rule for p in close.ledger.programmes if p.covers(close.day) for rule in p.rules]
+    tops = {r.measure: r for r in today if isinstance(r, TopOfPeers) and r.falls_on(close.day)}
     parts += [_top_of_peers(inputs, close, rule) for rule in tops.values()]
+    parts += monthly(inputs, close)
     if not parts:
         parts = [touched.limit(0).withColumn("measure", F.lit(""))]
     rows = together(parts)
@@ -122,7 +126,8 @@ def _top_of_peers(inputs: Inputs, close: "Close", rule: TopOfPeers) -> DataFrame
     scored = inputs["score_merchants"].filter(today & reached)
     shares = inputs["score_drivers"].filter(today & (F.col("metric_id") == "e_private_share"))
     shares = shares.select("merchant_id", F.col("shrunk_value").alias("share"))
-    private = F.coalesce(F.col("share") * 100 >= rule.least_private_percent, F.lit(False))
+    enough = F.col("share") * 100 >= rule.least_private_percent
+    private = F.coalesce(enough, F.lit(rule.least_private_percent == 0))
     rows = scored.join(shares, "merchant_id", "left").withColumn("private", private)
     tenths = F.rint(F.col("scale_score") * 10) + F.rint(F.col("activity_score") * 10)
     best = Window.partitionBy("peer_group", "private").orderBy(F.desc(tenths), "merchant_id")

@@ -40,8 +40,8 @@ class LedgerPolicy:
 
     @property
     def rules(self) -> tuple[AnyRule, ...]:
-        """Rules of merchants' programmes, those of every version that may rate a date."""
-        return tuple(rule for p in self.programmes if p.party == "merchant" for rule in p.rules)
+        """Rules of every version that may rate a date."""
+        return tuple(rule for p in self.programmes for rule in p.rules)
 
     @property
     def user_rules(self) -> tuple[AnyRule, ...]:
@@ -149,11 +149,12 @@ def _programme_mistakes(file: ProgrammesFile) -> list[str]:
         found.append(f"{PROGRAMMES}: two pools have one name")
     for p in file.programmes:
         where = f"{PROGRAMMES}: {p.name} from {p.from_day}"
-        pool = pools.get(p.pool)
-        if pool is None:
-            found.append(f"{where}: pool {p.pool} is not declared")
-        elif (pool.programme, pool.asset) != (p.name, p.asset):
-            found.append(f"{where}: pool {p.pool} grants {pool.asset} to {pool.programme}")
+        for name, asset in sorted({(p.pool_of(rule), p.asset_of(rule)) for rule in p.rules}):
+            pool = pools.get(name)
+            if pool is None:
+                found.append(f"{where}: pool {name} is not declared")
+            elif (pool.programme, pool.asset) != (p.name, asset):
+                found.append(f"{where}: pool {name} grants {pool.asset} to {pool.programme}")
         found += [f"{where}: {mistake}" for mistake in p.mistakes()]
     for name in sorted({p.name for p in file.programmes}):
         versions = sorted((p for p in file.programmes if p.name == name), key=lambda p: p.from_day)

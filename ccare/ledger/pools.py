@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.ledger import codes
-from ccare.ledger.accounts import FUNDING, merchant_column, pool_account, pool_column
+from ccare.ledger.accounts import FUNDING, party_column, pool_account, pool_column
 from ccare.ledger.decisions import RISE
 from ccare.ledger.frames import product, quotient
 from ccare.ledger.transfers import earning_id, move
@@ -43,7 +43,7 @@ def fundings(
     ]
     none = F.array().cast(f"array<struct<{', '.join(f'{n}: {kind}' for n, kind in _FUNDING_TYPES.items())}>>")
     due = positions.sparkSession.range(1).select(F.inline(F.array(*rows) if rows else none))
-    fund = positions.filter(F.col("merchant_id").isNull())
+    fund = positions.filter(F.col("party").isNull())
     booked = F.broadcast(fund.select("business_key", F.col("granted").alias("booked")))
     due = due.join(booked, "business_key", "left")
     return due.filter(~F.col("funded").eqNullSafe(F.col("booked")))
@@ -97,7 +97,7 @@ def bounded(held: DataFrame, lots: DataFrame, close: "Close") -> DataFrame:
 def grant(decisions: DataFrame, held: DataFrame) -> DataFrame:
     """Grain: key that rises, with ``granted`` <= extra: all of it, or its share by largest remainder.
 
-    Ties go by merchant_id, then business_key. A pool's grants of one close sum to min(demand, held).
+    Ties go by party, then business_key. A pool's grants of one close sum to min(demand, held).
     """
     demand = decisions.filter((F.col("change") == RISE) & (F.col("extra") > 0))
     rows = demand.join(F.broadcast(held), ["pool", "asset"], "left").fillna(0, ["held"]).fillna(False)
@@ -106,7 +106,7 @@ def grant(decisions: DataFrame, held: DataFrame) -> DataFrame:
     wanted = product(F.col("extra"), F.col("held"))
     whole = F.col("demand").cast("decimal(38,0)")
     rows = rows.withColumns({"base": quotient(wanted, whole), "remainder": wanted % whole})
-    place = F.row_number().over(pool.orderBy(F.desc("remainder"), "merchant_id", "business_key"))
+    place = F.row_number().over(pool.orderBy(F.desc("remainder"), "party", "business_key"))
     rows = rows.withColumns({"place": place, "spare": F.col("held") - F.sum("base").over(pool)})
     share = F.col("base") + (F.col("place") <= F.col("spare")).cast("int")
     short = F.col("demand") > F.col("held")
@@ -116,7 +116,7 @@ def grant(decisions: DataFrame, held: DataFrame) -> DataFrame:
 
 
 def earning_moves(grants: DataFrame) -> DataFrame:
-    """pool:<p>:available -> merchant:<id>:pending, a new lot each; nothing where nothing was granted."""
+    """pool:<p>:available -> the party's pending, a new lot each; nothing where nothing was granted."""
     cut = F.col("extra") - F.col("granted")
     why = F.when(F.col("revision") == 1, F.lit("earned")).otherwise(F.lit("entitlement rose"))
     by = F.when(F.col("month_bound"), F.lit(", the month's cap cut ")).otherwise(F.lit(", pool short of "))
@@ -125,7 +125,7 @@ def earning_moves(grants: DataFrame) -> DataFrame:
         grants.filter(F.col("granted") > 0),
         F.lit(codes.EARN),
         debit_account=pool_column(F.col("pool"), "available"),
-        credit_account=merchant_column(F.col("merchant_id"), "pending"),
+        credit_account=party_column("pending"),
         amount=F.col("granted"),
         reason=F.when(cut > 0, short).otherwise(why),
         lot_id=earning_id(),

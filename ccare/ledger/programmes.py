@@ -6,13 +6,11 @@ from typing import Literal
 from pydantic import Field
 
 from ccare.ledger.reasons import REFUSALS, Refusal
-from ccare.ledger.rules import NAME, AnyRule, Part, Words
+from ccare.ledger.rules import NAME, POOL, AnyRule, Asset, Part, Words
 
-Asset = Literal["POINT", "IMPRESSION", "FEN"]
 OnFall = Literal["within_balance", "only_pending"]
 Eligibility = Literal["everyone", "mini_program", "trade", "enrolled"]
 """Who may earn; ``ccare.ledger.eligibility`` says how each is found out."""
-_POOL = r"^[a-z][a-z0-9_:]{0,31}$"
 
 
 class Programme(Part):
@@ -29,9 +27,8 @@ class Programme(Part):
     title: str
     from_day: date = Field(alias="from")
     to_day: date | None = Field(default=None, alias="to")
-    party: Literal["merchant", "provider"] = "merchant"
     asset: Asset = "POINT"
-    pool: str = Field(pattern=_POOL)
+    pool: str = Field(pattern=POOL)
     slot: str | None = Field(default=None, pattern=NAME)
     eligibility: Eligibility
     eligibility_waived: bool = False
@@ -68,6 +65,14 @@ class Programme(Part):
         """Whether there is room for so many enrolled merchants or industries only."""
         return self.asks == "enrolled" and (self.most_merchants or self.most_industries) is not None
 
+    def asset_of(self, rule: AnyRule) -> Asset:
+        """What ``rule`` grants: its own asset, else the programme's."""
+        return rule.asset or self.asset
+
+    def pool_of(self, rule: AnyRule) -> str:
+        """The pool that ``rule`` grants from: its own, else the programme's."""
+        return rule.pool or self.pool
+
     def text(self, refusal: Refusal) -> Words:
         """Why it grants nothing, or less, in both languages."""
         return self.texts.get(refusal) or Words(**REFUSALS[refusal])
@@ -88,15 +93,19 @@ class Programme(Part):
             found.append("eligibility trade needs industries or own_brand")
         if self.eligibility != "enrolled" and (self.most_merchants or self.most_industries):
             found.append("most_merchants and most_industries belong to eligibility enrolled")
-        if self.asset == "IMPRESSION" and self.slot is None:
+        if self.slot is None and any(self.asset_of(rule) == "IMPRESSION" for rule in self.rules):
             found.append("grants impressions, so a slot has to say where they run")
+        if self.asks != "everyone" and any(rule.party == "provider" for rule in self.rules):
+            found.append("pays service providers, of whom only eligibility everyone can be asked")
+        if self.multiplier != "none" and any(rule.is_monthly for rule in self.rules):
+            found.append("pays by the month, which no score multiplies: multiplier has to be none")
         return found
 
 
 class Pool(Part):
     """A purse that grants one asset to one programme; pools never lend to one another."""
 
-    name: str = Field(pattern=_POOL)
+    name: str = Field(pattern=POOL)
     programme: str = Field(pattern=NAME)
     asset: Asset = "POINT"
     note: str = ""

@@ -5,10 +5,12 @@ decided one after the other. Rows are dicts with the columns of their tables.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
+
+from ccare.ledger.parties import party_of, spender
 
 if TYPE_CHECKING:
     from ccare.events.slots import SlotMap
@@ -44,11 +46,13 @@ def decide(
     slots: "SlotMap",
     pool: Row,
     day: date,
+    strangers: Set[tuple[str, str]] = frozenset(),
 ) -> list[Row]:
     """ledger_requests rows for ``requests``, served in the order (requested_at, request_id).
 
-    ``known``: request_id -> contents decided before; ``balances``: merchant -> active points; ``pool``: the
-    impressions' pool, its programme, and what it has held. The same request again leaves no row.
+    ``known``: request_id -> contents decided before; ``balances``: party -> active points; ``strangers``: requests
+    (request_id, content_hash) of a provider that does not serve the merchant; ``pool``: the impressions' pool, its
+    programme, and what it has held. The same request again leaves no row.
     """
     terms, seen = slots.redemption, {number: set(contents) for number, contents in known.items()}
     left, held = dict(balances), pool["held"]
@@ -64,8 +68,8 @@ def decide(
         contents.add(asked["content_hash"])
         price = slots.price(slot)
         granted = points * 1_000 // price if price else 0
-        # A provider's own points: no programme gives any yet, so it has none to spend.
-        own = 0 if asked["service_provider_id"] else left.get(merchant, 0)
+        payer = spender(asked)
+        own = left.get(payer, 0)
         full = (
             of_slot[slot] + granted > terms.capacity
             or of_merchant[slot, merchant] + granted > terms.merchant_capacity
@@ -75,13 +79,14 @@ def decide(
             "duplicate_request": again,
             "unknown_slot": price is None,
             "merchant_blocked": merchant in terms.blocked_merchants,
+            "not_served": (number, asked["content_hash"]) in strangers,
             "below_minimum": points < terms.minimum_points or granted == 0,
             "insufficient": points > own,
             "slot_full": full,
         }
         refusal = next((name for name, broken in tests.items() if broken), None)
         if refusal is None:
-            left[merchant] = own - points
+            left[payer] = own - points
             of_slot[slot] += granted
             of_merchant[slot, merchant] += granted
             held -= granted
@@ -111,14 +116,14 @@ def _decided(
 
 
 def allocate(requests: Sequence[Row], lots: Iterable[Row]) -> list[Taken]:
-    """Lots that give to each request, in debit order. ``lots`` hold at least what the requests ask together."""
+    """Lots that give to each request, in debit order. ``lots``, each with its party, hold what is asked together."""
     rooms: dict[str, list[Row]] = defaultdict(list)
     for lot in sorted(lots, key=debit_order):
-        rooms[lot["merchant_id"]].append({**lot, "room": lot["active"]})
+        rooms[lot["party"]].append({**lot, "room": lot["active"]})
     taken = []
     for request in requests:
         need, leg = request["points"], 0
-        mine = rooms[request["merchant_id"]]
+        mine = rooms[spender(request)]
         while need:
             lot = mine[0]
             amount = min(need, lot["room"])
@@ -167,18 +172,18 @@ def resolve(
 
 
 def pay_debts(debts: Iterable[Row], parts: Iterable[Row]) -> list[Paid]:
-    """What points given back pay of their merchants' debts, oldest debt first, soonest expiring lot first.
+    """What points given back pay of their parties' debts, oldest debt first, soonest expiring lot first.
 
     ``debts``: ledger_positions rows in debt; ``parts``: resolved allocations. A lot may come in several parts.
     """
     rooms: dict[str, list[Row]] = defaultdict(list)
     for part in sorted(parts, key=lambda p: (debit_order(p), p["business_key"])):
         if part["voided"]:
-            rooms[part["merchant_id"]].append({**part, "room": part["voided"]})
+            rooms[party_of(part)].append({**part, "room": part["voided"]})
     paid = []
     for debt in sorted(debts, key=lambda d: (d["effective_date"], d["business_key"])):
         owed, leg = debt["debt"], debt["repayments"] + 1
-        for lot in rooms[debt["merchant_id"]]:
+        for lot in rooms[party_of(debt)]:
             amount = min(owed, lot["room"])
             if amount:
                 paid.append(Paid(debt, lot, leg, amount))

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ccare.ledger.parties import split_party
+
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
-_ABOUT = ("business_key", "programme", "rule", "merchant_id", "effective_date", "asset", "against")
+_ABOUT = ("business_key", "programme", "rule", "party", "effective_date", "asset", "against")
 _LEFT_OUT = {"over_parts": "terminal_cap", "over_day": "day_cap", "too_late": "too_late"}
 
 
@@ -26,4 +28,4 @@ def refusals(looked_at: DataFrame, grants: DataFrame, close: "Close") -> dict[st
     why = F.when(F.col("month_bound"), F.lit("month_cap")).otherwise(F.lit("cut_by_pool"))
     cut = grants.select(*_ABOUT, why.alias("reason"), (F.col("extra") - F.col("granted")).alias("amount"))
     found = rows.union(cut).filter(F.col("amount") > 0)
-    return {"ledger_refusals": found.withColumn("decided_on", F.lit(close.day))}
+    return {"ledger_refusals": split_party(found.withColumn("decided_on", F.lit(close.day)))}

@@ -4,14 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger import codes, redemptions
-from ccare.ledger.accounts import delivered_account, merchant_account, pool_account, redeemed_account
+from ccare.ledger.accounts import delivered_account, party_account, pool_account, redeemed_account
 from ccare.ledger.booked import Booked, among, fetched
 from ccare.ledger.entitlements import Inputs, earn_start
+from ccare.ledger.parties import IDS, ids_of, party_of, spender, with_party
 from ccare.ledger.redemption_terms import LONGEST_DAYS
 from ccare.ledger.redemptions import RESERVED, Paid, Row, Taken, business_key
 
@@ -34,10 +36,14 @@ def resolve(inputs: Inputs, close: "Close") -> Booked:
     since = F.col("booked_date") >= F.lit(min(r["decided_on"] for r in maybe))
     asked = inputs["ledger_allocations"].filter(since & F.col("resolved_on").isNull())
     done, parts = redemptions.resolve(maybe, delivered, fetched(asked), close.day)
-    back = sorted({p["merchant_id"] for p in parts if p["voided"]})
-    owing = inputs["ledger_positions"].filter(F.col("debt") > 0)
-    debts = [d for d in fetched(among(owing, "merchant_id", back)) if d["asset"] == POINT] if back else []
+    back = {party_of(p) for p in parts if p["voided"]}
+    debts = _debts(inputs["ledger_positions"], sorted(back)) if back else []
     return _resolved(done, parts, redemptions.pay_debts(debts, parts), close)
+
+
+def _debts(positions: DataFrame, parties: Sequence[str]) -> list[Row]:
+    owing = with_party(positions.filter((F.col("debt") > 0) & (F.col("asset") == POINT)))
+    return [debt | ids_of(debt["party"]) for debt in fetched(among(owing, "party", parties))]
 
 
 def _delivered(traffic: DataFrame, waiting: Sequence[Row], close: "Close") -> dict[str, int]:
@@ -61,8 +67,8 @@ def _resolved(done: list[Row], parts: list[Row], paid: list[Paid], close: "Close
     slots = {business_key(r): r["slot"] for r in done}
     for part in parts:
         about = {**_about_lot(part), "effective_date": close.day}
-        mine, sides = part["merchant_id"], booked.lots[part["lot_id"]]
-        reserved = merchant_account(mine, "reserved")
+        mine, sides = party_of(part), booked.lots[part["lot_id"]]
+        reserved = party_account(mine, "reserved")
         sides["reserved"] -= part["amount"]
         if part["settled"]:
             sides["redeemed"] += part["settled"]
@@ -72,7 +78,7 @@ def _resolved(done: list[Row], parts: list[Row], paid: list[Paid], close: "Close
             )
         if part["voided"]:
             sides["active"] += part["voided"]
-            active = merchant_account(mine, "active")
+            active = party_account(mine, "active")
             booked.moves.append(_move(about, codes.VOID, reserved, active, part["voided"], "not delivered"))
     legs: dict[str, int] = defaultdict(int)
     for part in parts:
@@ -86,7 +92,7 @@ def _resolved(done: list[Row], parts: list[Row], paid: list[Paid], close: "Close
 
 def _impressions_back(request: Row, leg: int, close: "Close") -> list[Row]:
     about = _about_impressions(request, leg, close.day)
-    reserved = merchant_account(request["merchant_id"], "reserved")
+    reserved = party_account(_receiver(request), "reserved")
     delivered, rest = request["delivered"], request["impressions"] - request["delivered"]
     served = delivered_account(request["slot"])
     moves = [_move(about, codes.SETTLE, reserved, served, delivered, "delivered")] if delivered else []
@@ -101,13 +107,13 @@ def _book_payment(booked: Booked, each: Paid) -> None:
     booked.lots[lot["lot_id"]]["taken"] += amount
     booked.keys[debt["business_key"]]["paid"] += amount
     booked.keys[debt["business_key"]]["legs"] += 2
-    names = ("business_key", "programme", "merchant_id", "effective_date", "revision")
+    names = ("business_key", "programme", *IDS, "effective_date", "revision")
     about = {name: debt[name] for name in names} | {"asset": POINT}
-    owner = debt["merchant_id"]
+    owner = party_of(debt)
     gives = about | {name: lot[name] for name in ("lot_id", "matures_on", "expires_on")} | {"leg": each.leg}
     pool = pool_account(debt["pool"], "available")
     claim = pool_account(debt["pool"], "receivable")
-    active, owed = merchant_account(owner, "active"), merchant_account(owner, "debt")
+    active, owed = party_account(owner, "active"), party_account(owner, "debt")
     booked.moves += [
         _move(gives, codes.REPAY, active, pool, amount, "repays debt"),
         _move(about | {"leg": each.leg + 1}, codes.REPAY, claim, owed, amount, "debt goes down"),
@@ -126,20 +132,41 @@ def redeem(inputs: Inputs, lots: DataFrame, pools: DataFrame, close: "Close") ->
     if not requests:
         return Booked()
     numbers = sorted({r["request_id"] for r in requests})
-    merchants = sorted({r["merchant_id"] for r in requests})
+    payers = sorted({spender(r) for r in requests})
     known: dict[str, set[str]] = defaultdict(set)
     for row in among(inputs["ledger_requests"], "request_id", numbers).collect():
         known[row["request_id"]].add(row["content_hash"])
-    usable = fetched(
-        among(lots, "merchant_id", merchants).filter((F.col("active") > 0) & (F.col("asset") == POINT))
-    )
+    usable = fetched(among(lots, "party", payers).filter((F.col("active") > 0) & (F.col("asset") == POINT)))
     balances: dict[str, int] = defaultdict(int)
     for lot in usable:
-        balances[lot["merchant_id"]] += lot["active"]
+        balances[lot["party"]] += lot["active"]
     pool = _pool(pools, close)
-    decided = redemptions.decide(requests, known, balances, close.slots, pool, close.day)
+    strangers = _strangers(inputs["core_merchants"], requests, close)
+    decided = redemptions.decide(requests, known, balances, close.slots, pool, close.day, strangers)
     served = [r for r in decided if r["status"] == RESERVED]
     return _reserved(decided, served, redemptions.allocate(served, usable), close)
+
+
+def _strangers(merchants: DataFrame, requests: Sequence[Row], close: "Close") -> set[tuple[str, str]]:
+    """Requests of a provider that did not serve the merchant on the business date of the request."""
+    asked = [r for r in requests if r["service_provider_id"]]
+    if not asked:
+        return set()
+    of = sorted({r["merchant_id"] for r in asked})
+    serving = merchants.filter(F.col("service_provider_id").isNotNull())
+    records = among(serving, "merchant_id", of).select(
+        "merchant_id", "service_provider_id", "valid_from", "valid_to"
+    )
+    served = defaultdict(list)
+    for merchant_id, provider, first, last in records.collect():
+        served[merchant_id, provider].append((first, last or date.max))
+    zone, found = ZoneInfo(close.timezone), set()
+    for request in asked:
+        on = request["requested_at"].astimezone(zone).date()
+        spans = served[request["merchant_id"], request["service_provider_id"]]
+        if not any(first <= on <= last for first, last in spans):
+            found.add((request["request_id"], request["content_hash"]))
+    return found
 
 
 def _pool(pools: DataFrame, close: "Close") -> Row:
@@ -157,14 +184,14 @@ def _reserved(decided: list[Row], served: list[Row], taken: Iterable[Taken], clo
     booked = Booked(rows={"ledger_requests": decided, "ledger_allocations": allocations})
     legs: dict[str, int] = defaultdict(int)
     for each in taken:
-        owner, key = each.request["merchant_id"], business_key(each.request)
-        part = {name: each.lot[name] for name in ("lot_id", "merchant_id", "programme", "effective_date")}
+        owner, key = spender(each.request), business_key(each.request)
+        part = {name: each.lot[name] for name in ("lot_id", "programme", "effective_date")} | ids_of(owner)
         part |= {"matures_on": each.lot["matures_on"], "expires_on": each.lot["expires_on"]}
         part |= {"business_key": key, "leg": each.leg, "amount": each.amount, "booked_date": close.day}
         allocations.append({**part, "lot_booked_on": each.lot["booked_date"]})
         booked.lots[each.lot["lot_id"]]["active"] -= each.amount
         booked.lots[each.lot["lot_id"]]["reserved"] += each.amount
-        active, reserved = merchant_account(owner, "active"), merchant_account(owner, "reserved")
+        active, reserved = party_account(owner, "active"), party_account(owner, "reserved")
         about = {**_about_lot(part), "effective_date": close.day}
         why = f"redeemed for {each.request['slot']}"
         booked.moves.append(_move(about, codes.RESERVE, active, reserved, each.amount, why))
@@ -172,14 +199,19 @@ def _reserved(decided: list[Row], served: list[Row], taken: Iterable[Taken], clo
     for request in served:
         about = _about_impressions(request, legs[business_key(request)] + 1, close.day)
         source = pool_account(request["pool"], "available")
-        mine = merchant_account(request["merchant_id"], "reserved")
+        mine = party_account(_receiver(request), "reserved")
         why = f"granted in {request['slot']}"
         booked.moves.append(_move(about, codes.RESERVE, source, mine, request["impressions"], why))
     return booked
 
 
+def _receiver(request: Row) -> str:
+    """Impressions go to the merchant, whoever pays for them."""
+    return party_of(request)
+
+
 def _about_lot(part: Row) -> Row:
-    names = ("business_key", "programme", "merchant_id", "lot_id", "matures_on", "expires_on", "leg")
+    names = ("business_key", "programme", *IDS, "lot_id", "matures_on", "expires_on", "leg")
     return {name: part[name] for name in names} | {"asset": POINT, "revision": 1}
 
 

@@ -5,10 +5,12 @@ A kind counts units of a party and effective date; ``points`` says what a unit i
 """
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+Asset = Literal["POINT", "IMPRESSION", "FEN"]
+POOL = r"^[a-z][a-z0-9_:]{0,31}$"
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 _ACTIVITY = r"^[A-Za-z0-9_.:-]{1,64}$"
 
@@ -27,10 +29,20 @@ class Words(Part):
 
 
 class Rule(Part):
-    """What every rule says. ``most_a_day``: units of the asset that one party gets of it for one date."""
+    """What every rule says. ``most_a_day``: units of the asset that one party gets of it for one date.
+
+    ``asset`` and ``pool`` where they are not the programme's.
+    """
+
+    party: ClassVar[Literal["merchant", "provider"]] = "merchant"
+    """Who earns by it."""
+    is_monthly: ClassVar[bool] = False
+    """Whether only a month's last day is an effective date."""
 
     name: str = Field(pattern=NAME)
     points: int = Field(default=1, ge=1, le=1_000_000_000)
+    asset: Asset | None = None
+    pool: str | None = Field(default=None, pattern=POOL)
     most_a_day: int | None = Field(default=None, ge=1, le=10**12)
     text: Words | None = None
 
@@ -122,6 +134,51 @@ class TopOfPeers(Rule):
         return f"{day:%A}".lower() == self.weekday
 
 
+class Monthly(Rule):
+    """``points`` for each ``per_fen``, told on a month's last day and again on the last days of ``told_again`` more."""
+
+    is_monthly: ClassVar[bool] = True
+    per_fen: int = Field(default=100, ge=1, le=1_000_000_000)
+    told_again: int = Field(default=3, ge=0, le=12)
+
+    @property
+    def per(self) -> int:
+        """Fen."""
+        return self.per_fen
+
+
+class SettledFees(Monthly):
+    """Fees of the month's settled trades, each for the part of its trade that was not refunded, in fen."""
+
+    kind: Literal["settled_fees"] = "settled_fees"
+
+
+class SettledNet(Monthly):
+    """Net of the month's settled trades, in fen."""
+
+    kind: Literal["settled_net"] = "settled_net"
+
+
+class ServedFees(Monthly):
+    """Fees as settled_fees tells them, of the merchants that a service provider serves on the month's last day."""
+
+    party: ClassVar[Literal["merchant", "provider"]] = "provider"
+    kind: Literal["served_fees"] = "served_fees"
+
+
+class GrowthOverPeers(Monthly):
+    """How much more, in fen, the adopters of a service provider's solutions grew than their peers.
+
+    At most ``most_providers`` with a registered solution have a place. ``fallen_scores_count``: also a merchant whose
+    total score is lower than 28 days before, or is not known, counts where it grew more than its peers.
+    """
+
+    party: ClassVar[Literal["merchant", "provider"]] = "provider"
+    kind: Literal["growth_over_peers"] = "growth_over_peers"
+    most_providers: int = Field(default=1_000, ge=1, le=1_000_000)
+    fallen_scores_count: bool = False
+
+
 USER_KINDS = ("relation_kept", "private_day", "returning_payer", "guided_return", "voucher_return")
 """Kinds that count users by their days (``ccare.ledger.user_days``)."""
 
@@ -140,7 +197,11 @@ AnyRule = Annotated[
     | Annotated[ReturningPayer, Tag("returning_payer")]
     | Annotated[GuidedReturn, Tag("guided_return")]
     | Annotated[VoucherReturn, Tag("voucher_return")]
-    | Annotated[TopOfPeers, Tag("top_of_peers")],
+    | Annotated[TopOfPeers, Tag("top_of_peers")]
+    | Annotated[SettledFees, Tag("settled_fees")]
+    | Annotated[SettledNet, Tag("settled_net")]
+    | Annotated[ServedFees, Tag("served_fees")]
+    | Annotated[GrowthOverPeers, Tag("growth_over_peers")],
     Discriminator(_kind),
 ]
 """A rule of any kind."""

@@ -1,9 +1,15 @@
-"""What an account book says of one merchant: the lines of a statement, and balances as of a day.
+"""What an account book says of one party: the lines of a statement, and balances as of a day.
 
 ``<ledger_transfers>`` stands for the relation. A line is one side of one transfer; its value date is the day
 from which it counts, whenever it was booked: a lot matures and expires on its own days, and what is spent, given
 back or repaid counts on the day that books it.
 """
+
+import re
+
+PARTY_ACCOUNT = re.compile(r"<party:(\w+)>")
+OF_PARTY = r"(\1 like 'merchant:%' or \1 like 'provider:%')"
+"""What ``<party:x>`` in a query stands for: whether account x is a merchant's or a service provider's."""
 
 VALUE_DATE = """case code when 'activate' then matures_on when 'expire' then expires_on + 1
     when 'repay' then booked_date else effective_date end"""
@@ -14,7 +20,7 @@ _ORDER = (
 """The order of a close."""
 
 LINES = """
-    select split_part(account, ':', 2) as merchant_id, split_part(account, ':', 3) as part, account, asset,
+    select regexp_replace(account, ':[a-z]+$', '') as party, split_part(account, ':', 3) as part, account, asset,
            booked_date, value_date, code, reason, programme, business_key, lot_id, expires_on,
            moved::bigint as amount, transfer_id, leg
     from (
@@ -22,16 +28,17 @@ LINES = """
         union all
         select *, debit_account, -amount, <value_date> from <ledger_transfers>
     ) t
-    where account like 'merchant:%'
+    where <party:account>
 """.replace("<value_date>", VALUE_DATE)
+LINES = PARTY_ACCOUNT.sub(OF_PARTY, LINES)
 
 STATEMENT = """
-    select * exclude (merchant_id, transfer_id, leg), sum(amount) over (
+    select * exclude (party, transfer_id, leg), sum(amount) over (
         partition by account, asset order by booked_date, place)::bigint as balance
     from (
         select *, row_number() over (order by booked_date, array_position(<codes>, code), business_key, leg,
             transfer_id, amount) as place
-        from (<lines>) where merchant_id = $merchant
+        from (<lines>) where party = $party
     ) order by asset desc, place
 """.replace("<lines>", LINES).replace("<codes>", str(list(_ORDER)))
 

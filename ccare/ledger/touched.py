@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from ccare.abuse.spans import earlier_judged
 from ccare.ledger.frames import between
+from ccare.ledger.rules import USER_KINDS, TradeNet
 from ccare.ledger.user_days import FOLLOWED, JOINED, follow_ups
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
     given_back = changes.filter(_any("refunds", "refund_fen"))
     returned = given_back.select("merchant_id", F.col("business_date").alias("refund_date"))
     of_refunds = refunds.join(F.broadcast(returned), ["merchant_id", "refund_date"], "left_semi")
-    booked = inputs["ledger_positions"].filter(F.col("merchant_id").isNotNull())
+    fixed = sorted({r.name for r in policy.rules if not (r.kind in USER_KINDS or isinstance(r, TradeNet))})
+    booked = inputs["ledger_positions"].filter(F.col("merchant_id").isNotNull() & ~F.col("rule").isin(*fixed))
     of_policy = booked.filter(~F.col("policy_version").eqNullSafe(F.lit(policy.version)))
     found = (
         own.select("merchant_id", as_effective("business_date"))

@@ -23,16 +23,16 @@ def trade_nets(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
     given_back = inputs["state_refund_days"].filter(between(F.col("paid_date"), start, close.day))
     late_days = close.ledger.late_window_days
     parts = [
-        _part(paid, "business_date", F.col("gmv_fen")),
-        _part(given_back, "paid_date", -F.col("refund_fen")),
+        part(paid, "business_date", F.col("gmv_fen")),
+        part(given_back, "paid_date", -F.col("refund_fen")),
     ]
     # Before that day no row can be late for a key that earns, so the payments are not read at all.
     if close.day >= start + timedelta(days=late_days):
         taken = inputs["core_payments"].filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
-        parts.append(_late(taken, start, late_days))
+        parts.append(late_trades(taken, start, late_days))
     rows = parts[0]
-    for part in parts[1:]:
-        rows = rows.unionByName(part)
+    for other in parts[1:]:
+        rows = rows.unionByName(other)
     rows = rows.join(F.broadcast(touched), KEY, "left_semi")
     staff = staff_pairs(inputs, close)
     rows = rows.join(F.broadcast(staff), ["merchant_id", "user_key"], "left_anti").drop("user_key")
@@ -41,7 +41,7 @@ def trade_nets(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
     return known.groupBy(*KEY).agg(F.sum("units").alias("units"))
 
 
-def _late(payments: DataFrame, start: date, late_days: int) -> DataFrame:
+def late_trades(payments: DataFrame, start: date, late_days: int) -> DataFrame:
     """Takes out again what was delivered after the late window: the trades, and their refunds.
 
     A refund that is late itself still counts against its trade: the window bounds what may earn.
@@ -63,11 +63,12 @@ def _late(payments: DataFrame, start: date, late_days: int) -> DataFrame:
     of_late = refunds.join(F.broadcast(trades), ["merchant_id", "trade_no"]).select(
         "merchant_id", F.col("payer").alias("user_key"), "paid_date", "amount_fen"
     )
-    return _part(late, "business_date", -F.col("amount_fen")).unionByName(
-        _part(of_late, "paid_date", F.col("amount_fen"))
+    return part(late, "business_date", -F.col("amount_fen")).unionByName(
+        part(of_late, "paid_date", F.col("amount_fen"))
     )
 
 
-def _part(frame: DataFrame, day: str, amount: Column) -> DataFrame:
+def part(frame: DataFrame, day: str, amount: Column) -> DataFrame:
+    """``amount`` as units of a merchant, payer and effective date."""
     counted = F.coalesce(amount, F.lit(0)).cast("bigint").alias("units")
     return frame.select("merchant_id", "user_key", as_effective(day), counted)

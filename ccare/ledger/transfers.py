@@ -7,9 +7,9 @@ null is empty text, a date is YYYY-MM-DD, a number is decimal without leading ze
     content_hash  debit_account, credit_account, amount, asset, code, programme, party, lot_id,
                   effective_date, expires_on, booked_date, business_key, leg, revision    likewise
 
-``party`` is the merchant_id, else the service_provider_id. No field may hold a line feed, so no two lists of
-fields give one text. The content leaves out run_id, posted_at, source_digest and table versions: a replay
-gives the same content. A lot's lot_id is the transfer_id of its earning.
+``party`` is the merchant_id, else the service_provider_id (the accounts tell which). No field may hold a line
+feed, so no two lists of fields give one text. The content leaves out run_id, posted_at, source_digest and table
+versions: a replay gives the same content. A lot's lot_id is the transfer_id of its earning.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger import codes
+from ccare.ledger.parties import split_party
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -41,7 +42,7 @@ CONTENT_FIELDS = (
     "revision",
 )
 MOVE = (
-    *("debit_account", "credit_account", "amount", "asset", "programme", "code", "reason", "merchant_id"),
+    *("debit_account", "credit_account", "amount", "asset", "programme", "code", "reason", "party"),
     *("lot_id", "effective_date", "matures_on", "expires_on", "business_key", "leg", "revision"),
     *("asked", "multiplier_milli", "source_digest"),
 )
@@ -77,9 +78,8 @@ def earning_id() -> Column:
 
 def finish(moves: DataFrame, close: "Close") -> DataFrame:
     """Moves as ledger_transfers rows of this close."""
-    rows = moves.withColumns(
+    rows = split_party(moves).withColumns(
         {
-            "service_provider_id": F.lit(None).cast("string"),
             "booked_date": F.lit(close.day),
             "posted_at": F.lit(close.posted_at),
             "run_id": F.lit(close.run_id),

@@ -43,11 +43,19 @@ class Plan:
 
 
 def ask_redemption(
-    settings: Settings, merchant: str, slot: str, points: int, request_id: str | None = None, *, dry_run: bool
+    settings: Settings,
+    merchant: str,
+    slot: str,
+    points: int,
+    request_id: str | None = None,
+    provider: str | None = None,
+    *,
+    dry_run: bool,
 ) -> Plan:
-    """A merchant's request of now, or of the next day to close where the lake is behind."""
+    """A request of now, or of the next day to close where the lake is behind: a merchant's, or its provider's."""
     number = request_id or f"r-{uuid.uuid4().hex[:16]}"
-    for name, value in (("merchant", merchant), ("request id", number)):
+    asking = (("service provider", provider),) if provider is not None else ()
+    for name, value in (("merchant", merchant), ("request id", number), *asking):
         if not _ID.match(value):
             raise UsageError(f"{value!r:.80} is no {name}.", remedy="Use 1 to 64 of A-Za-z0-9_-.")
     day, now = next_day(settings), datetime.now(UTC)
@@ -58,6 +66,7 @@ def ask_redemption(
     row = {
         **{"request_id": number, "merchant_id": merchant, "requested_at": at.isoformat(timespec="seconds")},
         **{"slot": slot, "points": _whole(points, "points")},
+        **({"service_provider_id": provider} if provider is not None else {}),
     }
     return _deliver(settings, REDEMPTIONS.name, number, [row], dry_run=dry_run)
 

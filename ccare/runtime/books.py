@@ -1,4 +1,4 @@
-"""The published ledger, read without a JVM: balances as of a day, a merchant's statement, what is asked."""
+"""The published ledger, read without a JVM: balances as of a day, a party's statement, what is asked."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,19 +6,25 @@ from typing import Any
 
 from ccare.errors import InputMissing, IntegrityBroken
 from ccare.growth.snapshot import connect, name_of
+from ccare.ledger.parties import ids_of
 from ccare.ledger.statements import BALANCES, STATEMENT
 from ccare.runtime.asks import delivered_asks
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 
 Row = dict[str, Any]
+_WHEN = {
+    "merchant": "Points come with the first sale.",
+    "provider": "Providers are paid on a month's last day.",
+}
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A merchant's lines of a period; each account's ``opening`` and lines make its ``closing``."""
+    """A party's lines of a period; each account's ``opening`` and lines make its ``closing``."""
 
-    merchant_id: str
+    merchant_id: str | None
+    service_provider_id: str | None
     first: date | None
     last: date
     opening: dict[str, int]
@@ -39,29 +45,33 @@ def balances_as_of(settings: Settings, row: Published, as_of: date, known_on: da
 
 
 def statement(
-    settings: Settings, row: Published, merchant_id: str, first: date | None, last: date | None
+    settings: Settings, row: Published, party: str, first: date | None, last: date | None
 ) -> Statement:
-    """Everything booked for a merchant from ``first`` to ``last``.
+    """Everything booked for ``party`` (merchant:<id> or provider:<id>) from ``first`` to ``last``.
 
     InputMissing where it has no transfer; IntegrityBroken where the lines do not make the published balances.
     """
-    lines = _rows(settings, row, STATEMENT, {"merchant": merchant_id})
+    lines = _rows(settings, row, STATEMENT, {"party": party})
     if not lines:
-        raise InputMissing(
-            f"Merchant {merchant_id} has no transfer.", remedy="Points come with the first sale."
-        )
-    _check(settings, row, merchant_id, lines)
-    until = last or row.business_date
+        raise InputMissing(f"{_named(party)} has no transfer.", remedy=_WHEN[party.partition(":")[0]])
+    _check(settings, row, party, lines)
+    until, ids = last or row.business_date, ids_of(party)
     before = [line for line in lines if first is not None and line["booked_date"] < first]
     shown = [line for line in lines if line["booked_date"] <= until]
     return Statement(
-        merchant_id,
+        ids["merchant_id"],
+        ids["service_provider_id"],
         first,
         until,
         _standing(before),
         shown[len(before) :] if first else shown,
         _standing(shown),
     )
+
+
+def _named(party: str) -> str:
+    kind, _, name = party.partition(":")
+    return f"{'Merchant' if kind == 'merchant' else 'Service provider'} {name}"
 
 
 def _standing(lines: list[Row]) -> dict[str, int]:
@@ -73,17 +83,15 @@ def _standing(lines: list[Row]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def _check(settings: Settings, row: Published, merchant_id: str, lines: list[Row]) -> None:
-    query = (
-        "select account, asset, balance from ledger_balances where split_part(account, ':', 2) = $merchant"
-    )
-    published = _rows(settings, row, query + " and account like 'merchant:%'", {"merchant": merchant_id})
+def _check(settings: Settings, row: Published, party: str, lines: list[Row]) -> None:
+    query = "select account, asset, balance from ledger_balances where starts_with(account, $party || ':')"
+    published = _rows(settings, row, query, {"party": party})
     kept = {f"{b['account'].rsplit(':', 1)[1]} {b['asset']}": b["balance"] for b in published}
     made = _standing(lines)
     for name in sorted({*kept, *made}):
         if kept.get(name, 0) != made.get(name, 0):
             raise IntegrityBroken(
-                f"The statement of {merchant_id} adds up to {made.get(name, 0)} {name}, its balance is "
+                f"The statement of {party} adds up to {made.get(name, 0)} {name}, its balance is "
                 f"{kept.get(name, 0)} (L13).",
                 remedy="Run `ccare verify`.",
             )

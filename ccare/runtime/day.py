@@ -11,6 +11,7 @@ from ccare.abuse.policy import load_abuse
 from ccare.errors import InputMissing, IntegrityBroken, StateOutdated, UsageError
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
+from ccare.ledger.versions import keep, require_forward
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.close import Close
 from ccare.runtime.lease import REBUILD, RunRecord, clear_record, lease, read_record, save_record
@@ -203,6 +204,7 @@ def run_steps(
 
     with opened(settings) as lake:
         _require_state(settings, lake)
+        _require_policy(settings, lake, day)
         record = open_record(settings, lake, day)
         road = [s for s in (steps.STEPS if record.kind == "close" else steps.REPUBLISHED) if s != "export"]
         due = [s for s in road if s not in record.steps_done and (wanted is None or s in wanted)]
@@ -257,6 +259,16 @@ def _require_state(settings: Settings, lake: LakeState) -> None:
     record = read_record(settings.lake)
     if lake.last and not (record and record.staged):
         require_current_state(settings.lake, lake.last.table_versions)
+
+
+def _require_policy(settings: Settings, lake: LakeState, day: date) -> None:
+    """UsageError where the ledger's policy changes closed days and does not say that it means to."""
+    policies, record = load_ledger(settings.conf), read_record(settings.lake)
+    closes = lake.closes
+    if closes and lake.close_of(day) is None and not (record and record.staged):
+        version = closes[-1].policy_version.rpartition("/")[2]
+        require_forward(settings.lake, policies, version, closes[-1].business_date)
+    keep(settings.lake, policies)
 
 
 def _check_order(road: list[str], record: RunRecord, due: list[str]) -> None:

@@ -24,6 +24,7 @@ from ccare.runtime.releases import store_releases
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_days, staged_rows
+from ccare.runtime.told_programmes import programme_lines
 from ccare.scoring.months import month_in_use, month_of
 from ccare.tables import table
 from ccare.tables.metric import STAGES
@@ -168,6 +169,8 @@ def post(run: Run) -> None:
         if df is not None:
             reach(f"{name}.committing")
             run.store("post", table(name), df, staged_days(run, table(name)), at_most=staged_rows(run, name))
+    for line in programme_lines(run):
+        run.said(line)
     discard(lake, run_id)
     reach("staging.discarded")
 

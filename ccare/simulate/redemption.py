@@ -6,8 +6,7 @@ request is below the minimum. What is asked is safely covered: points of three d
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,14 @@ import duckdb
 
 from ccare.ledger.arms import TREATED, arm
 from ccare.ledger.redemption_terms import RedemptionTerms
+from ccare.simulate.files import write_lines
 
 POINTS = 100
 LEAST_FEN = 4 * POINTS * 1_000
 """Sales of the first three days that make 2 x POINTS certain: a point is 1,000 fen, the least multiplier a half."""
 ASKED_AFTER = 5
 """Days after go-live on which it is asked: by then the demo's points of three days are usable."""
+_FILE = "simulated-redemption.jsonl"
 _PER_HOUR = 125
 _FIRST_HOUR = 8
 _BEST = """
@@ -55,8 +56,8 @@ def write_redemptions(landing: Path, go_live: date, timezone: str, terms: Redemp
     hours = [_at(asked + timedelta(days=1), _FIRST_HOUR + n, timezone) for n in range(14)]
     traffic = list(_traffic("sim-redeem-1", merchant, "search_box", hours, terms))
     traffic += _traffic("sim-redeem-2", merchant, "app_centre", hours[:3], terms)
-    _write(landing / "redemptions" / str(asked + timedelta(days=1)), requests)
-    _write(landing / "traffic" / str(asked + timedelta(days=2)), traffic)
+    write_lines(landing / "redemptions" / str(asked + timedelta(days=1)) / _FILE, requests)
+    write_lines(landing / "traffic" / str(asked + timedelta(days=2)) / _FILE, traffic)
     return merchant
 
 
@@ -78,13 +79,3 @@ def _traffic(
         row |= {"merchant_id": merchant, "slot": slot, "source": "points", "arm": drawn, "grant_id": grant}
         clicks = _PER_HOUR // 25 if drawn == TREATED else 0
         yield {**row, "impressions": _PER_HOUR, "clicks": clicks, "origin": "simulated"}
-
-
-def _write(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
-    path = folder / "simulated-redemption.jsonl"
-    if not path.exists():
-        part = path.with_suffix(".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)

@@ -6,8 +6,8 @@ from ccare.tables.model import Column, Table, WriteStyle
 ASSETS = ("POINT", "IMPRESSION", "FEN")
 CODES = ("fund", "earn", "activate", "expire", "fall", "debt", "repay", "reserve", "settle", "void", "adjust")
 REFUSALS = (
-    *("duplicate_request", "unknown_slot", "merchant_blocked", "below_minimum", "insufficient"),
-    "slot_full",
+    *("duplicate_request", "unknown_slot", "merchant_blocked", "not_served", "below_minimum"),
+    *("insufficient", "slot_full"),
 )
 """Why a redemption is refused, in the order in which it is asked."""
 ADJUSTMENT_REFUSALS = (
@@ -17,11 +17,15 @@ ADJUSTMENT_REFUSALS = (
 NOT_GRANTED = (
     *("no_mini_program", "industry_not_admitted", "not_enrolled", "merchants_full", "industries_full"),
     *("private_share_low", "beyond_top_share", "terminal_cap", "day_cap", "month_cap", "cut_by_pool"),
-    *("too_late", "withheld"),
+    *("too_late", "withheld", "providers_full"),
 )
 """Why a programme grants nothing, or less than was earned; ccare.ledger.reasons says each in words."""
 
-_PARTY = Column("merchant_id", "string", "Merchant whose points move; null for fundings.")
+_PARTY = (
+    Column("merchant_id", "string", "Merchant that it is about; null for a provider's and for fundings."),
+    Column("service_provider_id", "string", "Service provider that it is about; null for a merchant's."),
+)
+"""One of the two, or none."""
 _LOT_ID = Column("lot_id", "string", "Lot that the amount belongs to: transfer_id of the earning.")
 _ASSET = Column("asset", "string", "POINT, IMPRESSION or FEN.", nullable=False)
 _PROGRAMME = Column("programme", "string", "Programme.", nullable=False)
@@ -49,8 +53,7 @@ LEDGER_TRANSFERS = Table(
         _PROGRAMME,
         Column("code", "string", "Kind of movement: " + ", ".join(CODES) + ".", nullable=False),
         Column("reason", "string", "Why, in a few words."),
-        _PARTY,
-        Column("service_provider_id", "string", "Provider whose points move."),
+        *_PARTY,
         _LOT_ID,
         Column("effective_date", "date", "Business date that it is about.", nullable=False),
         Column("matures_on", "date", "Day that the lot becomes active."),
@@ -79,6 +82,9 @@ LEDGER_TRANSFERS = Table(
         "core_staff",
         "core_merchants",
         "core_enrolments",
+        "core_service_providers",
+        "core_solutions",
+        "core_solution_adoptions",
         "core_voucher_events",
         "score_merchants",
         "score_drivers",
@@ -115,7 +121,7 @@ LEDGER_POSITIONS = Table(
         _BUSINESS_KEY,
         _PROGRAMME,
         Column("rule", "string", "Earning rule.", nullable=False),
-        _PARTY,
+        *_PARTY,
         Column("effective_date", "date", "Business date that it is about.", nullable=False),
         _ASSET,
         _POOL,
@@ -151,7 +157,7 @@ LEDGER_LOTS = Table(
         _LOT_ID.required(),
         _BUSINESS_KEY,
         _PROGRAMME,
-        _PARTY,
+        *_PARTY,
         _ASSET,
         _POOL,
         Column("effective_date", "date", "Business date that it was earned for.", nullable=False),
@@ -193,7 +199,7 @@ LEDGER_BALANCES = Table(
 
 LEDGER_REQUESTS = Table(
     "ledger_requests",
-    "What merchants asked for their points, what became of it, and why where it was refused.",
+    "What merchants and service providers asked for their points, what became of it, and why where it was refused.",
     "one row for each request and content that was asked under its number",
     ("request_id", "content_hash"),
     (
@@ -235,7 +241,7 @@ LEDGER_ALLOCATIONS = Table(
         _BUSINESS_KEY,
         Column("leg", "int", "Place in debit order.", nullable=False),
         _LOT_ID.required(),
-        _PARTY,
+        *_PARTY,
         _PROGRAMME,
         Column("amount", "bigint", "Units reserved of the lot.", nullable=False),
         Column("settled", "bigint", "Units of them spent."),
@@ -284,8 +290,7 @@ LEDGER_REFUSALS = Table(
         _BUSINESS_KEY,
         _PROGRAMME,
         Column("rule", "string", "Earning rule.", nullable=False),
-        _PARTY,
-        c.text("service_provider_id", "Provider that it is about; null for a merchant's."),
+        *_PARTY,
         Column("effective_date", "date", "Business date that it is about.", nullable=False),
         _ASSET,
         Column("reason", "string", "Why, by name: " + ", ".join(NOT_GRANTED) + ".", nullable=False),

@@ -15,7 +15,7 @@ select l.merchant_id, m.name, l.programme, l.asset, l.expires_on,
 from ledger_lots l
 join snapshot on l.expires_on between business_date and business_date + $days::integer
 left join merchants_current m using (merchant_id)
-where l.active + l.pending > 0 and ($merchant_id::varchar is null or l.merchant_id = $merchant_id::varchar)
+where l.merchant_id is not null and l.active + l.pending > 0 and ($merchant_id::varchar is null or l.merchant_id = $merchant_id::varchar)
 group by all
 order by expiring desc, expires_on, l.merchant_id, programme
 limit $top::integer

@@ -15,7 +15,7 @@ with positions as (
         count(distinct merchant_id) as merchants, sum(asked)::bigint as asked, sum(granted)::bigint as granted,
         sum(cut_by_pool)::bigint as cut_by_pool, sum(net)::bigint as net, sum(debt)::bigint as debt
     from ledger_positions
-    where merchant_id is not null and ($programme::varchar is null or programme = $programme::varchar)
+    where rule <> 'funding' and ($programme::varchar is null or programme = $programme::varchar)
     group by all
 ), lots as (
     select programme, asset, date_trunc('month', effective_date)::date as month,

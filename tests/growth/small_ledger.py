@@ -30,6 +30,7 @@ def ledger() -> dict[str, list[Row]]:
         "ledger_balances": list(balances.values()),
         "ledger_lots": _lots(),
         "ledger_positions": _positions(),
+        "ledger_refusals": _refusals(),
     }
 
 
@@ -143,3 +144,19 @@ def _positions() -> list[Row]:
             | {"matures_on": lot["matures_on"], "expires_on": lot["expires_on"], "updated_on": LAST}
         )
     return rows
+
+
+def _refusals() -> list[Row]:
+    """m2's 30th was refused, and is cut since the close of the 31st; m1 had no mini-program on the 26th."""
+
+    def refused(merchant: str, about: int, decided: int, reason: str, amount: int) -> Row:
+        day = date(2017, 12, about)
+        row = {"business_key": _key(merchant, day), "programme": "fanxing", "rule": "trade_net"}
+        row |= {"merchant_id": merchant, "effective_date": day, "asset": "POINT", "reason": reason}
+        return row | {"amount": amount, "decided_on": date(2017, 12, decided)}
+
+    return [
+        refused("m2", 30, 30, "no_mini_program", 5),
+        refused("m2", 30, 31, "cut_by_pool", 7),
+        refused("m1", 26, 26, "no_mini_program", 3),
+    ]

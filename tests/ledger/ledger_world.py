@@ -41,6 +41,7 @@ class Sale:
     amount: int
     taken: date
     trade: str
+    fee: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ class World:
     traffic: list[Delivered] = field(default_factory=list)
     asked: dict[str, list[dict]] = field(default_factory=lambda: {name: [] for name in ASKED})
 
-    def sell(self, merchant, amount, paid, taken=None, user="u1"):
+    def sell(self, merchant, amount, paid, taken=None, user="u1", fee=0):
         """One paid trade, taken by the close of its own day unless said otherwise."""
-        sale = Sale(merchant, user, paid, amount, taken or paid, f"t{len(self.sales)}")
+        sale = Sale(merchant, user, paid, amount, taken or paid, f"t{len(self.sales)}", fee)
         self.sales.append(sale)
         return sale
 
@@ -243,6 +244,7 @@ def _payment(sale, kind, on, amount, taken):
         "taken_on": taken,
         "trade_no": sale.trade,
         "amount_fen": amount,
+        "fee_fen": sale.fee if kind == "paid" else None,
     }
 
 

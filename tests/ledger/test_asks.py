@@ -145,13 +145,24 @@ def transfer(name, code, amount=100, lot="lot", **more):
     }[code]
     row = {"transfer_id": name, "code": code, "amount": amount, "asset": "POINT", "programme": "f"}
     row |= dict(zip(("debit_account", "credit_account"), sides, strict=True))
-    row |= {"merchant_id": None if code == "fund" else "m", "lot_id": None if code == "fund" else lot}
+    row |= {
+        "service_provider_id": None,
+        "merchant_id": None if code == "fund" else "m",
+        "lot_id": None if code == "fund" else lot,
+    }
     return row | {"business_key": f"key-{name}"} | more
 
 
 LOTS = {
     "lot": {
-        **{"lot_id": "lot", "merchant_id": "m", "pending": 0, "active": 60, "pool": "p"},
+        **{
+            "lot_id": "lot",
+            "merchant_id": "m",
+            "service_provider_id": None,
+            "pending": 0,
+            "active": 60,
+            "pool": "p",
+        },
         **{"matures_on": D0, "expires_on": D0 + timedelta(days=9)},
     }
 }
@@ -240,5 +251,9 @@ def test_the_commands_answer_in_json_and_leave_by_their_codes(tmp_path, monkeypa
     assert [(row["approval"], row["approved_by"], row["booked"]) for row in asked] == [("F-9", "Ben", 0)]
     statement = json.loads(run(app, ["ledger", "statement", "a", "--json"]).output)
     assert statement["merchant_id"] == "a" and statement["lines"]
+    nobody = run(app, ["ledger", "statement", "a", "--provider"]).exception
+    assert isinstance(nobody, InputMissing) and "Service provider a has no transfer" in str(nobody)
+    asked = json.loads(run(app, ["redeem", "a", "search_box", "100", "--provider", "p1", "--json"]).output)
+    assert asked["rows"][0]["service_provider_id"] == "p1"
     balances = json.loads(run(app, ["ledger", "balances", "--as-of", str(LAST), "--json"]).output)
     assert {"account", "asset", "balance"} == set(balances[0])

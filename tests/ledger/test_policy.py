@@ -7,11 +7,15 @@ import pytest
 
 from ccare.errors import UsageError
 from ccare.ledger.policy import load_ledger
+from ccare.ledger.reasons import REFUSALS
 from ccare.runtime.settings import default_conf
+from ccare.tables.ledger import NOT_GRANTED
 
 CONF = default_conf()
 PARTED = "\n[[programmes]]\n"
-GOOD = (CONF / "programmes.toml").read_text(encoding="utf-8")
+PACKAGED = (CONF / "programmes.toml").read_text(encoding="utf-8")
+GOOD = PACKAGED[: PACKAGED.index('[[programmes]]\nname = "luoma"')]
+"""The packaged policy as far as its first programme."""
 
 
 def conf_with(folder: Path, programmes: str = GOOD, funding: str | None = None) -> Path:
@@ -30,16 +34,31 @@ def refusal(folder: Path) -> str:
 
 def test_default_terms_are_those_of_the_rules():
     policy = load_ledger(CONF).for_day(date(2026, 1, 1))
-    (programme,) = policy.programmes
-    assert (programme.name, programme.maturity_days, programme.expiry_days) == ("fanxing", 15, 180)
-    assert programme.needs_mini_program and programme.on_fall == "within_balance"
+    programmes = {p.name: p for p in policy.programmes}
+    fanxing = programmes["fanxing"]
+    assert (fanxing.maturity_days, fanxing.expiry_days, fanxing.multiplier) == (15, 180, "score")
+    assert fanxing.needs_mini_program and fanxing.on_fall == "within_balance"
     assert policy.late_window_days == 30
-    assert [(rule.name, rule.points, rule.per_fen) for rule in programme.rules] == [("trade_net", 1, 1_000)]
+    assert [(rule.name, rule.points, rule.per) for rule in fanxing.rules] == [
+        *(("trade_net", 1, 1_000), ("first_follow", 2, 1), ("first_member", 5, 1)),
+        *(("private_day", 1, 1), ("returning_payer", 3, 1)),
+    ]
+    assert fanxing.rules[4].counted_by == {"within_days": 90, "once_in_days": 28}
+    luoma, fuyou = programmes["luoma"], programmes["fuyou"]
+    assert set(luoma.industries) == {"catering", "retail", "fast_moving_goods"} and luoma.own_brand
+    assert luoma.rules[0].counted_by == {"within_days": 7, "most_per_terminal": 200}
+    assert (fuyou.asset, fuyou.slot, fuyou.expiry_days, fuyou.multiplier) == (
+        *("IMPRESSION", "recommendation_card", 14, "none"),
+    )
+    assert fuyou.rules[0].points == 10_000 and fuyou.rules[0].falls_on(date(2026, 3, 1))
+    later = load_ledger(CONF).for_day(date(2026, 2, 1)).programmes
+    (wufu,) = (p for p in later if p.name == "wufu")
+    assert (wufu.most_merchants, wufu.most_industries, wufu.pool) == (1_000, 17, "wufu")
 
 
 def test_demo_policy_says_what_it_shortens_and_waives():
     policy = load_ledger(CONF / "demo").for_day(date(2017, 12, 24))
-    (programme,) = policy.programmes
+    programme = next(p for p in policy.programmes if p.name == "fanxing")
     assert policy.go_live == date(2017, 12, 24)
     assert (programme.maturity_days, programme.expiry_days) == (3, 3)
     assert programme.eligibility == "mini_program" and not programme.needs_mini_program
@@ -111,3 +130,39 @@ def test_an_approval_is_used_once_and_for_a_known_pool(tmp_path):
 
 def test_broken_toml_is_one_sentence(tmp_path):
     assert "programmes.toml is not TOML" in refusal(conf_with(tmp_path, "version = "))
+
+
+def test_reasons_are_those_of_the_table_and_said_in_both_languages():
+    assert tuple(REFUSALS) == NOT_GRANTED
+    assert all(words["zh"] and words["en"] for words in REFUSALS.values())
+
+
+def test_a_programme_may_say_a_reason_its_own_way(tmp_path):
+    told = 'eligibility = "everyone"\ntexts = { cut_by_pool = { zh = "没了", en = "all gone" } }\n'
+    policies = load_ledger(conf_with(tmp_path, PACKAGED.replace('eligibility = "everyone"\n', told)))
+    fuyou = next(p for p in policies.programmes_file.programmes if p.name == "fuyou")
+    assert fuyou.text("cut_by_pool").en == "all gone"
+    assert fuyou.text("day_cap").zh == REFUSALS["day_cap"]["zh"]
+
+
+def test_mistakes_of_programmes_are_named_together(tmp_path):
+    wrong = PACKAGED.replace('slot = "recommendation_card"\n', "").replace(
+        'eligibility = "trade"\n', 'eligibility = "everyone"\n'
+    )
+    wrong = wrong.replace('eligibility = "enrolled"\n', 'eligibility = "trade"\n')
+    wrong = wrong.replace('name = "first_member"\nkind', 'name = "first_follow"\nkind')
+    wrong = wrong.replace("to = 2026-02-16", "to = 2026-01-02")
+    said = refusal(conf_with(tmp_path, wrong))
+    for part in (
+        *("a slot has to say", "belong to eligibility trade", "needs industries or own_brand"),
+        *("belong to eligibility enrolled", "a rule stands twice", "before it starts"),
+    ):
+        assert part in said, part
+
+
+def test_rules_with_the_same_parameters_share_a_measure():
+    rules = {rule.name: rule for rule in load_ledger(CONF).for_day(date(2026, 1, 1)).rules}
+    assert rules["first_follow"].measure == "relation_kept(days=7, relation=follow)"
+    assert rules["trade_net"].measure == "trade_net"
+    doubled = rules["trade_net"].model_copy(update={"per_fen": 500, "name": "other", "points": 2})
+    assert doubled.measure == rules["trade_net"].measure

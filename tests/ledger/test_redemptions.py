@@ -33,7 +33,7 @@ def ask(number, points=100, merchant="m", slot="search_box", minute=0, content="
 
 
 def decide(requests, points=1_000_000, known=None, pool=POOL):
-    balances = {r["merchant_id"]: points for r in requests}
+    balances = {f"merchant:{r['merchant_id']}": points for r in requests}
     return redemptions.decide(requests, known or {}, balances, SLOTS, pool, DAY)
 
 
@@ -60,12 +60,13 @@ def test_refusals_are_asked_in_the_documented_order():
         ask("slot", **worst),
         ask("unsold", slot="unsold"),
         ask("block", points=7, merchant="blocked"),
+        ask("strange", points=7, merchant="poor", provider="sp1"),
         ask("low", points=99, merchant="poor"),
         ask("poor", points=500_000, merchant="poor"),
         ask("full", points=10_001, merchant="rich"),
     ]
-    balances = {"m": 100, "rich": 10**6, "blocked": 0, "poor": 0}
-    found = redemptions.decide(requests, {}, balances, SLOTS, POOL, DAY)
+    balances = {"merchant:m": 100, "merchant:rich": 10**6}
+    found = redemptions.decide(requests, {}, balances, SLOTS, POOL, DAY, {("strange", "a")})
     said = {(r["request_id"], r["content_hash"]): r["refusal"] for r in found}
     assert said == {
         ("twice", "a"): None,
@@ -73,6 +74,7 @@ def test_refusals_are_asked_in_the_documented_order():
         ("slot", "a"): "unknown_slot",
         ("unsold", "a"): "unknown_slot",
         ("block", "a"): "merchant_blocked",
+        ("strange", "a"): "not_served",
         ("low", "a"): "below_minimum",
         ("poor", "a"): "insufficient",
         ("full", "a"): "slot_full",
@@ -108,13 +110,29 @@ def test_impressions_that_the_pool_does_not_hold_are_not_granted():
     assert answers([ask("r1", 100)], pool=POOL | {"held": 999}) == {("r1", "a"): "slot_full"}
 
 
-def test_a_provider_has_no_points_of_its_own_yet():
-    assert answers([ask("r1", provider="sp1")]) == {("r1", "a"): "insufficient"}
+def test_a_provider_spends_its_own_points_within_the_merchants_share_of_the_slot():
+    requests = [
+        ask("own", 9_900),
+        ask("for", 200, provider="sp1", minute=1),
+        ask("rest", 100, provider="sp1", minute=2),
+        ask("more", 100, merchant="n", provider="sp1", minute=3),
+    ]
+    balances = {"merchant:m": 9_900, "provider:sp1": 150}
+    found = redemptions.decide(requests, {}, balances, SLOTS, POOL, DAY)
+    assert [r["refusal"] for r in found] == [None, "insufficient", None, "insufficient"]
+    full = redemptions.decide(requests, {}, {**balances, "provider:sp1": 400}, SLOTS, POOL, DAY)
+    assert [r["refusal"] for r in full] == [None, "slot_full", None, None]
 
 
-def lot(name, active, expires, merchant="m"):
+def test_lots_of_the_party_that_pays_are_taken():
+    lots = [lot("own", 500, date(2026, 5, 31)), lot("theirs", 500, date(2026, 5, 31), "provider:sp1")]
+    taken = redemptions.allocate([ask("r1", 80, provider="sp1"), ask("r2", 40)], lots)
+    assert [(t.request["request_id"], t.lot["lot_id"]) for t in taken] == [("r1", "theirs"), ("r2", "own")]
+
+
+def lot(name, active, expires, party="merchant:m"):
     day = date(2026, 1, 1)
-    return {"lot_id": name, "merchant_id": merchant, "active": active, "expires_on": expires} | {
+    return {"lot_id": name, "party": party, "active": active, "expires_on": expires} | {
         "effective_date": day,
         "booked_date": day,
     }

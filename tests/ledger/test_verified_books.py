@@ -198,9 +198,9 @@ def test_balances_as_of_a_day_and_as_known_then(closed):
 
 def test_a_statement_adds_up_and_says_where_it_does_not(books):
     row = manifest.latest(books.lake)
-    whole = statement(books, row, "a", None, None)
+    whole = statement(books, row, "merchant:a", None, None)
     assert whole.opening == {} and len(whole.lines) > 10
-    part = statement(books, row, "a", d(3), d(4))
+    part = statement(books, row, "merchant:a", d(3), d(4))
     moved = {}
     for line in part.lines:
         name = f"{line['part']} {line['asset']}"
@@ -211,10 +211,10 @@ def test_a_statement_adds_up_and_says_where_it_does_not(books):
     last = [line for line in whole.lines if (line["part"], line["asset"]) == ("active", "POINT")][-1]
     assert last["balance"] == whole.closing["active POINT"]
     with pytest.raises(InputMissing, match="no transfer"):
-        statement(books, row, "nobody", None, None)
+        statement(books, row, "merchant:nobody", None, None)
     rewrite(books, "ledger_balances", lambda r: r | {"balance": r["balance"] + (":active" in r["account"])})
     with pytest.raises(IntegrityBroken, match="L13"):
-        statement(books, republish(books), "a", None, None)
+        statement(books, republish(books), "merchant:a", None, None)
 
 
 def test_the_report_is_machine_readable(closed, tmp_path, monkeypatch):

@@ -1,0 +1,106 @@
+"""How much more the adopters of a provider's solutions grew than their peers: what chengfeng pays for.
+
+The growth of a merchant is its net of the trades paid in [d-42, d-15] less that of [d-70, d-43], in fen: refunds
+have had time to come in. Its peers are the merchants of its group, as scored on d, with a trade in either window;
+their median is rounded down to a fen. Adopters are those who adopted a solution of the provider in [d-69, d].
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from ccare.ledger.frames import between
+from ccare.ledger.touched import Inputs, earn_start, staff_pairs
+from ccare.ledger.trades import late_trades, part
+from ccare.ledger.transfers import together
+
+if TYPE_CHECKING:
+    from ccare.runtime.close import Close
+
+NOW, BEFORE = (42, 15), (70, 43)
+"""First and last day of each window, counted back from d."""
+ADOPTED_DAYS = 69
+SCORE_DAYS = 28
+
+
+def growth_over_peers(
+    inputs: Inputs, close: "Close", ends: Sequence[date], *, fallen_scores_count: bool
+) -> DataFrame:
+    """Grain: service provider with an adopter, and month in ``ends``. ``units`` in fen, at least 0.
+
+    A merchant that grew more than its peers counts only where its total score of d is at least that of d-28, unless
+    ``fallen_scores_count``; one that grew less always counts, and one without a peer group never does.
+    """
+    growth = _over_median(_growth(inputs, close, ends), inputs["score_merchants"], ends)
+    held = (
+        F.lit(True)
+        if fallen_scores_count
+        else F.coalesce(F.col("score") >= F.col("score_before"), F.lit(False))
+    )
+    counts = F.when((F.col("over") <= 0) | held, F.col("over")).otherwise(F.lit(0))
+    growth = growth.select("merchant_id", "effective_date", counts.alias("counts"))
+    adopted = _adopters(inputs, ends).join(growth, ["merchant_id", "effective_date"])
+    return adopted.groupBy("service_provider_id", "effective_date").agg(
+        F.greatest(F.sum("counts"), F.lit(0)).alias("units")
+    )
+
+
+def _growth(inputs: Inputs, close: "Close", ends: Sequence[date]) -> DataFrame:
+    """Grain: merchant with a trade in either window, and month. ``growth`` in fen."""
+    first, last = min(ends) - timedelta(days=BEFORE[0]), max(ends) - timedelta(days=NOW[1])
+    paid = inputs["state_user_days"].filter(between(F.col("business_date"), first, last))
+    paid = paid.filter(F.coalesce("orders", F.lit(0)) > 0)
+    returned = inputs["state_refund_days"].filter(between(F.col("paid_date"), first, last))
+    parts = [part(paid, "business_date", F.col("gmv_fen")), part(returned, "paid_date", -F.col("refund_fen"))]
+    late_days, start = close.ledger.late_window_days, earn_start(close)
+    if close.day >= start + timedelta(days=late_days):
+        taken = inputs["core_payments"].filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
+        parts.append(late_trades(taken, start, late_days))
+    staff = F.broadcast(staff_pairs(inputs, close))
+    rows = together(parts).join(staff, ["merchant_id", "user_key"], "left_anti")
+    rows = rows.select(
+        "merchant_id", F.col("effective_date").alias("paid_on"), "units", _each(ends).alias("end")
+    )
+    days_back = F.datediff("end", "paid_on")
+    sign = F.when(days_back.between(NOW[1], NOW[0]), 1).when(days_back.between(BEFORE[1], BEFORE[0]), -1)
+    rows = rows.select(
+        "merchant_id", F.col("end").alias("effective_date"), (sign * F.col("units")).alias("fen")
+    ).filter(F.col("fen").isNotNull())
+    return rows.groupBy("merchant_id", "effective_date").agg(F.sum("fen").alias("growth"))
+
+
+def _over_median(growth: DataFrame, scores: DataFrame, ends: Sequence[date]) -> DataFrame:
+    """Adds ``over`` = growth - the group's median, and the total ``score`` of d and ``score_before`` of d-28."""
+    days = {*ends, *(end - timedelta(days=SCORE_DAYS) for end in ends)}
+    rows = scores.filter(F.col("as_of_date").isin(*days))
+    rows = rows.select(
+        "merchant_id", "as_of_date", "total_score", "peer_group", _each(ends).alias("effective_date")
+    )
+    days_back = F.datediff("effective_date", "as_of_date")
+    told = rows.groupBy("merchant_id", "effective_date").agg(
+        F.max(F.when(days_back == 0, F.col("peer_group"))).alias("peer_group"),
+        F.max(F.when(days_back == 0, F.col("total_score"))).alias("score"),
+        F.max(F.when(days_back == SCORE_DAYS, F.col("total_score"))).alias("score_before"),
+    )
+    placed = growth.join(told.filter(F.col("peer_group").isNotNull()), ["merchant_id", "effective_date"])
+    median = F.floor(F.median("growth").over(Window.partitionBy("effective_date", "peer_group")))
+    return placed.withColumn("over", F.col("growth") - median)
+
+
+def _adopters(inputs: Inputs, ends: Sequence[date]) -> DataFrame:
+    """Grain: service provider, merchant and month in which it counts as an adopter."""
+    owners = inputs["core_solutions"].select("solution_id", "service_provider_id")
+    adopted = inputs["core_solution_adoptions"].select("solution_id", "merchant_id", "adopted_on")
+    rows = adopted.join(F.broadcast(owners), "solution_id")
+    rows = rows.select(
+        "service_provider_id", "merchant_id", "adopted_on", _each(ends).alias("effective_date")
+    )
+    recent = F.datediff("effective_date", "adopted_on").between(0, ADOPTED_DAYS)
+    return rows.filter(recent).select("service_provider_id", "merchant_id", "effective_date").distinct()
+
+
+def _each(ends: Sequence[date]) -> Column:
+    return F.explode(F.array(*(F.lit(end) for end in ends)))

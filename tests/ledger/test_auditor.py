@@ -1,0 +1,209 @@
+"""Whatever is done in whatever order, the books hold: Hypothesis drives the reference, and Spark books the same.
+
+Each example is a few days of sales, returns, staff found out, requests, deliveries and fundings, some late, some told
+twice, with closes that crash and are made again. The reference is audited after every close and by the laws at the
+end; all the examples that were played are then merged into one world and closed by Spark beside the reference.
+"""
+
+from collections import defaultdict
+from copy import deepcopy
+from dataclasses import replace
+from datetime import date, timedelta
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from ledger_reference import Ledger, Shop, Terms
+from ledger_world import (
+    NAMES,
+    TRAFFIC,
+    SparkBooks,
+    World,
+    arrow,
+    as_seen,
+    as_tables,
+    comparable,
+    policies,
+    run_both,
+)
+
+from ccare.ledger.laws import check_laws
+
+D0 = date(2024, 2, 27)
+LATE_DAYS = 3
+CLOSES = 9
+TERMS = Terms(maturity=1, expiry=3)
+SHOP = Shop(minimum=5, slot_day=3_000, one_merchant=900, runs=2, settles=3, blocked=("c",))
+MERCHANTS = st.sampled_from("abc")
+PLAYED: list[tuple[World, list[tuple]]] = []
+"""Worlds and fundings of the examples that reached their last close."""
+
+
+def audit(ledger):
+    """Everything that must hold after a close, from the transfers alone and against what the reference keeps."""
+    balances = defaultdict(int)
+    for _, _, debit, credit, amount, *_ in ledger.transfers:
+        balances[debit] -= amount
+        balances[credit] += amount
+    ids = [(t[1], *t[5:8]) for t in ledger.transfers]
+    assert len(set(ids)) == len(ids)
+    for account, balance in balances.items():
+        if account != "world:funding":
+            assert (balance <= 0) if account.endswith(":debt") else (balance >= 0), account
+    for lot in ledger.lots:
+        parts = (lot.pending, lot.active, lot.reserved, lot.redeemed, lot.expired, lot.taken)
+        assert min(parts) >= 0 and sum(parts) == lot.amount
+    for merchant in {lot.merchant for lot in ledger.lots}:
+        owed = sum(p.debt for p in ledger.positions.values() if p.merchant == merchant)
+        assert -owed == balances[f"merchant:{merchant}:debt"]
+        active = sum(lot.active for lot in ledger.lots if lot.merchant == merchant)
+        assert active == balances[f"merchant:{merchant}:active"]
+        assert not (active and owed), "usable points beside a debt"
+    for position in ledger.positions.values():
+        assert 0 <= position.net <= position.granted and position.granted + position.cut >= position.asked
+    assert ledger.available == balances["pool:p:available"]
+    assert balances["pool:p:receivable"] == sum(p.debt for p in ledger.positions.values())
+
+
+class Auditor(RuleBasedStateMachine):
+    """A few days in the life of three merchants."""
+
+    @initialize(funded=st.sampled_from([60, 400, 100_000]))
+    def begin(self, funded):
+        self.world, self.day, self.number = World(scores={"a": 50.0, "b": None, "c": 77.3}), D0, 0
+        self.fundings = [("A-1", D0, funded), TRAFFIC]
+        self.ledger = Ledger(TERMS, D0, shop=SHOP)
+
+    def open(self):
+        return self.day < D0 + timedelta(days=CLOSES)
+
+    @precondition(open)
+    @rule(
+        merchant=MERCHANTS, thousands=st.integers(1, 120), late=st.integers(0, 5), user=st.sampled_from("uvw")
+    )
+    def earn(self, merchant, thousands, late, user):
+        paid = max(self.day - timedelta(days=late), D0)
+        self.world.sell(merchant, thousands * 1_000, paid, self.day, user)
+
+    @precondition(lambda self: self.open() and self.world.sales)
+    @rule(which=st.integers(0, 99), percent=st.integers(1, 100))
+    def refund(self, which, percent):
+        sale = self.world.sales[which % len(self.world.sales)]
+        left = sale.amount - sum(r.amount for r in self.world.refunds if r.sale is sale)
+        self.world.refund(sale, left * percent // 100, max(self.day, sale.paid), self.day)
+
+    @precondition(lambda self: self.open() and self.world.sales)
+    @rule(which=st.integers(0, 99))
+    def found_out_as_staff(self, which):
+        sale = self.world.sales[which % len(self.world.sales)]
+        self.world.staff.setdefault((sale.merchant, sale.user), self.day)
+
+    @precondition(open)
+    @rule(merchant=MERCHANTS, points=st.integers(1, 90), slot=st.sampled_from(["s1", "s1", "s2", "nowhere"]),
+          at=st.integers(0, 9))  # fmt: skip
+    def redeem(self, merchant, points, slot, at):
+        self.number += 1
+        self.world.ask(f"r{self.number}", merchant, points, self.day, slot, at=at)
+
+    @precondition(lambda self: self.open() and self.world.asks)
+    @rule(which=st.integers(0, 99), other=st.booleans())
+    def duplicate(self, which, other):
+        """The same request again, or another under its number."""
+        asked = self.world.asks[which % len(self.world.asks)]
+        self.world.asks.append(replace(asked, on=self.day, taken=None, says="b" if other else asked.says))
+
+    @precondition(lambda self: self.open() and self.ledger.grants)
+    @rule(which=st.integers(0, 99), impressions=st.integers(1, 900), back=st.integers(0, 2))
+    def deliver(self, which, impressions, back):
+        ask = self.ledger.grants[which % len(self.ledger.grants)].ask
+        on = self.day - timedelta(days=back)
+        self.world.deliver(ask.number, ask.merchant, impressions, on, ask.slot, taken=self.day)
+
+    @precondition(open)
+    @rule(amount=st.integers(1, 300))
+    def fund(self, amount):
+        self.fundings.append((f"F-{len(self.fundings)}", self.day, amount))
+
+    @precondition(open)
+    @rule(crashes=st.integers(0, 2))
+    def close(self, crashes):
+        """A close that was cut off leaves nothing; made again it is the same."""
+        tried = [deepcopy(self.ledger) for _ in range(crashes)]
+        for ledger in (*tried, self.ledger):
+            asks, served = self.world.servable(self.day, D0), self.world.served(ledger, self.day)
+            scores = {m: 0 if s is None else round(s * 10) for m, s in self.world.scores.items()}
+            nets = self.world.nets(self.day, LATE_DAYS)
+            ledger.close(self.day, nets, scores, self.fundings, asks, served)
+        assert all(ledger.transfers == self.ledger.transfers for ledger in tried)
+        self.day += timedelta(days=1)
+
+    @invariant()
+    def holds(self):
+        if hasattr(self, "ledger"):
+            audit(self.ledger)
+
+    def teardown(self):
+        if not hasattr(self, "ledger"):
+            return
+        while self.open():
+            self.close(0)
+            audit(self.ledger)
+        assert broken(as_tables(self.ledger)) == []
+        PLAYED.append((self.world, self.fundings))
+
+
+def broken(tables):
+    """What the laws say of books given as dict rows or as Arrow tables."""
+    con = duckdb.connect()
+    for name in NAMES:
+        con.register(name, arrow(name, tables[name]) if isinstance(tables[name], list) else tables[name])
+    return [result.detail for result in check_laws(con, {name: name for name in NAMES}) if not result.ok]
+
+
+Auditor.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=30, deadline=None, derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+TestAuditor = Auditor.TestCase
+
+
+def merged(played):
+    """One world of them all: merchants, requests and approvals are told apart by a number in front."""
+    world, fundings = World(), [TRAFFIC]
+    for number, (part, funded) in enumerate(played):
+        made = {
+            id(s): world.sell(f"{number}{s.merchant}", s.amount, s.paid, s.taken, s.user) for s in part.sales
+        }
+        for r in part.refunds:
+            world.refund(made[id(r.sale)], r.amount, r.on, r.taken)
+        world.staff |= {(f"{number}{m}", user): taken for (m, user), taken in part.staff.items()}
+        world.scores |= {f"{number}{m}": score for m, score in part.scores.items()}
+        world.asks += [
+            replace(a, number=f"{number}-{a.number}", merchant=f"{number}{a.merchant}") for a in part.asks
+        ]
+        world.traffic += [
+            replace(t, grant=f"{number}-{t.grant}", merchant=f"{number}{t.merchant}") for t in part.traffic
+        ]
+        fundings += [
+            (f"{number}-{ref}", on, min(amount, 2_000)) for ref, on, amount, *pool in funded if not pool
+        ]
+    return world, fundings
+
+
+@pytest.mark.usefixtures("books_spark")
+def test_spark_books_all_that_was_played(books_spark):
+    """Runs after the examples above, in file order; alone it plays none and says so."""
+    if not PLAYED:
+        Auditor.TestCase("runTest").runTest()
+    busiest = sorted(PLAYED, key=lambda each: -len(each[0].sales) - 3 * len(each[0].asks))[:30]
+    world, fundings = merged(busiest)
+    assert len(world.sales) > 100 and len(world.refunds) > 20 and len(world.asks) > 20
+    books = SparkBooks(books_spark, policies(D0, TERMS, fundings, LATE_DAYS), D0, SHOP)
+    reference = Ledger(TERMS, D0, shop=SHOP)
+    run_both(books, reference, world, [D0 + timedelta(days=n) for n in range(CLOSES)], fundings, LATE_DAYS)
+    assert comparable(books.rows("ledger_transfers")) == as_seen(reference)
+    assert broken(books.tables) == []
+    codes = {row["code"] for row in books.rows("ledger_transfers")}
+    assert {"earn", "activate", "expire", "fall", "debt", "repay", "reserve", "settle", "void"} < codes
