@@ -32,6 +32,7 @@ from ccare.runtime.settings import Settings, default_conf
 from ccare.runtime.spark import session
 from ccare.scoring.policy import load_scoring
 
+SIZES = {"honest": 60, "hard": 3, "cheats": 6}
 CHOSEN_ON, TOLD_ON = range(1, 6), range(101, 106)
 SEEN_DAYS = 21
 FLAGGED = "split_orders"
@@ -189,8 +190,12 @@ def main() -> None:
         "--choose", action="store_true", help="print what rules measure on the seeds to choose on"
     )
     parser.add_argument("--seeds", type=int, nargs="*", help="other seeds")
-    parser.add_argument("--honest", type=int, default=150, help="plain honest merchants a seed")
+    for name, default in SIZES.items():
+        parser.add_argument(
+            f"--{name}", type=int, default=default, help=f"{name} merchants of a kind and seed"
+        )
     options = parser.parse_args()
+    sizes = {name: getattr(options, name) for name in SIZES}
     with tempfile.TemporaryDirectory(prefix="ccare-bench-") as scratch:
         root = Path(scratch)
         spark = session(Settings(lake=root / "lake", landing=root / "landing", exports=root / "exports"))
@@ -198,16 +203,18 @@ def main() -> None:
         policy = load_abuse(default_conf())
         try:
             if options.choose:
-                print_choice(spark, policy, (market(seed, honest=options.honest) for seed in seeds))
+                print_choice(spark, policy, (market(seed, **sizes) for seed in seeds))
                 return
             by_kind: dict[str, list[Outcome]] = defaultdict(list)
             for seed in seeds:
                 started = time.monotonic()
-                town = market(seed, honest=options.honest)
+                town = market(seed, **sizes)
                 for kind, told in outcomes(town, *judge(spark, town, policy)).items():
                     by_kind[kind].append(told)
+                seconds = time.monotonic() - started
                 print(
-                    f"seed {seed}: {town.tables['core_payments'].num_rows:,} trades, {time.monotonic() - started:.1f} s"
+                    f"seed {seed}: {town.tables['core_payments'].num_rows:,} trades, {seconds:.1f} s",
+                    flush=True,
                 )
             print_outcomes(by_kind)
         finally:
