@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-programmes bench-ledger torture lock clean
+.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-programmes bench-ledger bench-abuse torture lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,6 +45,9 @@ bench-exports: setup ## the folders of 100,000 merchants, and one card
 
 bench-ledger: setup ## a close of 200,000 entitlements over 1 and 10 million transfers, beside DuckDB
 	@$(PY) -m bench.ledger $(ARGS)
+
+bench-abuse: setup ## abuse rules on a simulated market with planted cheats: recall, and what honest merchants lose
+	@$(PY) -m bench.abuse $(ARGS)
 
 doctor: setup ## what this machine has, and the command that mends each problem
 	@.venv/bin/ccare doctor

@@ -17,6 +17,7 @@ from ccare.runtime.settings import Settings
 
 COMMANDS = (
     "backtest",
+    "evidence",
     "explain",
     "fit_potential",
     "forget",

@@ -5,7 +5,8 @@ A case holds ``why`` (what goes wrong without it), ``day``, ``inputs`` (table ->
 policy to replace), ``touched`` (business dates that state_changes hold; default d), ``unreconciled`` (merchants),
 ``benchmarks_of`` (YYYY-MM, default d's month),
 ``only`` (programmes: the packaged ones of these names, with their pools and fundings), ``fundings`` (in place of the
-packaged ones), ``terms`` (programme -> fields to replace),
+packaged ones), ``terms`` (programme -> fields to replace), ``abuse`` (rules as in conf/abuse.toml, of one version
+in force for ever; texts may be left out; none without it),
 ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
@@ -27,6 +28,7 @@ from typing import Any
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 
+from ccare.abuse.policy import AbusePolicy, parse_abuse
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import LedgerPolicies, load_ledger
 from ccare.ledger.programmes import FundingFile, ProgrammesFile
@@ -70,7 +72,17 @@ class Case:
             touched=tuple(_moved(word, day) for word in self.content.get("touched", ["d"])),
             unreconciled=tuple(self.content.get("unreconciled", ())),
             benchmarks_of=self.content.get("benchmarks_of", ""),
+            abuse=self._abuse(),
         )
+
+    def _abuse(self) -> AbusePolicy:
+        """The case's rules; nobody is judged without any."""
+        texts = {"text_en": "en", "text_zh": "zh"}
+        rules = [texts | rule for rule in self.content.get("abuse", [])]
+        version = {"id": "case", "from": date(2000, 1, 1), "rules": rules}
+        policy, mistakes = parse_abuse({"appeal": {"en": "en", "zh": "zh"}, "version": [version]})
+        assert not mistakes, mistakes
+        return policy
 
     def _ledger(self) -> LedgerPolicies:
         """The packaged ledger policy, or what the case leaves of it."""

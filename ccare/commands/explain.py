@@ -46,13 +46,14 @@ def explain(
         return
     said = words(found)
     for line in said.head:
-        _say(line, language)
+        say(line, language)
     show(*driver_lines(found))
     for line in (*said.change, *said.actions, said.checked):
-        _say(line, language)
+        say(line, language)
 
 
-def _say(line: tuple[str, str], language: Language) -> None:
+def say(line: tuple[str, str], language: Language) -> None:
+    """A line in the language asked for, or in both."""
     en, zh = line
     if language is not Language.ZH:
         print(en)

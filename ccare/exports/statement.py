@@ -26,6 +26,7 @@ SECTIONS = {
     "request": "a request to spend points, and why it was refused where it was",
     "traffic": f"impressions and clicks of the last {TRAFFIC_DAYS} days by slot and by what paid for them",
     "orders": f"paid trades of the last {TRAFFIC_DAYS} days that came through a slot",
+    "withheld": "what a rule would have granted for an effective date, withheld on evidence of abuse",
 }
 _SIGNED = "Change of {0}, signed; in opening, closing and lot rows the balance of it."
 COLUMNS: tuple[Column, ...] = (
@@ -36,8 +37,14 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("asset", "string", "POINT, IMPRESSION or FEN."),
     Column("programme", "string", "Programme."),
-    Column("what", "string", "Kind of movement, or what became of a request."),
-    Column("reason", "string", "Why, in a few words; of a refused request the refusal."),
+    Column(
+        "what", "string", "Kind of movement, or what became of a request; of a withheld row the earning rule."
+    ),
+    Column(
+        "reason",
+        "string",
+        "Why, in a few words; of a refused request the refusal, of a withheld row the rules.",
+    ),
     Column("slot", "string", "Traffic slot."),
     Column("source", "string", "What paid for the traffic: free (daily promotion), points or paid."),
     Column("effective_date", "date", "Day that the movement is about."),
@@ -84,6 +91,7 @@ def statement_rows(con: duckdb.DuckDBPyConnection, span: Span) -> pa.Table:
     con.execute(sql.STATEMENT, span.bounds | {"start": span.start})
     if "ledger_requests" in REGISTRY:
         con.execute(sql.REQUESTS, span.bounds | {"start": span.start})
+    con.execute(sql.WITHHELD, span.bounds | {"start": span.start})
     con.execute(sql.TRAFFIC, span.bounds)
     _add_orders(con, span)
     broken = rows_of(con, sql.BROKEN)

@@ -70,6 +70,15 @@ select merchant_id, 'POINT' as asset, 6 as part, 'request' as section, decided_o
 from ledger_requests
 where merchant_id between $first and $last and (decided_on between $start and $day or status = 'reserved')
 """
+WITHHELD = """
+insert into statement by name
+select r.merchant_id, r.asset, 9 as part, 'withheld' as section, r.decided_on as day, r.programme, r.rule as what,
+    'withheld: ' || r.against as reason, r.effective_date, r.amount, 0 as step, r.business_key, 0 as leg
+from ledger_refusals r left join ledger_positions p using (business_key)
+where r.merchant_id between $first and $last and r.decided_on <= $day and coalesce(p.asked, 0) = 0
+qualify rank() over (partition by r.business_key order by r.decided_on desc) = 1
+    and r.reason = 'withheld' and r.decided_on >= $start
+"""
 TRAFFIC = f"""
 insert into statement by name
 select merchant_id, 7 as part, 'traffic' as section, slot, source, sum(impressions)::bigint as impressions,

@@ -121,7 +121,8 @@ def _add_derived(con: duckdb.DuckDBPyConnection, settings: Settings, row: Publis
     for view in views():
         con.execute(f"create or replace view {name_of(view.name)} as {view.sql}")
     for macro in macros():
-        con.execute(f"create or replace macro {name_of(macro.name)}(day) as table {macro.sql}")
+        arguments = ", ".join(macro.arguments)
+        con.execute(f"create or replace macro {name_of(macro.name)}({arguments}) as table {macro.sql}")
 
 
 def _default(value: object) -> object:

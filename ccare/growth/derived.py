@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ccare.growth.loop import COLUMNS as LOOP_COLUMNS
+from ccare.growth.loop import LOOP_DAYS, LOOP_ESTIMATES
 from ccare.tables import Table, stored_tables, table
 from ccare.tables.model import Column
 
@@ -58,11 +60,17 @@ class View:
 
 @dataclass(frozen=True)
 class Macro:
-    """A table macro with one argument, ``day``."""
+    """A table macro."""
 
     name: str
     sql: str
     about: str
+    arguments: tuple[str, ...] = ("day",)
+
+    @property
+    def call(self) -> str:
+        """How it is called: name(arguments)."""
+        return f"{self.name}({', '.join(self.arguments)})"
 
 
 def views() -> tuple[View, ...]:
@@ -90,6 +98,13 @@ def views() -> tuple[View, ...]:
             "Grain: one row for each refund.",
             ("core_payments",),
         ),
+        View(
+            "loop_days",
+            LOOP_DAYS,
+            "Traffic hours of both arms and what happened at the merchant in them, by what paid for them. An hour of "
+            "two slots stands in both. Grain: one row for each merchant, business date, slot, source and programme.",
+            ("core_traffic_hours",),
+        ),
     )
 
 
@@ -115,12 +130,20 @@ def macros() -> tuple[Macro, ...]:
             _BALANCES,
             "Balances at the end of day from the transfers booked by then. Grain: one row for each account and asset.",
         ),
+        Macro(
+            "loop_estimates",
+            LOOP_ESTIMATES,
+            "What treated hours after since and up to until brought against withheld ones, with 90 % intervals: "
+            "lift_percent of the rate an hour, and how many more in all. paid_by: points, free or paid; merchant: null "
+            "for all. Grain: one row for each slot (or all), programme (or all) and outcome.",
+            ("since", "until", "paid_by", "merchant"),
+        ),
     )
 
 
 def columns_of(view: View) -> dict[str, Column]:
     """Declared columns that ``view`` may show, by name."""
-    found = {c.name: c for c in _ADDED}
+    found = {c.name: c for c in (*_ADDED, *(LOOP_COLUMNS if view.name == "loop_days" else ()))}
     for source in reversed(view.sources):
         found |= {c.name: c for c in table(source).columns}
     return found

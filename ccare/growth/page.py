@@ -40,7 +40,7 @@ def page() -> str:
     parts += [_asked(q) for q in questions().values()]
     parts.append("\n## Views and macros over the tables\n")
     parts += [f"- **`{v.name}`**: {v.about}" for v in views()]
-    parts += [f"- **`{m.name}(day)`**: {m.about}" for m in macros()]
+    parts += [f"- **`{m.call}`**: {m.about}" for m in macros()]
     for layer in LAYERS:
         declared = [t for t in stored_tables() if t.layer == layer]
         if declared:

@@ -23,8 +23,8 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     Columns: business_key, programme, rule, party, effective_date, asset, pool, on_fall, matures_on,
     expires_on, multiplier_milli, source_digest; change (fall, rise, same); asked (new), revision (new);
     lapsed_before; take (units that a fall gives back); extra (units that a rise asks for); kept (whether the books
-    keep the key: it changes or is booked); refusal, and what it, caps and lateness left out (refused, over_parts,
-    over_day, too_late). ``positions`` is laid out by party, and so is the result.
+    keep the key: it changes or is booked); refusal, abuse rules against it, and what refusal, caps and lateness left
+    out (refused, over_parts, over_day, too_late). ``positions`` is laid out by party, and so is the result.
     """
     rated = _with_books(targets(inputs, close), positions, multipliers(inputs, close), close)
     milli, free = F.col("multiplier_milli"), F.col("refusal").isNull()
@@ -51,7 +51,7 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     return decided.filter(F.col("kept") | left_out).select(
         *("business_key", "programme", "rule", "party", "effective_date", "asset", "pool", "on_fall"),
         *("matures_on", "expires_on", "multiplier_milli", "change", "lapsed_before"),
-        *("kept", "refusal", "refused", "over_parts", "over_day", "too_late"),
+        *("kept", "refusal", "against", "refused", "over_parts", "over_day", "too_late"),
         digest([F.col("business_key"), F.col("units"), F.col("multiplier_milli")]).alias("source_digest"),
         F.when(moved, F.col("asked")).otherwise(F.col("asked_before")).alias("asked"),
         (F.col("revision_before") + moved.cast("int")).alias("revision"),

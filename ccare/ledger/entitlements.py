@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from ccare.abuse.verdicts import with_verdict
 from ccare.ledger.eligibility import with_refusal
 from ccare.ledger.frames import by_merchant, by_party, quotient, shared, through
 from ccare.ledger.measures import measured
@@ -40,14 +41,15 @@ def targets(inputs: Inputs, close: "Close") -> DataFrame:
     """Grain: one row for each programme, rule, party and effective date looked at in this close.
 
     Columns: the rate's own (programme, rule, asset, pool, on_fall, …), party, effective_date, business_key, units,
-    over (units that a cap of the rule left out), refusal (why it earns nothing, null where it may). Laid out by party.
+    over (units that a cap of the rule left out), refusal (why it earns nothing, null where it may), against (abuse
+    rules that withhold it). Laid out by party.
     """
     touched = shared(by_merchant(touched_keys(inputs, close)).distinct())
     rows = measured(inputs, close, touched)
     rated = rows.withColumn("rate", F.explode(_rates(close.ledger, F.col("measure"))))
     rated = rated.select(*rows.columns, *(f"rate.{name}" for name in _RATE_TYPES))
     rated = rated.filter(through("first", "last", F.col("effective_date")))
-    rated = with_refusal(rated, inputs, close)
+    rated = with_verdict(with_refusal(rated, inputs, close), inputs, close)
     key = F.concat_ws("|", "programme", "rule", *IDS, F.col("effective_date").cast("string"))
     named = rated.withColumn("business_key", key).drop("first", "last", "measure", "version")
     return by_party(with_party(named))

@@ -18,7 +18,7 @@ DEBIT_ORDER = ("lot_expires_on", "lot_effective_date", "lot_booked_date", "lot_i
 OLDEST_FIRST = ("effective_date", "business_key")
 BY_LOT = ["party", "lot_id"]
 _BY_KEY = ["party", "business_key"]
-_OF_FALL = ("revision", "asked", "multiplier_milli", "source_digest")
+_OF_FALL = ("revision", "asked", "multiplier_milli", "source_digest", "against")
 _KEY = ("business_key", "programme", "pool", *PURSE, "effective_date", *_OF_FALL)
 _LOT = ("effective_date", "booked_date", "matures_on", "expires_on")
 _PENDING, _ACTIVE, _OTHERS, _DEBT = range(4)
@@ -144,7 +144,8 @@ def _as_moves(rows: DataFrame) -> DataFrame:
             F.coalesce(source, party_column("active"))
         ),
         "amount": F.col("served"),
-        "reason": reason,
+        # Evidence of abuse is why, where there is any.
+        "reason": F.coalesce(F.concat(F.lit("withheld: "), "against", F.lit("; "), reason), reason),
         "matures_on": F.col("lot_matures_on"),
         "expires_on": F.col("lot_expires_on"),
     }

@@ -10,7 +10,7 @@ from ccare.ledger.parties import split_party
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
-_ABOUT = ("business_key", "programme", "rule", "party", "effective_date", "asset")
+_ABOUT = ("business_key", "programme", "rule", "party", "effective_date", "asset", "against")
 _LEFT_OUT = {"over_parts": "terminal_cap", "over_day": "day_cap", "too_late": "too_late"}
 
 

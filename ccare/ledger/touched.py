@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from ccare.abuse.spans import earlier_judged
 from ccare.ledger.frames import between
 from ccare.ledger.rules import USER_KINDS, TradeNet
 from ccare.ledger.user_days import FOLLOWED, JOINED, follow_ups
@@ -36,7 +37,8 @@ def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
 
     Dates of rows that came in and of trades refunded; all dates of users who became staff, of merchants whose record
     or enrolment came in, and of keys that another policy booked. Where users are counted by their days: also the
-    later dates of users of whom a late row came in, and the dates on which a follow or joining becomes due.
+    later dates of users of whom a late row came in, and the dates on which a follow or joining becomes due. Where abuse
+    rules are in force: earlier dates that a late row has them judge again.
     """
     policy, start = close.ledger, earn_start(close)
     changes, refunds, days = inputs["state_changes"], inputs["state_refund_days"], inputs["state_user_days"]
@@ -56,6 +58,9 @@ def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
     )
     if any(p.asks != "everyone" for p in policy.programmes):
         found = found.union(_of_merchants(inputs, close))
+    judged_again = earlier_judged(inputs["state_changes"], close)
+    if judged_again is not None:
+        found = found.union(judged_again.select(*KEY))
     for n in follow_ups(policy.user_rules):
         due = days.filter(F.col("business_date") == F.lit(close.day - timedelta(days=n)))
         due = due.filter(F.col("tasks").bitwiseAND(_RELATED) != 0)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from ccare.abuse.policy import NO_RULES, AbusePolicy
+
 if TYPE_CHECKING:
     from ccare.events.slots import SlotMap
     from ccare.ledger.policy import LedgerPolicy
@@ -20,7 +22,8 @@ class Close:
     other dates, of users whom this close takes as staff: their merchant days are counted again. ``unreconciled``
     are the merchants whose bills differ from their payments by more than the policy allows. ``benchmarks_of`` is the
     month (YYYY-MM) whose benchmarks are in use: the day's own, or the last that was frozen where it has none.
-    ``refunds_wait`` is False where every refund of an earlier close has met its trade.
+    ``refunds_wait`` is False where every refund of an earlier close has met its trade. ``abuse`` holds every rule ever
+    declared: each judges the effective dates of its own version.
     """
 
     day: date
@@ -38,6 +41,7 @@ class Close:
     unreconciled: tuple[str, ...] = ()
     benchmarks_of: str = ""
     refunds_wait: bool = True
+    abuse: AbusePolicy = NO_RULES
 
     def __post_init__(self) -> None:
         if not self.benchmarks_of:

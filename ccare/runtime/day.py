@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ccare.abuse.policy import load_abuse
 from ccare.errors import InputMissing, IntegrityBroken, StateOutdated, UsageError
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
@@ -179,6 +180,7 @@ def close_for(settings: Settings, record: RunRecord) -> Close:
         ledger=load_ledger(settings.conf).for_day(record.day),
         slots=load_slots(settings.conf, record.day),
         posts=record.kind == "close",
+        abuse=load_abuse(settings.conf),
     )
 
 

@@ -227,7 +227,7 @@ class Run:
 
     def touch(self) -> int:
         """Tell the close which business dates state_changes holds and how many rows; returns its refunds."""
-        by_day = self.shared["state_changes"].groupBy("business_date")
+        by_day = self.read("state_changes").groupBy("business_date")
         found = by_day.agg(F.count("*").alias("rows"), F.sum("refunds").alias("refunds")).collect()
         days = tuple(sorted(row["business_date"] for row in found))
         staff_came = "core_staff" in self.record.versions and "state_user_days" in self.as_published

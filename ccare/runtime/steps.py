@@ -8,6 +8,7 @@ from functools import partial
 import duckdb
 
 from ccare import __version__
+from ccare.abuse.spans import days_to_judge
 from ccare.errors import IntegrityBroken
 from ccare.growth.snapshot import view_sql
 from ccare.metrics.retention import weeks_told
@@ -127,9 +128,26 @@ def score(run: Run) -> None:
         run.said(
             f"  warning: {month} has no benchmarks, so scores compare with those of {in_use}, the last frozen"
         )
-    run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
-    run.close = replace(run.close, unreconciled=unreconciled(run))
-    run.make("score", "score_merchants", day, merchants)
+    with ThreadPoolExecutor(1) as beside:
+        found = beside.submit(_evidence, run)
+        run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
+        run.close = replace(run.close, unreconciled=unreconciled(run))
+        run.make("score", "score_merchants", day, merchants)
+        found.result()
+
+
+def _evidence(run: Run) -> None:
+    """What speaks against merchants, on every effective date that this close judges; it reads no score."""
+    _know_touched(run)
+    if days := days_to_judge(run.close):
+        rules = len(run.close.abuse.judging(days[0], days[-1]))
+        run.make("score", "score_evidence", days, run.merchants() * rules * len(days))
+
+
+def _know_touched(run: Run) -> None:
+    """The dates that came in, where another process made the state."""
+    if not run.close.touched and "state_changes" not in run.shared:
+        run.touch()
 
 
 def _months(run: Run) -> set[str]:
@@ -144,6 +162,7 @@ def post(run: Run) -> None:
     """Close the ledger's day: compute once into staging, then insert and refresh the caches from there."""
     lake, run_id = run.settings.lake, run.record.run_id
     if not run.record.staged:
+        _know_touched(run)
         reach("staging.building")
         with interpreted(run.spark, run.bound("ledger_positions") <= INTERPRETED_ROWS):
             run.make_staged("ledger_transfers", lambda frames: stage(run, frames))

@@ -1,4 +1,4 @@
-"""Benchmarks, drivers and scores."""
+"""Benchmarks, drivers, scores, and what speaks against a merchant."""
 
 from ccare.metrics.definitions import DIMENSIONS
 from ccare.tables import columns as c
@@ -176,4 +176,58 @@ SCORE_POTENTIALS = Table(
     caveats="Written by ccare fit-potential, not by a close; merchants over a million users are fitted in whole weeks.",
 )
 
-TABLES = (SCORE_BENCHMARKS, SCORE_DRIVERS, SCORE_MERCHANTS, SCORE_POTENTIALS)
+SCORE_EVIDENCE = Table(
+    "score_evidence",
+    "What the rows up to an effective date say against a merchant, by the rules of conf/abuse.toml.",
+    "one row for each merchant, effective date and rule that speaks",
+    ("merchant_id", "effective_date", "rule"),
+    (
+        c.MERCHANT_ID,
+        Column(
+            "effective_date", "date", "Effective date judged: rows dated later are not read.", nullable=False
+        ),
+        Column("rule", "string", "Rule.", nullable=False),
+        Column(
+            "family",
+            "string",
+            "What it looks at: payer_mix, timing, identity, money_flow or after_behaviour.",
+            nullable=False,
+        ),
+        Column("effect", "string", "withhold (with another family), or flag.", nullable=False),
+        Column(
+            "programmes", "array<string>", "Programmes that it counts for; none means all.", nullable=False
+        ),
+        Column("value", "double", "What was measured: a share, or effective payers.", nullable=False),
+        Column("test", "string", "at_least or at_most.", nullable=False),
+        Column("threshold", "double", "What the value was held against.", nullable=False),
+        Column(
+            "counted",
+            "bigint",
+            "Trades, refunds, users or events that the value is of.",
+            unit="rows",
+            nullable=False,
+        ),
+        Column("least", "bigint", "Fewer of them say nothing.", unit="rows", nullable=False),
+        c.fen("amount_fen", "Amount that the rule is about; 0 where it is about none.", nullable=False),
+        Column(
+            "window_days",
+            "int",
+            "Days looked at, the last of them the effective date.",
+            "days",
+            nullable=False,
+        ),
+        Column("found_on", "date", "Business day whose close found it.", nullable=False),
+        c.day("cleared_on", "Business day whose close no longer found it; null while it speaks."),
+        c.POLICY_VERSION,
+        c.RUN_ID,
+    ),
+    inputs=(
+        *("state_changes", "state_user_days", "state_refund_days"),
+        *("core_payments", "core_mini_program_events", "core_life_account_events", "core_staff"),
+    ),
+    partition_by=("effective_date",),
+    caveats="Found by the close of the date and again by later ones until its points mature, where rows come late; "
+    "from then on it stands.",
+)
+
+TABLES = (SCORE_BENCHMARKS, SCORE_DRIVERS, SCORE_MERCHANTS, SCORE_POTENTIALS, SCORE_EVIDENCE)
