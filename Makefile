@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-programmes bench-ledger bench-abuse torture lock clean
+.PHONY: help setup demo airflow test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-programmes bench-ledger bench-abuse torture lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -11,6 +11,9 @@ setup: ## .venv, the locked packages, Java, the Delta jars
 
 demo: setup ## a year of real purchases: scores, points, exports, catalogue
 	@.venv/bin/ccare demo $(ARGS)
+
+airflow: setup ## a scheduler and its pages on loopback, over the demo's lake
+	@sh scripts/airflow
 
 # Two processes: one alone leaves a core idle half the time. A file's tests stay together, for they share a lake.
 test: check ## style, types, and every test

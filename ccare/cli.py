@@ -2,17 +2,18 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ccare import __version__
 from ccare.commands.printing import Json, latest, print_json, said_to, show
-from ccare.errors import CcareError, InputMissing, UsageError
+from ccare.errors import CcareError, GateRefused, InputMissing, UsageError
 from ccare.runtime.settings import Settings
 
 COMMANDS = (
@@ -24,12 +25,15 @@ COMMANDS = (
     "freeze",
     "growth",
     "ledger",
+    "maintain",
     "quality",
     "reconcile",
     "rejected",
     "repair",
+    "restate",
     "simulate",
     "state",
+    "status",
     "what_if",
 )
 """Modules of ccare.commands, each of which registers its own."""
@@ -45,6 +49,7 @@ for _name in COMMANDS:
     import_module(f"ccare.commands.{_name}").register(app)
 
 Day = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Business day.")]
+IfOpen = Annotated[bool, typer.Option("--if-open", help="Leave days that are closed as they are.")]
 AllowMissing = Annotated[list[str] | None, typer.Option("--allow-missing", help="Go on without this stream.")]
 
 
@@ -52,15 +57,19 @@ def main() -> None:
     """Run the app; a typed error is one sentence on standard error and its own exit code."""
     try:
         app()
+    except GateRefused as error:
+        blocked = {"day": error.day, "rules": error.rules}
+        _fail(error.message, error.remedy, error.exit_code, blocked)
     except CcareError as error:
         _fail(error.message, error.remedy, error.exit_code)
     except KeyboardInterrupt:
         _fail("Stopped.", "Nothing half-done is visible; the same command goes on where it stopped.", 1)
 
 
-def _fail(message: str, remedy: str, code: int) -> None:
+def _fail(message: str, remedy: str, code: int, more: Mapping[str, Any] | None = None) -> None:
     if "--json" in sys.argv:
-        print(json.dumps({"error": message, "remedy": remedy, "exit_code": code}, ensure_ascii=False))
+        told = {"error": message, "remedy": remedy, "exit_code": code, **(more or {})}
+        print(json.dumps(told, ensure_ascii=False))
     else:
         print(f"ccare: {message}" + (f"\n       {remedy}" if remedy else ""), file=sys.stderr)
     sys.exit(code)
@@ -102,6 +111,7 @@ def run(
     from_step: Annotated[str, typer.Option(help="First step to run.")] = "ingest",
     to_step: Annotated[str, typer.Option(help="Last step to run.")] = "export",
     allow_missing: AllowMissing = None,
+    if_open: IfOpen = False,
     as_json: Json = False,
 ) -> None:
     """Close a day, or every day of a range, in one session; days between are closed too."""
@@ -118,6 +128,7 @@ def run(
         from_step=from_step,
         to_step=to_step,
         allow_missing=tuple(allow_missing or ()),
+        if_open=if_open,
     )
     if as_json:
         print_json(result)
@@ -125,7 +136,9 @@ def run(
 
 def _step_command(step: str, text: str) -> None:
     @app.command(name=step, help=text)
-    def command(day: Day = None, allow_missing: AllowMissing = None, as_json: Json = False) -> None:
+    def command(
+        day: Day = None, allow_missing: AllowMissing = None, if_open: IfOpen = False, as_json: Json = False
+    ) -> None:
         from ccare.runtime.close_days import close_days
 
         result = close_days(
@@ -136,6 +149,7 @@ def _step_command(step: str, text: str) -> None:
             from_step=step,
             to_step=step,
             allow_missing=tuple(allow_missing or ()),
+            if_open=if_open,
         )
         if as_json:
             print_json(result)
@@ -217,32 +231,6 @@ def digest(day: Day = None, as_json: Json = False) -> None:
         print_json(result)
     else:
         print(result["digest"])
-
-
-@app.command()
-def status(day: Day = None, as_json: Json = False) -> None:
-    """What is published day by day, and which run is open."""
-    from ccare.runtime.status import lake_status
-
-    result = lake_status(Settings.load(), day.date() if day else None)
-    if as_json:
-        print_json(result)
-        return
-    names = [
-        "day",
-        "published",
-        "revision",
-        "delivered",
-        "read",
-        "accepted",
-        "duplicate",
-        "rejected",
-        "scored",
-    ]
-    show(
-        names + ["posted", "open"],
-        [[r.get(n, "") for n in [*names, "posted", "open"]] for r in result["days"]],
-    )
 
 
 @app.command()

@@ -31,9 +31,17 @@ class LeaseHeld(CcareError):
 
 
 class GateRefused(CcareError):
-    """A block expectation failed; the published state is as it was."""
+    """A block expectation failed; the published state is as it was.
+
+    ``rules`` are those that broke on ``day`` (ISO), as table.rule; each may be let go.
+    """
 
     exit_code = 10
+
+    def __init__(self, message: str, *, remedy: str = "", rules: tuple[str, ...] = (), day: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.rules = rules
+        self.day = day
 
 
 class InputMissing(CcareError):

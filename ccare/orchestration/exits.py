@@ -54,8 +54,8 @@ EXIT_RULES: dict[int, ExitRule] = {
     ),
     GateRefused.exit_code: ExitRule(
         "A block expectation failed. Readers still see the day before.",
-        "Read which rule, which table and how many rows. Have the delivered file or the rule corrected, "
-        "then clear the task.",
+        "Read which rule, which table and how many rows. Under Required Actions approve, which lets exactly those "
+        "rules go for that day in your name, or reject, have the delivery mended and clear the task.",
     ),
     InputMissing.exit_code: ExitRule(
         "Something is not there: a required delivery, the close of the day before, the key, Java.",
@@ -86,5 +86,7 @@ def runbook() -> str:
         does = rule.airflow()
         if code == InputMissing.exit_code:
             does = f"In ingest: {does[0].lower()}{does[1:]} Elsewhere: stops at once."
+        if code == GateRefused.exit_code:
+            does = "Waits for a person's word, without holding a slot; fails when nobody answers in time."
         lines.append(f"| {code} | {rule.meaning} | {does} | {rule.to_do} |")
     return "\n".join(lines)

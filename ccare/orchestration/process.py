@@ -148,11 +148,11 @@ def _masked(line: str, secret: str | None) -> str:
 
 
 def _result(printed: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """Other lines, and the object in the last one; ``ccare export`` prints a list of paths."""
+    """Other lines, and the object in the last one; ``ccare export`` prints a list of paths, others rows."""
     try:
         value = json.loads(printed[-1]) if printed else None
     except ValueError:
         value = None
     if isinstance(value, list):
-        value = {"exported": value}
+        value = {"exported" if all(isinstance(each, str) for each in value) else "rows": value}
     return (printed[:-1], value) if isinstance(value, dict) else (printed, {})

@@ -1,8 +1,9 @@
-"""Which day a scheduler's run is for, checked strictly: it becomes a word of a command."""
+"""What a scheduler's run is for, checked strictly: days, ranges and months become words of a command."""
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ccare.errors import UsageError
@@ -10,7 +11,66 @@ from ccare.tables.streams import STREAMS
 
 DATE_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 REQUIRED_STREAMS = tuple(stream.name for stream in STREAMS.values() if stream.required_daily)
-CONF_KEYS = ("day", "allow_missing")
+CONF_KEYS = ("day", "allow_missing", "from", "to", "reason")
+REASON_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run asks for: its days in order, the streams that it goes on without, and why."""
+
+    first: date
+    last: date
+    allow_missing: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def days(self) -> list[date]:
+        """Every day of the range."""
+        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
+
+def by_day(partition_key: str | None, conf: Mapping[str, Any] | None, logical_date: datetime | None) -> Asked:
+    """One day."""
+    day = business_day(partition_key, conf, logical_date)
+    return Asked(day, day, allowed_missing(conf))
+
+
+def by_range(
+    partition_key: str | None, conf: Mapping[str, Any] | None, logical_date: datetime | None
+) -> Asked:
+    """Conf's ``from`` to ``to``, with its ``reason``; UsageError where one is missing or is none."""
+    told = checked(conf)
+    missing = [name for name in ("from", "to") if told.get(name) is None]
+    if missing:
+        raise UsageError(
+            f"The conf has no {' and no '.join(missing)}.", remedy="Give from and to, YYYY-MM-DD."
+        )
+    first, last = parsed(told["from"]), parsed(told["to"])
+    if last < first:
+        raise UsageError(f"{last} is before {first}.", remedy="Give the earlier day as from.")
+    reason = told.get("reason") or ""
+    if not isinstance(reason, str) or len(reason) > REASON_CHARACTERS or not reason.isprintable():
+        raise UsageError(f"A reason is one line of up to {REASON_CHARACTERS} characters.")
+    return Asked(first, last, allowed_missing(conf), reason.strip())
+
+
+def by_month(
+    partition_key: str | None, conf: Mapping[str, Any] | None, logical_date: datetime | None
+) -> Asked:
+    """The whole month that the run's day lies in."""
+    day = business_day(partition_key, conf, logical_date)
+    first = day.replace(day=1)
+    return Asked(first, (first + timedelta(days=32)).replace(day=1) - timedelta(days=1))
+
+
+def by_clock(
+    partition_key: str | None, conf: Mapping[str, Any] | None, logical_date: datetime | None
+) -> Asked:
+    """No day of its own: the date of the run stands for one."""
+    checked(conf)
+    day = (logical_date or datetime.now(UTC)).date()
+    return Asked(day, day)
 
 
 def business_day(
@@ -20,11 +80,8 @@ def business_day(
 
     Raises UsageError where there is none, where two differ, or where one is not written YYYY-MM-DD.
     """
-    told = dict(conf or {})
-    unknown = sorted(set(told) - set(CONF_KEYS))
-    if unknown:
-        raise UsageError(f"The conf holds {', '.join(unknown)}.", remedy="Give day and allow_missing only.")
-    days = {_parsed(value) for value in (partition_key, told.get("day")) if value is not None}
+    told = checked(conf)
+    days = {parsed(value) for value in (partition_key, told.get("day")) if value is not None}
     if len(days) > 1:
         raise UsageError(
             f"The partition is {partition_key} and conf's day is {told['day']}.", remedy="Give one of them."
@@ -36,7 +93,17 @@ def business_day(
     return logical_date.date()
 
 
-def _parsed(value: Any) -> date:
+def checked(conf: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The conf as a dict; UsageError names keys that nobody reads."""
+    told = dict(conf or {})
+    unknown = sorted(set(told) - set(CONF_KEYS))
+    if unknown:
+        raise UsageError(f"The conf holds {', '.join(unknown)}.", remedy=f"Give {', '.join(CONF_KEYS)} only.")
+    return told
+
+
+def parsed(value: Any) -> date:
+    """A date written YYYY-MM-DD and nothing else; UsageError otherwise."""
     if isinstance(value, str) and re.fullmatch(DATE_PATTERN.strip("^$"), value):
         try:
             return date.fromisoformat(value)

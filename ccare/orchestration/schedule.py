@@ -7,12 +7,13 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import Asset, CronPartitionTimetable, Param
+from airflow.sdk import Asset, CronPartitionTimetable, CronTriggerTimetable, Param
 
 from ccare.errors import UsageError
+from ccare.orchestration.alerts import on_failure
 from ccare.orchestration.exits import RETRIES
-from ccare.orchestration.operator import RetryByExitCode
-from ccare.orchestration.run_day import DATE_PATTERN, REQUIRED_STREAMS, business_day
+from ccare.orchestration.retries import RetryByExitCode
+from ccare.orchestration.run_day import DATE_PATTERN, REASON_CHARACTERS, REQUIRED_STREAMS, business_day
 from ccare.runtime.settings import Settings
 from ccare.tables import stored_tables, table
 
@@ -24,12 +25,26 @@ def daily_schedule() -> CronPartitionTimetable:
 
     The run's partition key is that business day. UsageError where the time or the time zone is not one.
     """
+    return _partitions("{minute} {hour} * * *")
+
+
+def monthly_schedule() -> CronPartitionTimetable:
+    """One run a month, on its first day at CCARE_SCHEDULE_AT, for the month before: its first day is the key."""
+    return _partitions("{minute} {hour} 1 * *")
+
+
+def clock_schedule(cron: str) -> CronTriggerTimetable:
+    """Runs by the clock of the business time zone, for no day of their own."""
+    return CronTriggerTimetable(cron, timezone=_settings().timezone)
+
+
+def _partitions(cron: str) -> CronPartitionTimetable:
     at = os.environ.get("CCARE_SCHEDULE_AT") or "06:00"
     if not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", at):
         raise UsageError(f"CCARE_SCHEDULE_AT is {at!r}.", remedy="Write HH:MM, for example 06:00.")
-    hour, minute = at.split(":")
-    cron = f"{int(minute)} {int(hour)} * * *"
-    return CronPartitionTimetable(cron, timezone=_settings().timezone, run_offset=-1, key_format="%Y-%m-%d")
+    hour, minute = map(int, at.split(":"))
+    told = cron.format(hour=hour, minute=minute)
+    return CronPartitionTimetable(told, timezone=_settings().timezone, run_offset=-1, key_format="%Y-%m-%d")
 
 
 def first_run() -> datetime | None:
@@ -45,26 +60,27 @@ def first_run() -> datetime | None:
 
 
 def task_defaults() -> dict[str, Any]:
-    """default_args of every task: owner, retries by exit code, a time limit, the pool CCARE_AIRFLOW_POOL."""
+    """default_args of every task: owner, retries by exit code, a time limit, mail, the pool CCARE_AIRFLOW_POOL."""
     return {
         "owner": OWNER,
         "retries": RETRIES,
         "retry_delay": timedelta(minutes=5),
         "retry_policy": RetryByExitCode(),
         "execution_timeout": timedelta(hours=6),
+        "on_failure_callback": on_failure(),
         "pool": os.environ.get("CCARE_AIRFLOW_POOL") or "default_pool",
     }
 
 
 def run_params() -> dict[str, Param]:
-    """What a person may give when a run is triggered, each with its JSON schema."""
+    """What a person may give when a day's run is triggered, each with its JSON schema."""
     return {
         "day": Param(
             None,
             type=["null", "string"],
             format="date",
             pattern=DATE_PATTERN,
-            description="Business day to close. Leave it empty for a run that has a partition key.",
+            description="Business day. Leave it empty for a run that has a partition key.",
         ),
         "allow_missing": Param(
             [],
@@ -74,6 +90,22 @@ def run_params() -> dict[str, Param]:
             description="Required streams to go on without; the run records it.",
         ),
     }
+
+
+def range_params(*, reason: bool = False) -> dict[str, Param]:
+    """What a person must give when a range's run is triggered: from, to, and why where days are told again."""
+    params = {
+        "from": Param(type="string", format="date", pattern=DATE_PATTERN, description="First business day."),
+        "to": Param(type="string", format="date", pattern=DATE_PATTERN, description="Last business day."),
+    }
+    if reason:
+        params["reason"] = Param(
+            type="string",
+            minLength=1,
+            maxLength=REASON_CHARACTERS,
+            description="Why the days are told again; published in run_restatements.",
+        )
+    return params
 
 
 def asset(name: str) -> Asset:

@@ -3,7 +3,10 @@
 import uuid
 from datetime import UTC, datetime
 
+from ccare import __version__
 from ccare.errors import InputMissing, UsageError
+from ccare.runtime import manifest
+from ccare.runtime.controls import control_totals
 from ccare.runtime.day import LakeState, drop_leftovers
 from ccare.runtime.lease import RunRecord, read_record, save_record
 from ccare.runtime.manifest import Published
@@ -51,6 +54,25 @@ def _lost(settings: Settings, lake: LakeState, open_run: RunRecord) -> bool:
     """
     assert lake.last is not None
     return not open_run.staged and bool(outdated_tables(settings.lake, lake.last.table_versions))
+
+
+def publish_versions(settings: Settings, last: Published, record: RunRecord) -> Published:
+    """Publish the record's new versions, whose rows are those of ``last``, in the last closed day's name."""
+    versions = {**last.table_versions, **record.versions}
+    return manifest.append(
+        settings.lake,
+        last,
+        run_id=record.run_id,
+        business_date=record.day,
+        revision=record.revision,
+        kind=record.kind,
+        table_versions=versions,
+        control_totals=control_totals(settings.lake, versions),
+        inputs_digest=record.inputs_digest,
+        code_version=__version__,
+        policy_version=last.policy_version,
+        published_at=record.posted_at,
+    )
 
 
 def catalogue_again(settings: Settings, row: Published) -> None:

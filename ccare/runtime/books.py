@@ -6,6 +6,7 @@ from typing import Any
 
 from ccare.errors import InputMissing, IntegrityBroken
 from ccare.growth.snapshot import connect, name_of
+from ccare.ledger.approvals import Asked
 from ccare.ledger.parties import ids_of
 from ccare.ledger.statements import BALANCES, STATEMENT
 from ccare.runtime.asks import delivered_asks
@@ -116,6 +117,7 @@ def asked_for(settings: Settings, row: Published | None) -> list[Row]:
             {
                 "approval": approval,
                 "asked_by": ", ".join(asked.asked_by),
+                "what": "; ".join(_told(asked)),
                 "fundings": len(asked.fundings),
                 "adjustments": len(asked.adjustments),
                 "approved_by": asked.approved_by or None,
@@ -124,6 +126,17 @@ def asked_for(settings: Settings, row: Published | None) -> list[Row]:
             }
         )
     return result
+
+
+def _told(asked: Asked) -> list[str]:
+    """Each line that stands under a reference, in words."""
+    told = [
+        f"fund {f['pool']} with {f['amount']} {f['asset']} from {f['effective_date']} ({f.get('note') or 'no note'})"
+        for f in asked.fundings
+    ]
+    return told + [
+        f"offset {a['amount']} of transfer {a['transfer_id'][:12]}… ({a['note']})" for a in asked.adjustments
+    ]
 
 
 def _rows(settings: Settings, row: Published, query: str, values: dict[str, Any]) -> list[Row]:

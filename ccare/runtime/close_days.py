@@ -37,8 +37,12 @@ def close_days(
     from_step: str = "ingest",
     to_step: str = "export",
     allow_missing: tuple[str, ...] = (),
+    if_open: bool = False,
 ) -> Closed:
-    """Close ``first`` to ``last`` in order; a gap after the last closed day is closed too, a run cut off first."""
+    """Close ``first`` to ``last`` in order; a gap after the last closed day is closed too, a run cut off first.
+
+    ``if_open`` leaves days that are closed as they are; otherwise they are told again.
+    """
     wanted = _wanted(from_step, to_step)
     if last < first:
         raise UsageError(f"{last} is before {first}.", remedy="Give --from the earlier day.")
@@ -47,7 +51,9 @@ def close_days(
         said(f"— {day} —")
         steps = tuple(step for step in wanted if step != "export")
         if steps:
-            result.written += run_steps(settings, day, steps, said, allow_missing=allow_missing)
+            result.written += run_steps(
+                settings, day, steps, said, allow_missing=allow_missing, if_open=if_open
+            )
         result.days.append(day)
     row = manifest.latest(settings.lake)
     if row is not None:

@@ -19,6 +19,7 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.outdated import require_current_state
 from ccare.runtime.rowstore import roll_back
 from ccare.runtime.settings import Settings
+from ccare.runtime.trail import only_rearranged
 from ccare.scoring.policy import load_scoring
 from ccare.tables import stored_tables
 from ccare.tables.run import RUN_MANIFEST
@@ -160,6 +161,9 @@ def drop_leftovers(settings: Settings, lake: LakeState, record: RunRecord) -> No
             roll_back(settings.lake, table.name, pinned.get(table.name), record.run_id)
             if table.name in pinned:
                 record.versions[table.name] = deltalog.latest_version(settings.lake, table.name) or 0
+        elif table.name in pinned and only_rearranged(settings.lake, table.name, pinned[table.name], newest):
+            # Upkeep that was cut off before it was published: the rows are those of the pinned version.
+            record.versions[table.name] = newest
         elif not record.staged and newest > (pinned.get(table.name) or 0):
             raise IntegrityBroken(
                 f"Table {table.name} stands at version {newest}, beyond what any run has recorded.",
@@ -191,10 +195,13 @@ def run_steps(
     said: Callable[[str], None],
     *,
     allow_missing: tuple[str, ...] = (),
+    reason: str = "",
+    if_open: bool = False,
 ) -> "list[Written]":
     """Run ``wanted`` steps (all when None) of the run for ``day``; returns the summary lines.
 
-    Steps that the open run has done are passed over; a step whose predecessor is open is refused.
+    Steps that the open run has done are passed over; a step whose predecessor is open is refused. ``reason`` is kept
+    with a closed day that is told again; ``if_open`` leaves a closed day as it is.
     """
     from ccare.runtime import gate, steps
     from ccare.runtime.ingest import ingest, require_inputs
@@ -203,9 +210,15 @@ def run_steps(
     from ccare.runtime.workload import workload
 
     with opened(settings) as lake:
+        if if_open and lake.close_of(day) is not None:
+            said(f"nothing to do: {day} is closed")
+            return []
         _require_state(settings, lake)
         _require_policy(settings, lake, day)
         record = open_record(settings, lake, day)
+        if reason and record.kind == "republish":
+            record.reason = reason
+            save_record(settings.lake, record)
         road = [s for s in (steps.STEPS if record.kind == "close" else steps.REPUBLISHED) if s != "export"]
         due = [s for s in road if s not in record.steps_done and (wanted is None or s in wanted)]
         _check_order(road, record, due)

@@ -117,10 +117,11 @@ def lost_files(lake: Path, table: str, version: int) -> list[str]:
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:
     """InputMissing, beginning with ``what``, where data files of a version before the published one are gone."""
     for name, version in sorted(versions.items()):
-        if not all(Path(path).exists() for path in data_files(lake, name, version)):
+        kept = commit_file(lake, name, version).exists()
+        if not kept or not all(Path(path).exists() for path in data_files(lake, name, version)):
             raise InputMissing(
                 f"{what}: files of {name} at version {version} were purged.",
-                remedy="What is published now is whole; older versions end with a purge (docs/how-to/forget.md).",
+                remedy="What is published now is whole; older versions end some day (docs/how-to/maintain.md).",
             )
 
 

@@ -94,7 +94,9 @@ def _take_all(run: Run, usable: list[Delivery], history: Published) -> list[Take
             passes += pool.map(take, (stream for stream in EVENT_STREAMS if files[stream]))
     run.spark.catalog.clearCache()
     if refused:
-        raise GateRefused(" ".join(error.message for error in refused), remedy=refused[0].remedy)
+        rules = tuple(rule for error in refused for rule in error.rules)
+        said, first = " ".join(error.message for error in refused), refused[0]
+        raise GateRefused(said, remedy=first.remedy, rules=rules, day=first.day)
     return [taken for taken in passes if taken is not None]
 
 

@@ -17,6 +17,7 @@ from ccare.errors import IntegrityBroken, LeaseHeld
 from ccare.runtime.manifest import write_atomically
 
 FORGET, REBUILD, FREEZE, FIT = "forget", "rebuild", "freeze", "fit"
+MAINTAIN, MIGRATE = "maintain", "migrate"
 """Kinds of runs that amend what is published and close no day; cut off, they are taken back and asked for again."""
 
 
@@ -54,6 +55,7 @@ class RunRecord:
     """The open run: which day, which steps are done, and the version of each table it has written.
 
     ``blocked`` names the rules (table.rule) that refused it last; ``released`` those that a person let go.
+    ``reason`` says why a closed day is told again, where somebody asked for that.
     """
 
     run_id: str
@@ -70,11 +72,12 @@ class RunRecord:
     notes: list[str] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
     released: dict[str, dict[str, str]] = field(default_factory=dict)
+    reason: str = ""
 
     @property
     def is_amendment(self) -> bool:
-        """Whether it is a forget, a rebuild, a freeze or a fit rather than a day's run."""
-        return self.kind in (FORGET, REBUILD, FREEZE, FIT)
+        """Whether it amends what is published rather than closing a day or telling one again."""
+        return self.kind in (FORGET, REBUILD, FREEZE, FIT, MAINTAIN, MIGRATE)
 
 
 def record_file(lake: Path) -> Path:

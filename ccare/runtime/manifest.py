@@ -186,8 +186,10 @@ def write_head(lake: Path, row: Published) -> None:
     """Name the newest published run and its commit's digest outside the log, atomically."""
     version = deltalog.latest_version(lake, MANIFEST)
     assert version is not None
+    closed = read_head(lake).get("last_closed", "")
     head = {
         "lake_format": LAKE_FORMAT,
+        "last_closed": max(closed, row.business_date.isoformat()),
         "seq": row.seq,
         "hash": row.hash,
         "version": version,

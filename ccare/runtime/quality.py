@@ -73,6 +73,8 @@ def refusal(day: date, refused: Sequence[Failure]) -> GateRefused:
         remedy=f"Nothing was published. Mend the delivery (a file replaced or added under the same date will do) and "
         f"run the day again; or let a rule go for this day: ccare release --day {day} --rule {refused[0].name} "
         f"--by NAME --reason TEXT. All rules and counts: ccare data-docs --day {day}.",
+        rules=tuple(f.name for f in refused),
+        day=str(day),
     )
 
 

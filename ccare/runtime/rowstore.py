@@ -18,7 +18,7 @@ _PROPERTIES = {
 }
 
 
-_WRITER = WriterProperties(compression="ZSTD", max_row_group_size=131_072)
+WRITER = WriterProperties(compression="ZSTD", max_row_group_size=131_072)
 """Row groups are what tasks share a file by: one of a million rows would leave a core idle."""
 
 
@@ -95,7 +95,7 @@ def write_arrow(
     values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
     commit = CommitProperties(custom_metadata={"userMetadata": run_id})
     if mode == "append":
-        write_deltalake(opened, arrow, mode="append", writer_properties=_WRITER, commit_properties=commit)
+        write_deltalake(opened, arrow, mode="append", writer_properties=WRITER, commit_properties=commit)
     else:
         where = f"{table.partition_by[0]} in ({values})" if replaced else None
         write_deltalake(
@@ -103,7 +103,7 @@ def write_arrow(
             arrow,
             mode="overwrite",
             predicate=where,
-            writer_properties=_WRITER,
+            writer_properties=WRITER,
             commit_properties=commit,
         )
     version = deltalog.latest_version(lake, table.name)

@@ -21,6 +21,7 @@ from ccare.runtime.ingest import ingest
 from ccare.runtime.lease import clear_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
+from ccare.runtime.restatements import store_restatement
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_days, staged_rows
@@ -185,6 +186,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
     """Append the manifest row: from here on readers see the day. ``also``: totals told beside the control sums."""
     record, lake = run.record, run.settings.lake
     store_releases(lake, record)
+    store_restatement(lake, record)
     run.save()
     reach("manifest.checking")
     versions = {**run.as_published, **record.versions}

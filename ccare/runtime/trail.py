@@ -14,6 +14,8 @@ OPERATIONS = frozenset(
 )
 OPERATIONS |= {"VACUUM END"}
 """What we do to an append-only table, or what a person may do that changes no row."""
+REARRANGING = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END"})
+"""Operations that move rows between files, or remove files that no version shows."""
 
 
 def appended_only(lake: Path, table: Table) -> str:
@@ -40,10 +42,32 @@ def appended_only(lake: Path, table: Table) -> str:
     return ""
 
 
+def only_rearranged(lake: Path, name: str, since: int, until: int) -> bool:
+    """Whether every commit after ``since``, up to ``until``, moved rows between files and changed none."""
+    for version in range(since + 1, until + 1):
+        path = deltalog.commit_file(lake, name, version)
+        if not path.is_file() or not _rearranges(path):
+            return False
+    return True
+
+
+def _rearranges(commit: Path) -> bool:
+    """Whether one commit says of itself, and of each of its files, that no row changed."""
+    said = False
+    for line in commit.read_text(encoding="utf-8").splitlines():
+        ((kind, action),) = json.loads(line).items()
+        if kind == "commitInfo":
+            said = action.get("operation") in REARRANGING
+        elif kind not in ("add", "remove") or action.get("dataChange", True):
+            return False
+    return said
+
+
 def beyond(lake: Path, last: Published) -> str:
     """L14: what tables show beyond what is published, unless the open run wrote it; empty where nothing does.
 
-    A table rolled back after a failed run has a newer version with the published files: that is the same table.
+    A table rolled back after a failed run has a newer version with the published files, one whose upkeep was cut off
+    has the published rows in other files: that is the same table.
     """
     record = read_record(lake)
     ours = record.versions if record is not None and record.run_id != last.run_id else {}
@@ -55,6 +79,7 @@ def beyond(lake: Path, last: Published) -> str:
             same = deltalog.data_files(lake, name, newest) == deltalog.data_files(lake, name, version)
         except IntegrityBroken as error:
             return error.message
+        same = same or only_rearranged(lake, name, version, newest)
         if not same and not (record is not None and record.staged):
             return f"{name} stands at version {newest}, {version} was published, and no open run wrote it"
     return ""

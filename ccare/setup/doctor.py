@@ -246,8 +246,9 @@ def open_run(settings: Settings) -> Iterator[Finding]:
         done = ", ".join(record.steps_done) or "none"
         if record.is_amendment:
             told = f"a {record.kind} was broken off; readers see the lake as it was before"
-            commands = {"forget": "forget", "rebuild": "state --rebuild", "fit": "fit-potential"}
-            yield Finding("open run", told, False, f"Ask for it again: `ccare {commands[record.kind]}`.")
+            commands = {"rebuild": "state --rebuild", "fit": "fit-potential", "freeze": "freeze-benchmarks"}
+            command = commands.get(record.kind, record.kind)
+            yield Finding("open run", told, False, f"Ask for it again: `ccare {command}`.")
             return
         told = f"the run of {record.day} was broken off (steps done: {done})"
         yield Finding("open run", told, False, f"Run `ccare run --day {record.day}` to finish it.")

@@ -15,7 +15,12 @@ RUN_MANIFEST = Table(
         Column(
             "revision", "int", "0 for the close of a day, then 1, 2 … for republications.", nullable=False
         ),
-        Column("kind", "string", "close, republish, forget, rebuild, freeze, fit or repair.", nullable=False),
+        Column(
+            "kind",
+            "string",
+            "close, republish, forget, rebuild, freeze, fit, repair, maintain or migrate.",
+            nullable=False,
+        ),
         Column(
             "table_versions", "map<string,bigint>", "Delta version of each published table.", nullable=False
         ),
@@ -90,4 +95,19 @@ RUN_REBUILDS = Table(
     write=WriteStyle.MERGE_NEW,
 )
 
-TABLES = (RUN_MANIFEST, RUN_RELEASES, RUN_REBUILDS)
+RUN_RESTATEMENTS = Table(
+    "run_restatements",
+    "Closed days whose metrics and scores were told again on somebody's word: which revision, when and why.",
+    "one row for each business date and revision told again by ccare restate",
+    ("business_date", "revision"),
+    (
+        c.BUSINESS_DATE,
+        Column("revision", "int", "Revision that the restatement is.", nullable=False),
+        Column("reason", "string", "Why it was told again.", nullable=False),
+        Column("restated_at", "timestamp", "Wall clock of the restatement (UTC).", volatile=True),
+        c.RUN_ID,
+    ),
+    write=WriteStyle.MERGE_NEW,
+)
+
+TABLES = (RUN_MANIFEST, RUN_RELEASES, RUN_REBUILDS, RUN_RESTATEMENTS)

@@ -34,6 +34,10 @@ if code:
     print(json.dumps({"error": "Payments are late.", "remedy": "Wait.", "exit_code": code}))
 elif step == "export":
     print(json.dumps(["/exports/scores.csv"]))
+elif sys.argv[1:3] == ["ledger", "asked"]:
+    ask = {"asked_by": "Li", "what": "fund"}
+    rows = [{"approval": "a", "approved_by": None, **ask}, {"approval": "b", "approved_by": "Wu", **ask}]
+    print(json.dumps(rows if os.environ.get("CHILD_ASKS") else []))
 else:
     name = "core_payments" if step == "ingest" else "run_manifest"
     line = dict(step=step, table=name, rows=7, bytes=1, files=1, version=3, seconds=0.5, spark_jobs=2)

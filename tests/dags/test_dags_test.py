@@ -18,6 +18,7 @@ from ccare.tables import stored_tables
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 DAY = date(2026, 3, 3)
 KEY = "0123456789abcdef0123456789abcdef-a-key-for-tests"
+TASKS = ("day_before", "ingest", "close", "export", "data_docs")
 
 
 def query(airflow: Any, sql: str) -> list[tuple[Any, ...]]:
@@ -53,8 +54,9 @@ def test_a_day_through_airflow(airflow: Any, child: Path) -> None:
         **settings(airflow),
     )
     assert ran.returncode == 0, ran.stdout[-4000:]
-    assert last_states(airflow) == dict.fromkeys(("ingest", "close", "export"), "success")
-    for words in (["ingest"], ["run", "--from-step", "state", "--to-step", "publish"], ["export"]):
+    assert last_states(airflow) == dict.fromkeys(TASKS, "success")
+    close = ["run", "--if-open", "--from-step", "state", "--to-step", "publish"]
+    for words in (["ingest", "--if-open"], close, ["export"], ["data-docs"]):
         assert f"saw {json.dumps([*words, '--day', '2026-03-02', '--json'])}" in ran.stdout
     events = query(
         airflow,
@@ -62,7 +64,7 @@ def test_a_day_through_airflow(airflow: Any, child: Path) -> None:
     )
     assert sorted(name for name, _, _ in events) == sorted(t.name for t in stored_tables())
     told = {name: json.loads(extra) for name, extra, _ in events}
-    assert told["core_payments"] == {"day": "2026-03-02", "rows": 7, "version": 3}
+    assert told["core_payments"] == {"day": "2026-03-02", "rows": 7, "version": 3, "rejected": 0}
     assert {key for _, _, key in events} == {"2026-03-02"}
     assert query(airflow, "select count(*) from xcom") == [(0,)]
     assert KEY not in ran.stdout
@@ -81,7 +83,48 @@ def test_a_blocked_gate_ends_the_run_at_once(airflow: Any, child: Path) -> None:
     )
     assert ran.returncode != 0
     assert "Payments are late. Wait. (exit code 10)" in ran.stdout
-    assert last_states(airflow) == {"ingest": "success", "close": "failed", "export": "upstream_failed"}
+    assert last_states(airflow) == {
+        **{"day_before": "success", "ingest": "success", "close": "failed"},
+        **{"export": "upstream_failed", "data_docs": "upstream_failed"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("dag", "conf", "words"),
+    [
+        (
+            "close_days",
+            {"from": "2026-03-01", "to": "2026-03-02"},
+            [["run", "--if-open", "--from", "2026-03-01", "--to", "2026-03-02"]],
+        ),
+        (
+            "restate_days",
+            {"from": "2026-03-01", "to": "2026-03-02", "reason": "it's $(why)"},
+            [
+                ["restate", "--propose"],
+                ["restate", "--from", "2026-03-01", "--to", "2026-03-02", "--reason", "it's $(why)"],
+            ],
+        ),
+        ("weekly_upkeep", {}, [["verify"], ["maintain"]]),
+        (
+            "monthly_models",
+            {"day": "2026-02-14"},
+            [["freeze-benchmarks", "--month", "2026-03"], ["fit-potential", "--as-of", "2026-02-28"]],
+        ),
+        ("ledger_approvals", {}, [["ledger", "asked"]]),
+    ],
+)
+def test_every_other_dag(airflow: Any, child: Path, dag: str, conf: dict[str, Any], words: list[Any]) -> None:
+    """Each from a person's conf to the words of its commands; quotes in a reason stay one word."""
+    ran = airflow.run(
+        *("dags", "test", dag, "2026-03-02", "-c", json.dumps(conf)),
+        CCARE_COMMAND=f"{sys.executable} '{child}'",
+        **settings(airflow),
+    )
+    assert ran.returncode == 0, ran.stdout[-4000:]
+    assert set(last_states(airflow).values()) <= {"success", "skipped"}
+    for command in words:
+        assert f"saw {json.dumps([*command, '--json'])}" in ran.stdout
 
 
 def test_a_conf_that_names_no_day_starts_nothing(airflow: Any, child: Path) -> None:
@@ -151,7 +194,9 @@ def test_a_real_day_from_landing_to_exports(airflow: Any) -> None:
         **settings(airflow),
     )
     assert ran.returncode == 0, ran.stdout[-6000:]
-    assert last_states(airflow) == dict.fromkeys(("ingest", "close", "export"), "success")
+    assert last_states(airflow) == dict.fromkeys(TASKS, "success")
+    assert (airflow.home / "exports" / "data_docs" / "index.html").is_file()
+    assert f"Data Docs: {(airflow.home / 'exports' / 'data_docs' / 'index.html').as_uri()}" in ran.stdout
     rows = manifest.published(airflow.home / "lake")
     assert [(row.business_date, row.revision, row.kind) for row in rows] == [(DAY, 0, "close")]
     assert f"published: run 1 of {DAY} ({rows[0].run_id})" in ran.stdout

@@ -1,6 +1,7 @@
-"""The DAG itself: it loads, it is light, it owns every table of the day, and a run closes the day before."""
+"""The DAGs: they load, they are light, the daily one owns every table, and its run closes the day before."""
 
 import ast
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from airflow.timetables.base import TimeRestriction
 
 from ccare.errors import UsageError
 from ccare.orchestration import RetryByExitCode, asset, daily_schedule, first_run
+from ccare.orchestration.day_before import order_setting
+from ccare.orchestration.waiting import answer_within, late_after
 from ccare.tables import stored_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,40 +25,61 @@ DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
 
 @pytest.fixture
 def dagbag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DagBag:
-    for name in ("CCARE_SCHEDULE_FROM", "CCARE_SCHEDULE_AT", "CCARE_AIRFLOW_POOL", "CCARE_BUSINESS_TIMEZONE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("CCARE_") and name != "CCARE_CACHE"]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("CCARE_LAKE", str(tmp_path / "lake"))
     # Who parses DAGs may not be allowed to read the key.
     monkeypatch.setenv("CCARE_PSEUDONYM_KEY_FILE", "/no/such/key")
     return DagBag(ROOT / "dags")
 
 
+DAGS = {
+    "merchant_daily": "daily",
+    "ledger_approvals": "daily",
+    "weekly_upkeep": "weekly",
+    "monthly_models": "monthly",
+    "close_days": "by hand",
+    "restate_days": "by hand",
+}
+
+
 def test_imports(dagbag: DagBag) -> None:
     assert dagbag.import_errors == {}
-    assert set(dagbag.dags) == {"merchant_daily"}
+    assert set(dagbag.dags) == set(DAGS)
 
 
 def test_habits(dagbag: DagBag) -> None:
-    for dag in dagbag.dags.values():
+    for name, dag in dagbag.dags.items():
         dag.check_cycle()
-        assert dag.max_active_runs == 1
-        assert {"ccare", "daily"} <= dag.tags
+        assert dag.max_active_runs == (8 if name == "merchant_daily" else 1)
+        assert {"ccare", DAGS[name]} == dag.tags
         assert dag.doc_md and "| 30 |" in dag.doc_md and dag.description
         for task in dag.tasks:
             assert task.owner == "data-engineering"
             assert task.retries >= 1 and isinstance(task.retry_policy, RetryByExitCode)
             assert task.execution_timeout is not None
             assert task.doc_md
-            assert not task.template_fields and not task.do_xcom_push
+            # A reference alone goes through XCom, to the task that puts it before a person.
+            assert task.is_mapped or task.do_xcom_push == (task.task_id == "open_asks")
+            assert not task.template_fields
 
 
-def test_three_processes_one_after_the_other(dagbag: DagBag) -> None:
-    dag = dagbag.dags["merchant_daily"]
-    assert {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks} == {
-        "ingest": ["close"],
-        "close": ["export"],
-        "export": [],
+def test_the_order_of_tasks(dagbag: DagBag) -> None:
+    roads = {
+        "merchant_daily": ["day_before", "ingest", "close", "export", "data_docs"],
+        "close_days": ["day_before", "close"],
+        "restate_days": ["propose", "restate", "export"],
+        "weekly_upkeep": ["verify_everything", "maintain_tables"],
+        "monthly_models": ["month_closed", "freeze_benchmarks", "fit_potential"],
+        "ledger_approvals": ["open_asks", "approve"],
     }
+    for name, road in roads.items():
+        found = {t.task_id: sorted(t.downstream_task_ids) for t in dagbag.dags[name].tasks}
+        assert found == {task: road[n + 1 : n + 2] for n, task in enumerate(road)}
+
+
+def test_days_and_months_have_a_deadline(dagbag: DagBag) -> None:
+    assert {name for name, dag in dagbag.dags.items() if dag.deadline} == {"merchant_daily", "monthly_models"}
 
 
 def test_every_table_of_the_day_has_its_asset(dagbag: DagBag, tmp_path: Path) -> None:
@@ -82,7 +106,8 @@ def test_loading_a_dag_is_quick_and_loads_no_engine() -> None:
     """The DAG processor loads files again and again: no engine, under a second beside Airflow's imports."""
     code = f"""
 import runpy, sys, time
-from airflow.sdk import DAG, Asset, BaseOperator, CronPartitionTimetable, Param, RetryDecision, RetryPolicy
+import airflow.providers.standard.operators.hitl, airflow.triggers.base
+from airflow.sdk import AsyncCallback, DAG, Asset, CronPartitionTimetable, DeadlineAlert, Param, RetryPolicy
 started = time.process_time()
 for file in {[str(f) for f in DAG_FILES]!r}:
     runpy.run_path(file)
@@ -97,11 +122,19 @@ print(sorted(heavy & {{name.split(".")[0] for name in sys.modules}}), seconds < 
 
 
 def test_params_have_a_schema(dagbag: DagBag) -> None:
-    params = dagbag.dags["merchant_daily"].params
-    for name, good, bad in (
-        ("day", [None, "2026-03-02"], ["2026-3-2", "x", 5, "2026-03-02; ls"]),
-        ("allow_missing", [[], ["payments"]], ["payments", ["vouchers"], ["payments", "payments"]]),
+    for dag, name, good, bad in (
+        ("merchant_daily", "day", [None, "2026-03-02"], ["2026-3-2", "x", 5, "2026-03-02; ls"]),
+        (
+            "merchant_daily",
+            "allow_missing",
+            [[], ["payments"]],
+            ["payments", ["vouchers"], ["payments", "payments"]],
+        ),
+        ("close_days", "from", ["2026-03-02"], [None, "2026-3-2", 5]),
+        ("restate_days", "to", ["2026-03-02"], [None, "$(date)"]),
+        ("restate_days", "reason", ["a new policy"], [None, "", "x" * 501]),
     ):
+        params = dagbag.dags[dag].params
         for value in good:
             assert params.get_param(name).resolve(value) == value
         for value in bad:
@@ -146,11 +179,20 @@ def test_without_a_first_day_no_past_day_is_made_up_for(dagbag: DagBag) -> None:
         ("CCARE_SCHEDULE_AT", "* * * * *"),
         ("CCARE_BUSINESS_TIMEZONE", "Mars/Olympus"),
         ("CCARE_SCHEDULE_FROM", "tomorrow"),
+        ("CCARE_DAY_BEFORE", "skip"),
+        ("CCARE_DEADLINE_HOURS", "0"),
+        ("CCARE_ANSWER_HOURS", "soon"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_an_import_error_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
+    readers = {
+        "CCARE_SCHEDULE_FROM": first_run,
+        "CCARE_DAY_BEFORE": order_setting,
+        "CCARE_DEADLINE_HOURS": late_after,
+        "CCARE_ANSWER_HOURS": answer_within,
+    }
     with pytest.raises(UsageError, match=value.replace("*", r"\*")):
-        (first_run if name == "CCARE_SCHEDULE_FROM" else daily_schedule)()
+        readers.get(name, daily_schedule)()

@@ -9,17 +9,22 @@ from typing import Any
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRun
 from airflow.sdk.definitions.retry_policy import RetryAction
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from ccare import errors
 from ccare.orchestration import (
     EXIT_RULES,
     RETRIES,
+    ApproveAskOperator,
     CcareOperator,
     CloseFailed,
+    OpenAsksOperator,
     RetryByExitCode,
     assets,
+    by_clock,
+    by_month,
+    by_range,
     exit_rule,
     runbook,
 )
@@ -78,12 +83,13 @@ def test_done(child: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert f"saw {json.dumps(words)}" in lines
     assert "key ***" in lines and key not in "".join(lines)
     assert "airflow" in lines
-    assert lines[-3].split() == ["step", "table", "rows", "files", "version", "seconds", "jobs"]
-    assert lines[-2].split() == ["ingest", "core_payments", "7", "1", "3", "0.5", "2"]
-    assert lines[-1] == "published: run 1 of 2026-03-02 (r1)"
+    assert lines[-4].split() == ["step", "table", "rows", "files", "version", "seconds", "jobs"]
+    assert lines[-3].split() == ["ingest", "core_payments", "7", "1", "3", "0.5", "2"]
+    assert lines[-2] == "published: run 1 of 2026-03-02 (r1)"
+    assert lines[-1] == 'manifest row: ccare sql -c "from run_manifest where seq = 1"'
     told = {outlet.name: events[outlet] for outlet in operator.outlets}
-    assert told["core_payments"].extra == {"day": "2026-03-02", "rows": 7, "version": 3}
-    assert told["core_merchants"].extra == {"day": "2026-03-02", "rows": 0}
+    assert told["core_payments"].extra == {"day": "2026-03-02", "rows": 7, "version": 3, "rejected": 0}
+    assert told["core_merchants"].extra == {"day": "2026-03-02", "rows": 0, "rejected": 0}
     assert {tuple(event.partition_keys) for event in told.values()} == {("2026-03-02",)}
 
 
@@ -133,6 +139,83 @@ def test_what_no_retry_mends_fails_at_once(child: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("CCARE_LAKE", "lake")
     with pytest.raises(AirflowFailException, match="absolute path"):
         execute(ingest(), run_of())
+
+
+def answer(option: str, **more: Any) -> dict[str, Any]:
+    """A person's answer as Airflow hands it to a parked task."""
+    who = {"id": "7", "name": "Wu"}
+    event = {"chosen_options": [option], "params_input": {"reason": "seen"}, "responded_at": MORNING}
+    return event | {"responded_by_user": who} | more
+
+
+BLOCKED = {"day": "2026-03-01", "rules": ["core_payments.fresh", "core_staff.bad_origin"]}
+
+
+def test_an_approval_releases_what_was_shown_and_runs_again(
+    child: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator, events = ingest(), OutletEventAccessors()
+    context = {"dag_run": run_of(), "outlet_events": events}
+    operator.execute_complete(context, answer("Approve"), **BLOCKED)
+    saw = [json.loads(line.removeprefix("saw ")) for line in logged(capsys) if line.startswith("saw ")]
+    named = ["--by", "Wu", "--reason", "seen", "--json"]
+    assert saw == [
+        *(["release", "--day", "2026-03-01", "--rule", rule, *named] for rule in BLOCKED["rules"]),
+        ["ingest", "--day", "2026-03-02", "--json"],
+    ]
+    assert {tuple(events[o].partition_keys) for o in operator.outlets} == {("2026-03-02",)}
+
+
+def test_a_refusal_and_silence_run_nothing(child: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    context = {"dag_run": run_of()}
+    with pytest.raises(AirflowFailException, match="Wu refused: nothing was published"):
+        ingest().execute_complete(context, answer("Reject"), **BLOCKED)
+    with pytest.raises(AirflowFailException, match="Nobody answered in time"):
+        ingest().execute_complete(context, {"error": "late", "error_type": "timeout"}, **BLOCKED)
+    assert not [line for line in logged(capsys) if line.startswith("saw ")]
+
+
+def test_what_is_asked_of_the_ledger_is_approved_by_name(
+    child: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHILD_ASKS", "1")
+    context = {"dag_run": run_of(None)}
+    assert OpenAsksOperator(task_id="open_asks").execute(context) == ["a"]
+    approves = ApproveAskOperator(task_id="approve", reference="a")
+    approves.execute_complete(context, answer("Approve", params_input={}))
+    assert 'saw ["approve", "a", "--by", "Wu", "--json"]' in logged(capsys)
+    approves.execute_complete(context, answer("Reject", params_input={}))
+    with pytest.raises(AirflowSkipException):
+        approves.execute_complete(context, {"error": "late", "error_type": "timeout"})
+    ApproveAskOperator(task_id="approve", reference="b").execute(
+        context
+    )  # approved meanwhile: nobody is asked
+    assert not [line for line in logged(capsys) if line.startswith('saw ["approve"')]
+    monkeypatch.setenv("CHILD_EXIT_APPROVE", "2")
+    with pytest.raises(AirflowFailException, match="exit code 2"):
+        approves.execute_complete(context, answer("Approve", params_input={}))
+
+
+def test_a_range_a_month_and_the_clock(child: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conf = {"from": "2026-03-01", "to": "2026-03-03", "reason": "a new policy"}
+    operator = CcareOperator(
+        task_id="restate", command=["restate"], reads=by_range, option="range", outlets=assets("run")
+    )
+    events = execute(operator, run_of(None, conf))
+    (event,) = {tuple(sorted(events[o].partition_keys)) for o in operator.outlets}
+    assert event == ("2026-03-01", "2026-03-02", "2026-03-03")
+    for option in ("month_after", "as_of"):
+        execute(
+            CcareOperator(task_id="m", command=["m"], reads=by_month, option=option), run_of("2026-02-01")
+        )
+    execute(CcareOperator(task_id="v", command=["verify"], reads=by_clock, option="nothing"), run_of(None))
+    saw = [json.loads(line.removeprefix("saw ")) for line in logged(capsys) if line.startswith("saw ")]
+    assert saw == [
+        ["restate", "--from", "2026-03-01", "--to", "2026-03-03", "--reason", "a new policy", "--json"],
+        ["m", "--month", "2026-03", "--json"],
+        ["m", "--as-of", "2026-02-28", "--json"],
+        ["verify", "--json"],
+    ]
 
 
 def test_waits() -> None:

@@ -1,0 +1,59 @@
+"""Who is told when a task fails or a day is late: by mail where CCARE_ALERT_TO says to whom, in the log always."""
+
+import logging
+import os
+from collections.abc import Mapping
+from html import escape
+from typing import Any, cast
+
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+
+from ccare.orchestration.waiting import late_after
+
+log = logging.getLogger(__name__)
+_FAILED = """
+<p>Task <b>{{ ti.task_id }}</b> of <b>{{ dag.dag_id }}</b> failed, run {{ run_id }}.</p>
+<p>The last lines of its log say what happened and what to do; the DAG's page has the runbook.</p>
+"""
+
+
+def addresses(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """CCARE_ALERT_TO, separated by commas."""
+    return [part.strip() for part in environ.get("CCARE_ALERT_TO", "").split(",") if part.strip()]
+
+
+def on_failure() -> list[Any]:
+    """Callbacks of a failed task: a mail by the SMTP provider, through Airflow's connection ``smtp_default``."""
+    if not addresses():
+        return []
+    # The provider is only read where mail is wanted: the DAG processor parses this file again and again.
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    subject = "ccare: {{ ti.task_id }} of {{ dag.dag_id }} failed"
+    return [SmtpNotifier(to=addresses(), subject=subject, html_content=_FAILED)]
+
+
+def deadline(name: str) -> DeadlineAlert:
+    """Tells that a run is not done CCARE_DEADLINE_HOURS after it was queued."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=late_after(),
+        callback=AsyncCallback(run_is_late, kwargs={"name": name}),
+        name=f"{name} is late",
+    )
+
+
+async def run_is_late(name: str, context: Mapping[str, Any] | None = None) -> None:
+    """Say that a run is late, and mail it where somebody wants mail. Runs in the triggerer."""
+    run = dict((context or {}).get("dag_run") or {})
+    which = str(run.get("partition_key") or run.get("logical_date") or run.get("run_id") or "a run")
+    said = f"{name} of {which} is late: it is not done {late_after()} after it was queued."
+    log.warning("%s See `ccare status`, and the task that is not green.", said)
+    if not addresses():
+        return
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    body = f"<p>{escape(said)}</p><p>See <code>ccare status</code>, and the task that is not green.</p>"
+    mail = SmtpNotifier(to=addresses(), subject=f"ccare: {name} of {which} is late", html_content=body)
+    await mail.async_notify(cast(Any, dict(context or {})))
