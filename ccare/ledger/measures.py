@@ -62,13 +62,18 @@ def _user_counts(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFram
         vouchers = inputs["core_voucher_events"].filter(known & received & F.col("activity_id").isin(*wanted))
         vouchers = vouchers.filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
         rows = rows.unionByName(receipt_of(vouchers))
+    pair, followed = ["merchant_id", "user_key"], follow_ups(tuple(rules.values()))
+    rows = rows.join(F.broadcast(staff_pairs(inputs, close)), pair, "left_anti")
     dates = touched.groupBy("merchant_id").agg(F.collect_list("effective_date").alias("looked_at"))
-    pair = ["merchant_id", "user_key"]
     laid = by_merchant(rows).join(beside(dates), "merchant_id")
-    laid = laid.join(F.broadcast(staff_pairs(inputs, close)), pair, "left_anti")
+    # Few users have a day that is looked at: only their histories are made up.
+    met = laid.filter(_may_count(F.col("day.on"), followed)).select(*pair).distinct()
     listed = F.sort_array(F.collect_list("day")).alias("days")
-    users = laid.groupBy(*pair).agg(listed, F.first("looked_at").alias("looked_at"))
-    users = users.filter(_may_count(follow_ups(tuple(rules.values()))))
+    users = (
+        laid.join(beside(met), pair, "left_semi")
+        .groupBy(*pair)
+        .agg(listed, F.first("looked_at").alias("looked_at"))
+    )
     start = earn_start(close)
     each = [_of_measure(name, counted(rule, start)) for name, rule in rules.items()]
     counts = F.filter(F.concat(*each), lambda x: F.array_contains(F.col("looked_at"), x["on"]))
@@ -80,17 +85,12 @@ def _user_counts(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFram
     return _within_parts(found, per_part(tuple(rules.values())))
 
 
-def _may_count(after: tuple[int, ...]) -> Column:
-    """Whether a day of the user, or what becomes due after it, is looked at."""
-    looked_at = F.col("looked_at")
-
-    def may(day: Column) -> Column:
-        found = F.array_contains(looked_at, day["on"])
-        for n in after:
-            found = found | F.array_contains(looked_at, F.date_add(day["on"], n))
-        return found
-
-    return F.exists(F.col("days"), may)
+def _may_count(on: Column, after: tuple[int, ...]) -> Column:
+    """Whether a user's day, or what becomes due after it, is looked at."""
+    found = F.array_contains("looked_at", on)
+    for n in after:
+        found = found | F.array_contains("looked_at", F.date_add(on, n))
+    return found
 
 
 def _of_measure(name: str, dates: Column) -> Column:
