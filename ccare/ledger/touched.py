@@ -47,8 +47,7 @@ def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
     given_back = changes.filter(_any("refunds", "refund_fen"))
     returned = given_back.select("merchant_id", F.col("business_date").alias("refund_date"))
     of_refunds = refunds.join(F.broadcast(returned), ["merchant_id", "refund_date"], "left_semi")
-    fixed = sorted({r.name for r in policy.rules if not (r.kind in USER_KINDS or isinstance(r, TradeNet))})
-    booked = inputs["ledger_positions"].filter(F.col("merchant_id").isNotNull() & ~F.col("rule").isin(*fixed))
+    booked = inputs["ledger_positions"].filter(F.col("merchant_id").isNotNull() & ~_is_fixed(policy))
     of_policy = booked.filter(~F.col("policy_version").eqNullSafe(F.lit(policy.version)))
     found = (
         own.select("merchant_id", as_effective("business_date"))
@@ -66,6 +65,14 @@ def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
         due = due.filter(F.col("tasks").bitwiseAND(_RELATED) != 0)
         found = found.union(due.select("merchant_id", F.lit(close.day).alias("effective_date")))
     return found.filter(between(F.col("effective_date"), start, close.day))
+
+
+def _is_fixed(policy: "LedgerPolicy") -> Column:
+    """Whether a position is of a rule whose keys follow no rows that come in: it is told on days of its own."""
+    rules = [(f"{p.name}|{rule.name}", rule) for p in policy.programmes for rule in p.rules]
+    follow = {name for name, rule in rules if rule.kind in USER_KINDS or isinstance(rule, TradeNet)}
+    fixed = sorted({name for name, _ in rules} - follow)
+    return F.concat_ws("|", "programme", "rule").isin(*fixed) if fixed else F.lit(False)
 
 
 def dates_about(policy: "LedgerPolicy") -> Column:
