@@ -102,7 +102,7 @@ def _measure(command: list[str], environment: dict[str, str] | None = None) -> M
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out)
         while process.poll() is None:
-            tree = _tree(process.pid)
+            tree = process_tree(process.pid)
             peak = max(peak, sum(kib for kib, _ in tree.values()))
             processor |= {pid: seconds for pid, (_, seconds) in tree.items()}
             time.sleep(0.2)
@@ -114,7 +114,7 @@ def _measure(command: list[str], environment: dict[str, str] | None = None) -> M
     return Measured(seconds, sum(processor.values()), peak // 1024, text)
 
 
-def _tree(pid: int) -> dict[int, tuple[int, float]]:
+def process_tree(pid: int) -> dict[int, tuple[int, float]]:
     """A process and its descendants: resident KiB and processor seconds so far."""
     found, waiting = {}, [pid]
     while waiting:

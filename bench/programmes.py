@@ -7,6 +7,7 @@ warm). DuckDB asks the same of the same files, rule by rule; the sums of both mu
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import duckdb
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from bench.ingest import process_tree
 from ccare.events.slots import load_slots
 from ccare.ledger.decisions import decide
 from ccare.ledger.frames import by_merchant
@@ -171,6 +173,7 @@ def main() -> None:
         with _timed("made up"):
             days = _make(root, options.merchants)
         print(f"{options.merchants:,} merchants, {days:,} user days of four weeks, simulated")
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         settings = Settings(lake=root / "lake", landing=root / "landing", exports=root / "exports")
         spark = session(settings)
         try:
@@ -238,9 +241,15 @@ def _beside(root: Path) -> dict[tuple[str, str], int]:
 
 @contextmanager
 def _timed(what: str) -> Iterator[None]:
-    started = time.monotonic()
+    started, used = time.monotonic(), _processor()
     yield
-    print(f"{what}: {time.monotonic() - started:.1f} s", flush=True)
+    took, used = time.monotonic() - started, _processor() - used
+    print(f"{what}: {took:.1f} s, {used:.1f} processor s", flush=True)
+
+
+def _processor() -> float:
+    """Processor seconds of this process and the JVM that it started, so far."""
+    return sum(seconds for _, seconds in process_tree(os.getpid()).values())
 
 
 if __name__ == "__main__":

@@ -80,13 +80,14 @@ def load_slots(conf: Path, day: date) -> SlotMap:
 
 
 def _redemption_faults(version: dict[str, Any]) -> list[str]:
-    where = f"{version['version']}: redemption or promotion"
-    try:
-        found = RedemptionTerms.model_validate(version.get("redemption", {})).mistakes()
-        PromotionTerms.model_validate(version.get("promotion", {}))
-    except ValidationError as error:
-        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
-    return [f"{where}: {fault}" for fault in found]
+    found = []
+    for part, model in (("redemption", RedemptionTerms), ("promotion", PromotionTerms)):
+        try:
+            told = model.model_validate(version.get(part, {})).mistakes()
+        except ValidationError as error:
+            told = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
+        found += [f"{version['version']}: {part}: {fault}" for fault in told]
+    return found
 
 
 def _points(told: dict[str, Any]) -> "_Points":

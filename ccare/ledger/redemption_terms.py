@@ -44,3 +44,7 @@ class PromotionTerms(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     programme: str = Field(default="daily_promotion", pattern=r"^[a-z][a-z0-9_]{0,31}$")
+
+    def mistakes(self) -> list[str]:
+        """Nothing that a single field cannot tell."""
+        return []
