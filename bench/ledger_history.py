@@ -137,12 +137,14 @@ select 'r-' || merchant_id, 'refunded', merchant_id, null, refund_date, refund_d
     'simulated', refund_date + 1, refund_date::timestamptz, 'f', 'unknown' from state_refund_days
 """
 _FILES = """
-select 'payments' as stream, 'f' as file_sha256, 'taken' as file_status, $day as taken_on, $day as delivery_date,
+select 'payments' as stream, 'f' as file_sha256, 'payments/made.jsonl' as path, 'taken' as file_status,
+    $day as taken_on, $day as delivery_date,
     count(*) as rows_read, count(*) as rows_accepted from core_payments
 """
-_SCORES = (
-    "select 'm' || n as merchant_id, $day as as_of_date, 50.0 as total_score from range($merchants) r(n)"
-)
+_SCORES = """
+select 'm' || n as merchant_id, $day as as_of_date, 50.0 as total_score, 'full' as score_status
+from range($merchants) r(n)
+"""
 _REQUESTS = """
 select 'r' || n as request_id, 'm' || ($some + n) as merchant_id, $slots[1 + n % len($slots)] as slot,
     $points as points, $day::timestamp + interval 4 hour as requested_at, $day as taken_on, 'c' || n as content_hash,

@@ -1,9 +1,9 @@
 """``make bench-programmes``: what 200,000 merchants earn for one day by every programme, beside DuckDB doing the same.
 
-State of four weeks is made up: every merchant has about two user days a day, of 20 users; a tenth of the days opens with
-a guided visit, follow or joining, a third is paid, a few trades are returned. Measured is ``ccare.ledger.decisions``:
-from published state to what each key asks, refusals included, twice in one session (cold, warm). DuckDB asks the same of
-the same files in one query a rule; the sums of both must agree to the point. Nothing is booked: that is bench-ledger.
+State of four weeks is made up: every merchant has about two user days a day, of 20 users; a tenth of the days opens
+with a guided visit, a follow or a joining, a third is paid, a few trades are returned. Measured is
+``ccare.ledger.decisions``: from published state to what each key asks, refusals included, twice in one session (cold,
+warm). DuckDB asks the same of the same files, rule by rule; the sums of both must agree. Nothing is booked.
 """
 
 import argparse

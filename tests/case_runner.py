@@ -148,6 +148,8 @@ def _compare(
     full_keys = [tuple(row[k] for k in declared.key) for row in rows]
     assert len(set(full_keys)) == len(full_keys), f"{why}\nthe key {declared.key} repeats"
     key = [k for k in declared.key if all(k in row for row in wanted)]
+    if not key and "business_key" in declared.column_names and all("business_key" in row for row in wanted):
+        key = ["business_key"]  # nobody writes a lot's digest by hand
     found: dict[tuple[Any, ...], dict[str, Any]] = {tuple(row[k] for k in key): row for row in rows}
     for row in wanted:
         at = tuple(row[k] for k in key)

@@ -14,6 +14,7 @@ from ccare.ledger.approved import adjusted, approved, delivered_fundings
 from ccare.ledger.balances import fold_balances, fold_positions
 from ccare.ledger.booked import whole_days
 from ccare.ledger.decisions import decide
+from ccare.ledger.deliveries import deliver
 from ccare.ledger.entitlements import Inputs
 from ccare.ledger.falls import fall
 from ccare.ledger.frames import by_party, shared
@@ -42,7 +43,8 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     if not close.posts or close.day < close.ledger.go_live:
         return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
     asked = approved(inputs, close)
-    early = (adjusted(inputs, asked, close), resolve(inputs, close))
+    adjusting = adjusted(inputs, asked, close)
+    early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
     lots, positions = with_party(lots), with_party(positions)
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)

@@ -20,7 +20,11 @@ ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
     DEBT: ((f"{PARTY}:debt", _RECEIVABLE),),
     REPAY: ((f"{PARTY}:active", _AVAILABLE), (_RECEIVABLE, f"{PARTY}:debt")),
     RESERVE: ((f"{PARTY}:active", _RESERVED), (_AVAILABLE, _RESERVED)),
-    SETTLE: ((_RESERVED, f"sink:redeemed:{SLOT}"), (_RESERVED, f"sink:delivered:{SLOT}")),
+    SETTLE: (
+        (_RESERVED, f"sink:redeemed:{SLOT}"),
+        (_RESERVED, f"sink:delivered:{SLOT}"),
+        (f"{PARTY}:active", f"sink:delivered:{SLOT}"),
+    ),
     VOID: ((_RESERVED, f"{PARTY}:active"), (_RESERVED, _AVAILABLE)),
     ADJUST: (
         (_AVAILABLE, "world:funding"),

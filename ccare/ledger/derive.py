@@ -27,7 +27,9 @@ LOTS = """
                      when debit_account like '%:active' then -amount else 0 end)::bigint as active,
             sum(case when credit_account like '%:reserved' then amount
                      when debit_account like '%:reserved' then -amount else 0 end)::bigint as reserved,
-            coalesce(sum(amount) filter (credit_account like 'sink:redeemed:%'), 0)::bigint as redeemed,
+            coalesce(sum(amount) filter (
+                credit_account like 'sink:redeemed:%' or credit_account like 'sink:delivered:%'), 0
+            )::bigint as redeemed,
             coalesce(sum(amount) filter (credit_account = 'sink:expired'), 0)::bigint as expired,
             coalesce(sum(amount) filter (credit_account like 'pool:%:available'), 0)::bigint as taken
         from <ledger_transfers> where lot_id is not null group by lot_id

@@ -35,7 +35,8 @@ PREPARE = {
                      when debit_account like '%:active' then -amount else 0 end) as active,
             sum(case when credit_account like '%:reserved' then amount
                      when debit_account like '%:reserved' then -amount else 0 end) as reserved,
-            sum(amount) filter (credit_account like 'sink:redeemed:%') as redeemed,
+            sum(amount) filter (
+                credit_account like 'sink:redeemed:%' or credit_account like 'sink:delivered:%') as redeemed,
             sum(amount) filter (credit_account = 'sink:expired') as expired,
             sum(amount) filter (credit_account like 'pool:%:available') as taken,
             count(*) filter (granting) as grants
@@ -59,7 +60,9 @@ PREPARE = {
             coalesce(sum(amount) filter (code = 'void'), 0) as voided,
             count(distinct booked_date) filter (code <> 'reserve') as resolutions,
             max(booked_date) filter (code <> 'reserve') as resolved_on
-        from <ledger_transfers> where code in ('reserve', 'settle', 'void') group by business_key, asset
+        from <ledger_transfers>
+        where code in ('reserve', 'settle', 'void') and (code = 'reserve' or debit_account like '%:reserved')
+        group by business_key, asset
     """,
     # An approved adjustment is one transfer, whose key names the transfer that it offsets.
     "audit_adjustments": """
@@ -129,7 +132,8 @@ _L3 = """
                 or <party:credit_account> and not starts_with(credit_account, party || ':')
                 then 'joins two parties'
             when (lot_id is null) <> (code in ('fund', 'debt') or (code = 'adjust' and party is null)
-                or (code in ('reserve', 'settle', 'void') and asset = 'IMPRESSION')
+                or (code in ('reserve', 'settle', 'void') and asset = 'IMPRESSION'
+                    and debit_account not like '%:active')
                 or (code = 'repay' and credit_account like '%:debt')) then 'names a lot wrongly'
             when transfer_id <> sha256(concat_ws(chr(10), programme, code, business_key, leg, revision))
                 then 'has an id that its fields do not give'

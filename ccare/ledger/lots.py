@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.ledger import codes
 from ccare.ledger.accounts import EXPIRED, party_column, pool_column
+from ccare.ledger.deliveries import IMPRESSION, REPORTED_DAYS
 from ccare.ledger.falls import BY_LOT, DEBIT_ORDER, OLDEST_FIRST, PURSE, Fallen, lot_rooms
 from ccare.ledger.frames import beside, overlap, shared
 from ccare.ledger.parties import IDS
@@ -43,7 +44,7 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
     lots = lots.join(beside(by_lot), BY_LOT, "left").fillna(0, ["repaid"])
     taken_active = F.col("from_active") + F.col("from_others") + F.col("repaid")
     usable = F.col("active") + F.col("ripe") - taken_active
-    lapsing = F.when(F.col("expires_on") < today, F.col("usable")).otherwise(F.lit(0))
+    lapsing = F.when(last_counted() < today, F.col("usable")).otherwise(F.lit(0))
     lots = shared(lots.withColumn("usable", usable).withColumn("lapsing", lapsing))
     after = lots.withColumns(
         {
@@ -55,6 +56,12 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
     )
     moves = (_activations(lots), _repayments(paid), _expiries(lots, close))
     return Aged(after.select(*LOT), paid, moves)
+
+
+def last_counted() -> Column:
+    """Last day on which a lot is usable: what was delivered of impressions is told after theirs."""
+    told_late = F.when(F.col("asset") == IMPRESSION, F.lit(REPORTED_DAYS)).otherwise(F.lit(0))
+    return F.date_add("expires_on", told_late)
 
 
 def _debts(positions: DataFrame, new: DataFrame) -> DataFrame:

@@ -73,6 +73,11 @@ class Programme(Part):
         """The pool that ``rule`` grants from: its own, else the programme's."""
         return rule.pool or self.pool
 
+    @property
+    def grants_impressions(self) -> bool:
+        """Whether a rule of it grants impressions."""
+        return any(self.asset_of(rule) == "IMPRESSION" for rule in self.rules)
+
     def text(self, refusal: Refusal) -> Words:
         """Why it grants nothing, or less, in both languages."""
         return self.texts.get(refusal) or Words(**REFUSALS[refusal])
@@ -93,7 +98,7 @@ class Programme(Part):
             found.append("eligibility trade needs industries or own_brand")
         if self.eligibility != "enrolled" and (self.most_merchants or self.most_industries):
             found.append("most_merchants and most_industries belong to eligibility enrolled")
-        if self.slot is None and any(self.asset_of(rule) == "IMPRESSION" for rule in self.rules):
+        if self.slot is None and self.grants_impressions:
             found.append("grants impressions, so a slot has to say where they run")
         if self.asks != "everyone" and any(rule.party == "provider" for rule in self.rules):
             found.append("pays service providers, of whom only eligibility everyone can be asked")

@@ -19,7 +19,7 @@ Refusal = Literal[
     "providers_full",
 ]
 
-REFUSALS: dict[Refusal, dict[str, str]] = {
+REFUSALS: dict[str, dict[str, str]] = {
     "no_mini_program": {"zh": "当日没有小程序", "en": "had no mini-program on the date"},
     "industry_not_admitted": {"zh": "行业不在计划范围内", "en": "its industry is not admitted"},
     "not_enrolled": {"zh": "未报名该计划", "en": "was not enrolled on the date"},
@@ -32,10 +32,10 @@ REFUSALS: dict[Refusal, dict[str, str]] = {
     "month_cap": {"zh": "计划当月上限", "en": "the programme's month is used up"},
     "cut_by_pool": {"zh": "资金池不足，按比例发放", "en": "the pool was short and shared in proportion"},
     "too_late": {"zh": "数据送达过晚", "en": "came to light when nothing could be granted any more"},
+    "withheld": {"zh": "存在异常，暂不发放", "en": "withheld on evidence of abuse"},
     "providers_full": {
         "zh": "服务商名额已满",
         "en": "joined after the last place for service providers was taken",
     },
-    "withheld": {"zh": "存在异常，暂不发放", "en": "withheld on evidence of abuse"},
 }
 """What each means where a programme says nothing else. ``withheld`` is the abuse rules' own."""

@@ -5,17 +5,21 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 from pyarrow import parquet
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from ccare.errors import IntegrityBroken
+from ccare.growth.snapshot import view_sql
 from ccare.runtime.failpoint import reach
 from ccare.runtime.spark import conform, schema
 from ccare.tables import REGISTRY, Table, WriteStyle
 
 if TYPE_CHECKING:
     from ccare.runtime.run import Run
+
+ONE_FILE_ROWS = 200_000
+"""Up to this many rows are one file, written by one task; beyond that a second core pays."""
 
 
 def staging_dir(lake: Path, run_id: str) -> Path:
@@ -27,8 +31,10 @@ def stage(run: "Run", frames: dict[str, DataFrame]) -> None:
     """Write every frame as Parquet; refuse ids that repeat, or that are posted with other content."""
     folder = staging_dir(run.settings.lake, run.record.run_id)
     shutil.rmtree(folder, ignore_errors=True)
+    small = run.bound("ledger_positions") <= ONE_FILE_ROWS
     for name, df in frames.items():
-        df.coalesce(1).write.mode("overwrite").parquet(str(folder / name))
+        df = df.coalesce(1) if small else df
+        df.write.mode("overwrite").parquet(str(folder / name))
         reach(f"{name}.staged")
     _check_ids(run)
 
@@ -40,7 +46,8 @@ def staged(run: "Run", declared: Table) -> DataFrame | None:
         return None
     if declared.write is not WriteStyle.MERGE_STATE and not staged_rows(run, declared.name):
         return None
-    return conform(run.spark.read.schema(schema(declared)).parquet(str(path)), declared).coalesce(1)
+    rows = conform(run.spark.read.schema(schema(declared)).parquet(str(path)), declared)
+    return rows.coalesce(1) if staged_rows(run, declared.name) <= ONE_FILE_ROWS else rows
 
 
 def staged_rows(run: "Run", name: str) -> int:
@@ -75,16 +82,26 @@ def discard(lake: Path, run_id: str) -> None:
     shutil.rmtree(staging_dir(lake, run_id), ignore_errors=True)
 
 
+_REPEATED = """
+with new as (from read_parquet($files))
+select (select count(*) - count(distinct transfer_id) from new),
+    (select count(*) from posted p join new n using (transfer_id) where p.content_hash <> n.content_hash)
+"""
+
+
 def _check_ids(run: "Run") -> None:
-    transfers = staged(run, REGISTRY["ledger_transfers"])
-    if transfers is None:
+    """Every id that was ever posted is looked at; DuckDB reads that column alone, and no Spark job starts."""
+    name, lake = "ledger_transfers", run.settings.lake
+    if not staged_rows(run, name):
         return
-    posted = run.before("ledger_transfers").select("transfer_id", F.col("content_hash").alias("_posted"))
-    repeats = F.count("*") - F.countDistinct("transfer_id")
-    other = F.count(F.when(F.col("_posted") != F.col("content_hash"), 1))
-    row = transfers.join(posted, "transfer_id", "left").agg(repeats, other).first()
-    if row and (row[0] or row[1]):
+    folder = staging_dir(lake, run.record.run_id) / name
+    files = sorted(str(path) for path in folder.glob("*.parquet"))
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(f"create view posted as {view_sql(lake, REGISTRY[name], run.as_published.get(name))}")
+        repeated, other = con.execute(_REPEATED, {"files": files}).fetchone() or (0, 0)
+    if repeated or other:
         raise IntegrityBroken(
-            f"ledger_transfers of {run.close.day}: {row[0]} ids repeat and {row[1]} are posted with other content.",
+            f"ledger_transfers of {run.close.day}: {repeated} ids repeat and {other} are posted with other content.",
             remedy="Nothing was posted. A policy or an earlier posting changed its meaning: see ccare verify.",
         )

@@ -1,4 +1,7 @@
-"""Points that a day's trades earn under a ledger policy, for replaying: the ledger itself is the Spark job's."""
+"""Points that a day's trades earn under a ledger policy, for replaying: the ledger itself is the Spark job's.
+
+Rules that count users are left out: they ask for whole histories, which another policy does not change.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ import duckdb
 
 from ccare.growth.snapshot import name_of, view_sql
 from ccare.ledger.policy import LedgerPolicy
+from ccare.ledger.rules import TradeNet
 from ccare.scoring.published import Lake
 from ccare.tables import table
 
@@ -65,6 +69,7 @@ def earned(
         for programme in policy.programmes
         if programme.from_day <= day and (programme.to_day is None or day <= programme.to_day)
         for rule in programme.rules
+        if isinstance(rule, TradeNet)
     ]
     result = {}
     for merchant, net in nets.items():

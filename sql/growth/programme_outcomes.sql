@@ -22,5 +22,5 @@ select programme, rule, asset, outcome, count(distinct party) as parties, count(
     sum(amount)::bigint as amount
 from outcomes
 where $programme::varchar is null or programme = $programme::varchar
-group by all
+group by programme, rule, asset, outcome
 order by programme, rule, asset, outcome <> 'granted', outcome

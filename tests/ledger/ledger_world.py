@@ -19,7 +19,7 @@ ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double
 ARROW |= {"boolean": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us", "UTC")}
 STATE = ("ledger_lots", "ledger_positions", "ledger_balances")
 DAYS = ("ledger_requests", "ledger_allocations")
-ADJUSTED = "ledger_adjustments"
+ADJUSTED, REFUSED = "ledger_adjustments", "ledger_refusals"
 NAMES = ("ledger_transfers", *STATE, *DAYS)
 ASKED = ("core_fundings", "core_adjustments", "core_approvals")
 TRAFFIC = ("T-1", date(2000, 1, 1), 10**9, "traffic")
@@ -290,7 +290,7 @@ class SparkBooks:
     def __init__(self, spark, ledger_policies, first_day, shop=None):
         self.spark, self.policies, self.first_day = spark, ledger_policies, first_day
         self.slots = slot_map(shop or Shop())
-        self.tables = {name: arrow(name) for name in (*NAMES, ADJUSTED)}
+        self.tables = {name: arrow(name) for name in (*NAMES, ADJUSTED, REFUSED)}
 
     def close(self, world, day, **overrides):
         """Close ``day``; returns the new transfers as dict rows."""
@@ -299,10 +299,11 @@ class SparkBooks:
         tables = world.inputs(day) | {name: self.tables[name] for name in (*STATE, *DAYS, "ledger_transfers")}
         inputs = {name: self.spark.createDataFrame(rows) for name, rows in tables.items()}
         out = build(inputs, self.told(day, **overrides))
+        out.pop("ledger_refusals", None)  # beside the books; cases look at it
         new = {name: df.select(*self.tables[name].column_names).toArrow() for name, df in out.items()}
         self.spark.catalog.clearCache()
         new = {name: rows.cast(self.tables[name].schema) for name, rows in new.items()}
-        for name in (*DAYS, ADJUSTED):
+        for name in (*DAYS, ADJUSTED, REFUSED):
             if name in new:
                 new[name] = self._days_replaced(name, new[name])
         posted = pa.concat_tables([self.tables["ledger_transfers"], new["ledger_transfers"]])
