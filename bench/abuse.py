@@ -43,7 +43,7 @@ DATES = tuple(START + timedelta(days=n) for n in range(GO_LIVE_DAY, DAYS))
 @dataclass(frozen=True)
 class Outcome:
     """Of one kind of merchant: points at stake on the days that count, points withheld, merchants, those hit ever,
-    days from the cheat's first to the first that was withheld."""
+    days from the first of cheating to the first withheld (of those that began after go-live), merchants marked ever."""
 
     stake: int
     withheld: int
@@ -106,19 +106,19 @@ def outcomes(town: Market, verdicts: pa.Table, evidence: pa.Table) -> dict[str, 
     rows = con.execute(
         f"""
         with days as (
-            select s.*, f.since, v.reason is not null as hit, e.rule is not null as flagged,
-                regexp_extract(s.merchant_id, '^[a-z_]+') as kind
+            select s.merchant_id, s.effective_date, s.points, f.since, v.reason is not null as hit,
+                e.rule is not null as flagged, regexp_extract(s.merchant_id, '^[a-z_]+') as kind
             from stakes s
             left join first f on starts_with(s.merchant_id, f.merchant_id)
-            left join verdicts v using (merchant_id, effective_date)
+            left join verdicts v on v.merchant_id = s.merchant_id and v.effective_date = s.effective_date
             left join (select distinct merchant_id, effective_date, min(rule) as rule from evidence group by all) e
-                using (merchant_id, effective_date)
-            where effective_date between $first and $last
+                on e.merchant_id = s.merchant_id and e.effective_date = s.effective_date
+            where s.effective_date between $first and $last
         )
         select kind, sum(points) filter (since is null or effective_date >= since + {SEEN_DAYS})::bigint,
             coalesce(sum(points) filter (hit and (since is null or effective_date >= since + {SEEN_DAYS})), 0)::bigint,
             count(distinct merchant_id), count(distinct merchant_id) filter (hit),
-            list(distinct [merchant_id, (effective_date - since)::varchar]) filter (hit and since is not null),
+            list(distinct [merchant_id, (effective_date - since)::varchar]) filter (hit and since >= $first),
             count(distinct merchant_id) filter (flagged)
         from days group by kind""",
         {"first": DATES[0], "last": DATES[-1]},
