@@ -1,7 +1,7 @@
 """``make bench-abuse``: conf/abuse.toml on a simulated market with planted cheats. Nothing in it is real.
 
-Thresholds were chosen on seeds 1-5 (``--choose`` prints what each rule measures there); the rest is about seeds
-101-105, which were not looked at for it. Recall is points withheld of points at stake, of cheats that began at least
+Seeds 1-5 are there to choose thresholds on (``--choose`` prints what each rule measures; the present ones were set by
+seed 1); the rest is about seeds 101-105, which were not looked at for it. Recall is points withheld of points at stake, of cheats that began at least
 SEEN_DAYS earlier: before that nothing that is dated by then tells of them. Honest loss is points withheld of points
 at stake among all honest merchants.
 """
@@ -32,7 +32,7 @@ from ccare.runtime.settings import Settings, default_conf
 from ccare.runtime.spark import session
 from ccare.scoring.policy import load_scoring
 
-SIZES = {"honest": 60, "hard": 3, "cheats": 6}
+SIZES = {"honest": 20, "hard": 1, "cheats": 2}
 CHOSEN_ON, TOLD_ON = range(1, 6), range(101, 106)
 SEEN_DAYS = 21
 FLAGGED = "split_orders"
