@@ -1,9 +1,9 @@
 """``make bench-abuse``: conf/abuse.toml on a simulated market with planted cheats. Nothing in it is real.
 
 Seeds 1-5 are there to choose thresholds on (``--choose`` prints what each rule measures; the present ones were set by
-seed 1); the rest is about seeds 101-105, which were not looked at for it. Recall is points withheld of points at stake, of cheats that began at least
-SEEN_DAYS earlier: before that nothing that is dated by then tells of them. Honest loss is points withheld of points
-at stake among all honest merchants.
+seed 1); the rest is about seeds 101-105, which were not looked at for it. Recall is points withheld of points at
+stake, of cheats that began at least SEEN_DAYS earlier: before that nothing that is dated by then tells of them. Honest
+loss is points withheld of points at stake among all honest merchants.
 """
 
 import argparse
