@@ -1,9 +1,9 @@
 """``make bench-abuse``: conf/abuse.toml on a simulated market with planted cheats. Nothing in it is real.
 
-Thresholds were chosen on seeds 1-5 (``--choose`` prints what each rule measures there); the rest is about seeds
-101-105, which were not looked at for it. Recall is points withheld of points at stake, of cheats that began at least
-SEEN_DAYS earlier: before that nothing that is dated by then tells of them. Honest loss is points withheld of points
-at stake among all honest merchants.
+Seeds 1-5 are there to choose thresholds on (``--choose`` prints what each rule measures; the present ones were set by
+seed 1); the rest is about seeds 101-105, which were not looked at for it. Recall is points withheld of points at
+stake, of cheats that began at least SEEN_DAYS earlier: before that nothing that is dated by then tells of them. Honest
+loss is points withheld of points at stake among all honest merchants.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from ccare.runtime.settings import Settings, default_conf
 from ccare.runtime.spark import session
 from ccare.scoring.policy import load_scoring
 
-SIZES = {"honest": 60, "hard": 3, "cheats": 6}
+SIZES = {"honest": 20, "hard": 1, "cheats": 2}
 CHOSEN_ON, TOLD_ON = range(1, 6), range(101, 106)
 SEEN_DAYS = 21
 FLAGGED = "split_orders"
@@ -43,7 +43,7 @@ DATES = tuple(START + timedelta(days=n) for n in range(GO_LIVE_DAY, DAYS))
 @dataclass(frozen=True)
 class Outcome:
     """Of one kind of merchant: points at stake on the days that count, points withheld, merchants, those hit ever,
-    days from the cheat's first to the first that was withheld."""
+    days from the first of cheating to the first withheld (of those that began after go-live), merchants marked ever."""
 
     stake: int
     withheld: int
@@ -106,19 +106,19 @@ def outcomes(town: Market, verdicts: pa.Table, evidence: pa.Table) -> dict[str, 
     rows = con.execute(
         f"""
         with days as (
-            select s.*, f.since, v.reason is not null as hit, e.rule is not null as flagged,
-                regexp_extract(s.merchant_id, '^[a-z_]+') as kind
+            select s.merchant_id, s.effective_date, s.points, f.since, v.reason is not null as hit,
+                e.rule is not null as flagged, regexp_extract(s.merchant_id, '^[a-z_]+') as kind
             from stakes s
             left join first f on starts_with(s.merchant_id, f.merchant_id)
-            left join verdicts v using (merchant_id, effective_date)
+            left join verdicts v on v.merchant_id = s.merchant_id and v.effective_date = s.effective_date
             left join (select distinct merchant_id, effective_date, min(rule) as rule from evidence group by all) e
-                using (merchant_id, effective_date)
-            where effective_date between $first and $last
+                on e.merchant_id = s.merchant_id and e.effective_date = s.effective_date
+            where s.effective_date between $first and $last
         )
         select kind, sum(points) filter (since is null or effective_date >= since + {SEEN_DAYS})::bigint,
             coalesce(sum(points) filter (hit and (since is null or effective_date >= since + {SEEN_DAYS})), 0)::bigint,
             count(distinct merchant_id), count(distinct merchant_id) filter (hit),
-            list(distinct [merchant_id, (effective_date - since)::varchar]) filter (hit and since is not null),
+            list(distinct [merchant_id, (effective_date - since)::varchar]) filter (hit and since >= $first),
             count(distinct merchant_id) filter (flagged)
         from days group by kind""",
         {"first": DATES[0], "last": DATES[-1]},

@@ -14,6 +14,8 @@ import pyarrow as pa
 from bench.abuse_frames import Rows, frames
 
 START, DAYS, GO_LIVE_DAY = date(2026, 1, 5), 90, 30
+LAST_START = 50
+"""Cheats begin before this day, some of them after points went live."""
 DAY_SECONDS = 86_400
 EPOCH = int((START - date(1970, 1, 1)).days) * DAY_SECONDS
 CHEATS = (
@@ -80,7 +82,7 @@ def market(seed: int, *, honest: int = 150, hard: int = 3, cheats: int = 6) -> M
             _HARD[kind](book, f"{kind}-{n:02d}")
     for kind in CHEATS:
         for n in range(cheats):
-            first = int(book.rng.integers(0, 10))
+            first = int(book.rng.integers(0, LAST_START))
             _CHEATS[kind](book, f"{kind}-{n:02d}", first)
             since[f"{kind}-{n:02d}"] = START + timedelta(days=first)
     return Market(*frames(book, START, DAYS), since)

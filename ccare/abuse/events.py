@@ -76,20 +76,18 @@ def _events(
 
 
 def _with_homes(rows: DataFrame, inputs: Mapping[str, DataFrame], close: "Close") -> DataFrame:
-    """Own staff out; ``elsewhere`` on those who are staff of another merchant."""
+    """Own staff out; ``homes`` on those who are staff of another merchant."""
     staff = inputs["core_staff"].filter(F.col("taken_on") <= F.lit(close.day))
     homes = staff.groupBy("user_key").agg(F.collect_set("merchant_id").alias("homes"))
     own = F.coalesce(F.array_contains("homes", F.col("merchant_id")), F.lit(False))
-    told = rows.join(F.broadcast(homes), "user_key", "left").filter(~own)
-    return told.withColumn("elsewhere", F.col("homes").isNotNull()).drop("homes")
+    return rows.join(F.broadcast(homes), "user_key", "left").filter(~own)
 
 
 def _with_shared(rows: DataFrame, rule: SharedTerminals) -> DataFrame:
-    """``shared`` on trades at a terminal at which another merchant was paid in the rule's window."""
+    """``sharers`` on trades at a terminal at which another merchant was paid in the rule's window."""
     paid = rows.filter((F.col("kind") == "trades") & F.col("terminal_id").isNotNull() & _within(rule))
-    ends = (F.min("merchant_id").alias("least"), F.max("merchant_id").alias("most"))
-    among = paid.groupBy("effective_date", "terminal_id").agg(*ends).filter(F.col("least") != F.col("most"))
-    told = among.select("effective_date", "terminal_id", F.lit(True).alias("shared"))
+    several = F.when(F.min("merchant_id") != F.max("merchant_id"), F.lit(True)).alias("sharers")
+    told = paid.groupBy("effective_date", "terminal_id").agg(several).filter(F.col("sharers"))
     return rows.join(F.broadcast(told), ["effective_date", "terminal_id"], "left")
 
 
@@ -110,8 +108,8 @@ def _cell(no: int, rule: EventRule) -> Column:
         bucket = F.floor(F.unix_seconds("occurred_at") / (60 * rule.minutes))
         looked_at = F.col("kind") == rule.events
     else:
-        mark, is_it = (_STAFF, "elsewhere") if isinstance(rule, StaffElsewhere) else (_SHARED, "shared")
-        place = F.when(F.coalesce(is_it, F.lit(False)), F.lit(mark)).otherwise(nowhere)
+        mark, of = (_STAFF, "homes") if isinstance(rule, StaffElsewhere) else (_SHARED, "sharers")
+        place = F.when(F.col(of).isNotNull(), F.lit(mark)).otherwise(nowhere)
         bucket, looked_at = F.lit(0), F.col("kind") == "trades"
     parts = (F.lit(no), place, bucket.cast("bigint"))
     struct = F.struct(*(part.alias(name) for name, part in zip(_CELL, parts, strict=True)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.abuse.policy import InForce
@@ -37,12 +37,12 @@ class Judged:
         if len(self.dates) == 1:
             return recent.withColumn("effective_date", F.lit(self.last))
 
-        def sees(day: Column) -> Column:
-            back = F.datediff(day, "business_date")
-            return (back >= 0) & (back < window_days)
-
-        days = F.explode(F.filter(F.array(*(F.lit(day) for day in self.dates)), sees))
-        told = recent.withColumn("effective_date", days)
+        day = F.col("business_date")
+        first, last = F.lit(self.dates[0]), F.lit(self.last)
+        ends = F.least(last, F.date_add(day, window_days - 1))
+        told = recent.withColumn("effective_date", F.explode(F.sequence(F.greatest(first, day), ends)))
+        if (self.last - self.dates[0]).days >= len(self.dates):
+            told = told.filter(F.col("effective_date").isin(*self.dates))
         if self.of is None:
             return told
         return told.join(F.broadcast(self.of.withColumn("_judged", F.lit(True))), KEY, "left").filter(

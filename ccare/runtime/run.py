@@ -108,11 +108,18 @@ class Run:
         return {key: conform(df, REGISTRY[key]) for key, df in frames.items()}
 
     def make(
-        self, step: str, name: str, replaced: Sequence[date | str] = (), at_most: int | None = None
+        self,
+        step: str,
+        name: str,
+        replaced: Sequence[date | str] = (),
+        at_most: int | None = None,
+        *,
+        unless_empty: bool = False,
     ) -> None:
         """Run one job and store its table; a transient table stays in the session.
 
-        ``at_most`` bounds the rows where that is known without counting them.
+        ``at_most`` bounds the rows where that is known without counting them. ``unless_empty``: no commit is made for
+        no rows where the driver holds them.
         """
         meter = self.meter(name)
         for key, df in self.build(name).items():
@@ -122,7 +129,7 @@ class Run:
             elif declared.write is WriteStyle.MERGE_STATE and key in self.as_published:
                 self.merge(step, declared, df, meter, at_most)
             else:
-                self.store(step, declared, df, replaced, meter, at_most=at_most)
+                self.store(step, declared, df, replaced, meter, at_most=at_most, unless_empty=unless_empty)
 
     def merge(
         self, step: str, declared: Table, changed: DataFrame, meter: Meter, at_most: int | None
@@ -157,6 +164,7 @@ class Run:
         *,
         at_most: int | None = None,
         cached: bool = False,
+        unless_empty: bool = False,
         warnings: tuple[str, ...] | None = None,
     ) -> None:
         """Gate, write and record one table; ``cached`` where reading ``df`` twice is cheap already.
@@ -167,6 +175,8 @@ class Run:
         gated = declared.layer in GATED_LAYERS and warnings is None
         if storage.fits_driver(declared, at_most):
             held = df.toArrow()
+            if unless_empty and not held.num_rows:
+                return
             warnings = self.gate(declared, held) if gated else warnings
             self.store_held(step, declared, held, replaced, meter, warnings or ())
             return

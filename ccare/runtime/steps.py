@@ -129,6 +129,7 @@ def score(run: Run) -> None:
         run.said(
             f"  warning: {month} has no benchmarks, so scores compare with those of {in_use}, the last frozen"
         )
+    _know_touched(run)
     with ThreadPoolExecutor(1) as beside:
         found = beside.submit(_evidence, run)
         run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
@@ -139,15 +140,16 @@ def score(run: Run) -> None:
 
 def _evidence(run: Run) -> None:
     """What speaks against merchants, on every effective date that this close judges; it reads no score."""
-    _know_touched(run)
     if days := days_to_judge(run.close):
         rules = len(run.close.abuse.judging(days[0], days[-1]))
-        run.make("score", "score_evidence", days, run.merchants() * rules * len(days))
+        at_most = run.merchants() * rules * len(days)
+        # Rows of a date never go away, so without any there is nothing to replace.
+        run.make("score", "score_evidence", days, at_most, unless_empty=True)
 
 
 def _know_touched(run: Run) -> None:
     """The dates that came in, where another process made the state."""
-    if not run.close.touched and "state_changes" not in run.shared:
+    if run.close.posts and not run.close.touched and "state_changes" not in run.shared:
         run.touch()
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.spark
 
 
 def test_cheats_are_withheld_and_honest_merchants_are_not(spark) -> None:
-    town = market(101, honest=8, hard=1, cheats=2)
+    town = market(101, honest=5, hard=1, cheats=1)
     found = outcomes(town, *judge(spark, town, load_abuse(default_conf())))
     for kind in CHEATS:
         if kind == FLAGGED:
