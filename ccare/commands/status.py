@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ccare.commands.printing import Json, print_json, show
-from ccare.errors import InputMissing
+from ccare.errors import UsageError
 from ccare.runtime.settings import Settings
 
 COUNTS = ("delivered", "ingested", "duplicate", "rejected", "late", "scored", "posted")
@@ -60,7 +60,7 @@ def _write_page(path: Path, result: dict[str, object]) -> None:
     try:
         write_aside(path, page.encode())
     except OSError as error:
-        raise InputMissing(
+        raise UsageError(
             f"{path} cannot be written ({error.strerror}).",
             remedy="Give --html a file in a folder that you may write to.",
         ) from None

@@ -23,7 +23,7 @@ def answer_within(environ: Mapping[str, str] = os.environ) -> timedelta:
 
 
 def late_after(environ: Mapping[str, str] = os.environ) -> timedelta:
-    """How long after its start a day counts as late: CCARE_DEADLINE_HOURS, 4 by default."""
+    """How much longer than usual a run may take before it is late: CCARE_DEADLINE_HOURS, 4 by default."""
     return _hours("CCARE_DEADLINE_HOURS", "4", environ)
 
 

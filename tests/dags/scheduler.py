@@ -1,4 +1,7 @@
-"""A real Airflow for tests: ``scripts/airflow`` on free ports, asked through its own REST API."""
+"""A real Airflow for tests: ``scripts/airflow`` on free ports, asked through its own REST API.
+
+Waits are long for a machine that does other things beside; a quiet one needs a fifth of them.
+"""
 
 import json
 import os
@@ -8,6 +11,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
     # What a dead scheduler or worker left is looked for after seconds, not minutes.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
@@ -51,7 +55,7 @@ class Scheduler:
     def start(self) -> None:
         """Start it and wait until it serves."""
         self._spawn("sh", str(ROOT / "scripts" / "airflow"))
-        self.until(self._healthy, 180, "Airflow did not come up")
+        self.until(self._healthy, 400, "Airflow did not come up")
 
     def start_scheduler(self) -> None:
         """Another scheduler in the place of one that was killed."""
@@ -69,6 +73,7 @@ class Scheduler:
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         }
@@ -100,7 +105,9 @@ class Scheduler:
         request.add_header("Content-Type", "application/json")
         if token:
             request.add_header("Authorization", f"Bearer {self.token}")
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            request, timeout=180
+        ) as answer:
             return json.loads(answer.read() or b"null")
 
     def trigger(self, dag: str, run: str, conf: Mapping[str, Any]) -> None:
@@ -141,8 +148,9 @@ class Scheduler:
                     process.wait(15)
                 except (ProcessLookupError, subprocess.TimeoutExpired):
                     continue
-        for pid in processes_with(str(self.home)):
-            os.kill(pid, signal.SIGKILL)
+        for pid in processes_with(str(self.home.parent)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def processes_with(needle: str, *words: str) -> list[int]:

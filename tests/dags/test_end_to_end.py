@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ def environment(root: Path) -> dict[str, str]:
         "CCARE_SPARK_MASTER": "local[2]",
         "CCARE_CONF": str(default_conf() / "demo"),
     }
-    return folders | told | {"CCARE_BUSINESS_TIMEZONE": "UTC"}
+    # No run of today's clock while the test lasts.
+    at = datetime.now(UTC) + timedelta(hours=12)
+    return folders | told | {"CCARE_BUSINESS_TIMEZONE": "UTC", "CCARE_SCHEDULE_AT": f"{at:%H:%M}"}
 
 
 def deliver(landing: Path, day: date) -> None:
@@ -92,7 +94,7 @@ def airflow(tmp_path: Path) -> Iterator[Scheduler]:
         started.stop()
 
 
-def done(airflow: Scheduler, run: str, seconds: float = 300) -> None:
+def done(airflow: Scheduler, run: str, seconds: float = 900) -> None:
     airflow.until(lambda: airflow.run_state(DAG, run) in ("success", "failed"), seconds, f"{run} did not end")
     assert airflow.run_state(DAG, run) == "success", airflow.states(DAG, run)
 
@@ -106,7 +108,7 @@ def test_a_week_of_nights_in_three_days(airflow: Scheduler, tmp_path: Path) -> N
     # The last one first: days close in order all the same, and a day that waits holds nobody up.
     airflow.trigger(DAG, "third", {"day": str(DAYS[2])})
     airflow.until(
-        lambda: airflow.states(DAG, "third")["day_before"] == "deferred", 90, "the third day did not wait"
+        lambda: airflow.states(DAG, "third")["day_before"] == "deferred", 300, "the third day did not wait"
     )
     airflow.trigger(DAG, "second", {"day": str(DAYS[1])})
     airflow.until(
@@ -118,7 +120,7 @@ def test_a_week_of_nights_in_three_days(airflow: Scheduler, tmp_path: Path) -> N
     task_is_killed(airflow, tmp_path)
     scheduler_is_killed(airflow, tmp_path)
     done(airflow, "second")
-    done(airflow, "third", 420)
+    done(airflow, "third", 1200)
     airflow.stop()
     the_lake_is_that_of_plain_runs(tmp_path)
 
@@ -139,12 +141,12 @@ def task_is_killed(airflow: Scheduler, root: Path) -> None:
     """SIGKILL of the close while it works; then somebody clears the task rather than wait for its retry."""
     words = ("ccare.cli", "--from-step", "--day", str(DAYS[2]))
     airflow.until(
-        lambda: half_closed(root) and bool(processes_with(str(root), *words)), 240, "no close to kill"
+        lambda: half_closed(root) and bool(processes_with(str(root), *words)), 900, "no close to kill"
     )
     for pid in processes_with(str(root), *words):
         os.killpg(os.getpgid(pid), signal.SIGKILL)
     airflow.until(
-        lambda: airflow.states(DAG, "third")["close"] == "up_for_retry", 60, "the kill was not noticed"
+        lambda: airflow.states(DAG, "third")["close"] == "up_for_retry", 300, "the kill was not noticed"
     )
     assert manifest.published(root / "lake")[-1].business_date == DAYS[1]
     airflow.clear(DAG, "third", "close")
@@ -158,7 +160,7 @@ def half_closed(root: Path) -> bool:
 def scheduler_is_killed(airflow: Scheduler, root: Path) -> None:
     """SIGKILL of the scheduler while the close runs; another one takes over."""
     words = ("ccare.cli", "--from-step", "--day", str(DAYS[2]))
-    airflow.until(lambda: bool(processes_with(str(root), *words)), 120, "the cleared close did not start")
+    airflow.until(lambda: bool(processes_with(str(root), *words)), 300, "the cleared close did not start")
     schedulers = processes_with(str(airflow.home), "airflow", "scheduler")
     assert schedulers
     for pid in schedulers:

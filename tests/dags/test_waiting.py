@@ -116,7 +116,7 @@ def test_a_late_run_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytes
         asyncio.run(
             run_is_late(**alert.callback.kwargs, context={"dag_run": {"partition_key": "2026-03-02"}})
         )
-    assert "merchant_daily of 2026-03-02 is late: it is not done 2:00:00 after" in caplog.text
+    assert "merchant_daily of 2026-03-02 is late: it takes 2:00:00 longer" in caplog.text
     assert on_failure() == []
 
 

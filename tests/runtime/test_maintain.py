@@ -303,7 +303,7 @@ def transfers(spark: Any, tmp_path: Path) -> Iterator[tuple[Settings, Published]
     }
     whole = {c.name: needed[c.type] for c in declared.columns if c.type in needed}
     for n in range(2):
-        row = whole | {"transfer_id": f"{n:064x}"}
+        row = whole | {"transfer_id": f"{n:064x}", "credit_account": "y", "asset": "POINT", "code": "earn"}
         arrow = pa.Table.from_pylist([row], schema=arrow_schema(declared))
         storage.write(spark, settings.lake, declared, spark.createDataFrame(arrow), "r")
     version = deltalog.latest_version(settings.lake, declared.name)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ccare.cli import app
+from ccare.errors import UsageError
 from ccare.growth.catalogue import write_catalogue
 from ccare.runtime import manifest
 from ccare.runtime.lease import RunRecord, save_record
@@ -75,8 +76,9 @@ def test_the_command_and_its_page(copy: Settings, tmp_path: Path) -> None:
     lines = told.output.splitlines()
     assert lines[0].split("\t")[:3] == ["day", "delivered", "ingested"] and lines[-1] == str(page)
     html = page.read_text()
-    assert all(f'<th scope="row">{day}</th>' in html for day in DAYS) and "http" not in html
+    assert all(f'<th scope="row">{day}</th>' in html for day in DAYS) and "://" not in html
     assert "published, not exported" in html and "Simulated data" not in html
     one = json.loads(CliRunner().invoke(app, ["status", "--day", str(DAYS[1]), "--json"]).output)
     assert [d["day"] for d in one["days"]] == [str(DAYS[1])] and one["days"][0]["run_id"]
-    assert CliRunner().invoke(app, ["status", "--html", "/no/such/folder/x.html"]).exit_code != 0
+    refused = CliRunner().invoke(app, ["status", "--html", str(page / "in-a-file.html")])
+    assert isinstance(refused.exception, UsageError) and "cannot be written" in refused.exception.message
