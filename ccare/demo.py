@@ -66,12 +66,13 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     with clock("landing files"):
         write_complete_journey(settings.landing, go_live=GO_LIVE, last_day=LAST_DAY, simulated=not real_only)
         if not real_only:
-            terms = load_slots(settings.conf, GO_LIVE).redemption
-            write_redemptions(settings.landing, GO_LIVE, TIMEZONE, terms)
+            slots = load_slots(settings.conf, GO_LIVE)
+            write_redemptions(settings.landing, GO_LIVE, TIMEZONE, slots.redemption)
             programmes = load_ledger(settings.conf).programmes_file.programmes
             wufu = next(p for p in programmes if p.name == "wufu")
             write_providers(settings.landing, GO_LIVE)
-            write_campaign(settings.landing, GO_LIVE, TIMEZONE, wufu)
+            shared = slots.promotion.programme if slots.promotion else None
+            write_campaign(settings.landing, GO_LIVE, TIMEZONE, wufu, shared)
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
         _close(settings, GO_LIVE - timedelta(days=1), said)

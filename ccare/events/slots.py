@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from pydantic import ValidationError
 
 from ccare.errors import UsageError
-from ccare.ledger.redemption_terms import RedemptionTerms
+from ccare.ledger.redemption_terms import PromotionTerms, RedemptionTerms
 from ccare.runtime.policy_file import policy_path, read_policy
 
 
@@ -28,6 +28,7 @@ class SlotMap:
     default_price: int
     point_cost_fen: int
     redemption: RedemptionTerms = field(default_factory=RedemptionTerms)
+    promotion: PromotionTerms | None = None
 
     def price(self, slot: str) -> int | None:
         """Points for 1,000 impressions in a public slot; None where none can be bought."""
@@ -74,13 +75,15 @@ def load_slots(conf: Path, day: date) -> SlotMap:
         tuple(chosen["public"]),
         **_points(chosen.get("points", {})),
         redemption=RedemptionTerms.model_validate(chosen.get("redemption", {})),
+        promotion=PromotionTerms.model_validate(told) if (told := chosen.get("promotion")) else None,
     )
 
 
 def _redemption_faults(version: dict[str, Any]) -> list[str]:
-    where = f"{version['version']}: redemption"
+    where = f"{version['version']}: redemption or promotion"
     try:
         found = RedemptionTerms.model_validate(version.get("redemption", {})).mistakes()
+        PromotionTerms.model_validate(version.get("promotion", {}))
     except ValidationError as error:
         found = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
     return [f"{where}: {fault}" for fault in found]

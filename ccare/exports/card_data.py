@@ -12,8 +12,10 @@ from ccare.errors import InputMissing, IntegrityBroken
 from ccare.exports.drivers import Drivers, read_drivers
 from ccare.exports.figures import Figures, figures
 from ccare.exports.points_data import Points, read_points
+from ccare.exports.programmes_data import NotGranted, not_granted, promotion
 from ccare.exports.query import one, rows_of
 from ccare.exports.statement import Span, statement_rows
+from ccare.exports.words import Words
 from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID, Metric
 
 TREND_DAYS = 90
@@ -48,7 +50,8 @@ class Driver:
 class CardData:
     """One merchant on one as-of day. ``scores`` and ``trend`` are score_merchants rows, oldest first.
 
-    ``facts``: figures of metrics beside the drivers; ``counts``: sums of 28 days; ``statement``: its rows.
+    ``facts``: figures of metrics beside the drivers; ``counts``: sums of 28 days; ``statement``: its rows;
+    ``promotion``: slots and impressions that it is given for nothing on the next day.
     """
 
     merchant_id: str
@@ -63,6 +66,8 @@ class CardData:
     counts: dict[str, int]
     points: Points
     statement: pa.Table
+    not_granted: tuple[NotGranted, ...]
+    promotion: tuple[tuple[Words, str], ...]
     events_56d: int
     simulated_events_56d: int
 
@@ -145,6 +150,8 @@ def read_card(
         counts=next(iter(rows_of(con, _COUNTS, merchant=merchant_id, day=last))),
         points=read_points(con, merchant_id),
         statement=statement_rows(con, span) if rows is None else rows,
+        not_granted=not_granted(con, merchant_id, last),
+        promotion=promotion(con, merchant_id, last),
         events_56d=events["events_56d"],
         simulated_events_56d=events["simulated_events_56d"],
     )

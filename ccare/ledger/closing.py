@@ -21,6 +21,7 @@ from ccare.ledger.frames import by_party, shared
 from ccare.ledger.lots import LOT, age
 from ccare.ledger.parties import split_party, with_party
 from ccare.ledger.pools import available, bounded, earning_moves, funding_moves, fundings, grant, new_lots
+from ccare.ledger.promotion import promote
 from ccare.ledger.refused import refusals
 from ccare.ledger.reservations import redeem, resolve
 from ccare.ledger.transfers import finish, together
@@ -36,7 +37,8 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     """Books the close of ``close.day`` on top of what was published before it.
 
     Returns the new rows of ledger_transfers alone; ledger_lots, ledger_positions and ledger_balances whole; of
-    ledger_requests, ledger_allocations, ledger_adjustments and ledger_refusals, where they change, the days that do.
+    ledger_requests, ledger_allocations, ledger_adjustments, ledger_refusals and ledger_promotions, where they change,
+    the days that do.
     A day that is only published again, or that lies before go-live, books nothing.
     """
     lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
@@ -72,6 +74,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
         ),
         "ledger_balances": fold_balances(balances, transfers),
         **refusals(looked_at, grants, close),
+        **promote(inputs, redeemed.rows.get("ledger_requests", []), close),
         **whole_days(inputs, (*early, redeemed)),
     }
 

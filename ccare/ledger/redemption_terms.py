@@ -36,3 +36,11 @@ class RedemptionTerms(BaseModel):
         if self.settle_days < self.run_days:
             return [f"settle_days {self.settle_days} ends before run_days {self.run_days}"]
         return []
+
+
+class PromotionTerms(BaseModel):
+    """``[version.promotion]``: merchants enrolled in ``programme`` share what a slot's day has left over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    programme: str = Field(default="daily_promotion", pattern=r"^[a-z][a-z0-9_]{0,31}$")

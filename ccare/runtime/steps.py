@@ -33,7 +33,13 @@ STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
 REPUBLISHED = ("metrics", "score", "publish", "export")
 """Steps that a day already closed goes through: its score is told again, nothing is taken or posted."""
 LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
-LEDGER_DAYS = ("ledger_requests", "ledger_allocations", "ledger_adjustments", "ledger_refusals")
+LEDGER_DAYS = (
+    "ledger_requests",
+    "ledger_allocations",
+    "ledger_adjustments",
+    "ledger_refusals",
+    "ledger_promotions",
+)
 
 
 def state(run: Run) -> None:

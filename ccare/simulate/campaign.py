@@ -49,8 +49,12 @@ order by merchant_id, user_id
 """
 
 
-def write_campaign(landing: Path, go_live: date, timezone: str, campaign: Programme) -> int:
+def write_campaign(
+    landing: Path, go_live: date, timezone: str, campaign: Programme, promotion: str | None = None
+) -> int:
     """Write the enrolments in ``campaign`` and its cards beside the landing files of the go-live week.
+
+    The merchants enrol in ``promotion``, the programme of daily promotion, too.
 
     Returns the cards; 0 where too few merchants sold. The same landing gives the same bytes.
     """
@@ -71,6 +75,8 @@ def write_campaign(landing: Path, go_live: date, timezone: str, campaign: Progra
         rows = [
             about | {"party": merchant, "from": str(go_live + timedelta(days=n))} for merchant, n in enrolled
         ]
+        if promotion:
+            rows += [row | {"programme": promotion} for row in rows]
         _write(landing / "enrolments" / str(go_live + timedelta(days=1)), rows)
         handing = sorted({str(merchant) for merchant, _ in enrolled} | {outsider})
         activity, cards = _activity(campaign), 0

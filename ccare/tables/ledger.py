@@ -303,7 +303,28 @@ LEDGER_REFUSALS = Table(
     caveats="A key that is looked at again by a later close has a row of that close too; the last one holds.",
 )
 
+LEDGER_PROMOTIONS = Table(
+    "ledger_promotions",
+    "Daily promotion: impressions of a day that nobody bought, given to enrolled merchants for nothing.",
+    "one row for each day, slot and merchant",
+    ("runs_on", "slot", "merchant_id"),
+    (
+        c.MERCHANT_ID,
+        c.text("slot", "Traffic slot.").required(),
+        Column("runs_on", "date", "Day on which they run.", nullable=False),
+        c.count("impressions", "Impressions given, traffic source free.", "impressions", nullable=False),
+        Column("activity_score", "double", "Score that the share follows.", "points", nullable=False),
+        Column("decided_on", "date", "Business day whose close decided it.", nullable=False),
+    ),
+    inputs=("core_enrolments", "score_merchants", "ledger_requests"),
+    partition_by=("decided_on",),
+    producer="ledger_transfers",
+    owner="ledger",
+    caveats="No points, no pool and no transfer: it is spare capacity. What was served stands in core_traffic_hours.",
+)
+
 TABLES = (
     *(LEDGER_TRANSFERS, LEDGER_POSITIONS, LEDGER_LOTS, LEDGER_BALANCES),
     *(LEDGER_REQUESTS, LEDGER_ALLOCATIONS, LEDGER_ADJUSTMENTS, LEDGER_REFUSALS),
+    LEDGER_PROMOTIONS,
 )
