@@ -1,8 +1,8 @@
-"""Whatever is done in whatever order, the books hold: Hypothesis drives the reference, and Spark books the same.
+"""Whatever is done in whatever order, the books hold: Hypothesis drives the reference ledger.
 
 Each example is a few days of sales, returns, staff found out, requests, deliveries and fundings, some late, some told
 twice, with closes that crash and are made again. The reference is audited after every close and by the laws at the
-end; all the examples that were played are then merged into one world and closed by Spark beside the reference.
+end. That Spark books what the reference books: test_random_histories and test_known_answers.
 """
 
 from collections import defaultdict
@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import duckdb
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -19,14 +18,9 @@ from ledger_reference import Ledger, Shop, Terms
 from ledger_world import (
     NAMES,
     TRAFFIC,
-    SparkBooks,
     World,
     arrow,
-    as_seen,
     as_tables,
-    comparable,
-    policies,
-    run_both,
 )
 
 from ccare.ledger.laws import check_laws
@@ -37,8 +31,6 @@ CLOSES = 9
 TERMS = Terms(maturity=1, expiry=3)
 SHOP = Shop(minimum=5, slot_day=3_000, one_merchant=900, runs=2, settles=3, blocked=("c",))
 MERCHANTS = st.sampled_from("abc")
-PLAYED: list[tuple[World, list[tuple]]] = []
-"""Worlds and fundings of the examples that reached their last close."""
 
 
 def audit(ledger):
@@ -156,7 +148,6 @@ class Auditor(RuleBasedStateMachine):
             self.close(0)
             audit(self.ledger)
         assert broken(as_tables(self.ledger)) == []
-        PLAYED.append((self.world, self.fundings))
 
 
 def broken(tables):
@@ -172,43 +163,3 @@ Auditor.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 TestAuditor = Auditor.TestCase
-
-
-def merged(played):
-    """One world of them all: merchants, requests and approvals are told apart by a number in front."""
-    world, fundings = World(), [TRAFFIC]
-    for number, (part, funded) in enumerate(played):
-        made = {
-            id(s): world.sell(f"{number}{s.merchant}", s.amount, s.paid, s.taken, s.user) for s in part.sales
-        }
-        for r in part.refunds:
-            world.refund(made[id(r.sale)], r.amount, r.on, r.taken)
-        world.staff |= {(f"{number}{m}", user): taken for (m, user), taken in part.staff.items()}
-        world.scores |= {f"{number}{m}": score for m, score in part.scores.items()}
-        world.asks += [
-            replace(a, number=f"{number}-{a.number}", merchant=f"{number}{a.merchant}") for a in part.asks
-        ]
-        world.traffic += [
-            replace(t, grant=f"{number}-{t.grant}", merchant=f"{number}{t.merchant}") for t in part.traffic
-        ]
-        fundings += [
-            (f"{number}-{ref}", on, min(amount, 2_000)) for ref, on, amount, *pool in funded if not pool
-        ]
-    return world, fundings
-
-
-@pytest.mark.usefixtures("books_spark")
-def test_spark_books_all_that_was_played(books_spark):
-    """Runs after the examples above, in file order; alone it plays none and says so."""
-    if not PLAYED:
-        Auditor.TestCase("runTest").runTest()
-    busiest = sorted(PLAYED, key=lambda each: -len(each[0].sales) - 3 * len(each[0].asks))[:30]
-    world, fundings = merged(busiest)
-    assert len(world.sales) > 100 and len(world.refunds) > 20 and len(world.asks) > 20
-    books = SparkBooks(books_spark, policies(D0, TERMS, fundings, LATE_DAYS), D0, SHOP)
-    reference = Ledger(TERMS, D0, shop=SHOP)
-    run_both(books, reference, world, [D0 + timedelta(days=n) for n in range(CLOSES)], fundings, LATE_DAYS)
-    assert comparable(books.rows("ledger_transfers")) == as_seen(reference)
-    assert broken(books.tables) == []
-    codes = {row["code"] for row in books.rows("ledger_transfers")}
-    assert {"earn", "activate", "expire", "fall", "debt", "repay", "reserve", "settle", "void"} < codes
