@@ -73,6 +73,7 @@ class Case:
             unreconciled=tuple(self.content.get("unreconciled", ())),
             benchmarks_of=self.content.get("benchmarks_of", ""),
             abuse=self._abuse(),
+            forgotten_until=_moved(word, day) if (word := self.content.get("forgotten_until")) else None,
         )
 
     def _abuse(self) -> AbusePolicy:

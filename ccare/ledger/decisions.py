@@ -30,8 +30,12 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     milli, free = F.col("multiplier_milli"), F.col("refusal").isNull()
     would = points(F.col("units"), milli)
     asked = F.when(free, F.least(would, F.col("most_a_day"))).otherwise(F.lit(0)).cast("bigint")
+    if close.forgotten_until:
+        # Who was forgotten cannot be counted again, and what a merchant was promised for them stays.
+        lost = F.col("late_days").isNotNull() & (F.col("effective_date") <= F.lit(close.forgotten_until))
+        asked = F.when(lost & free, F.greatest(asked, "asked_before")).otherwise(asked)
     over = F.when(free, points(F.col("units") + F.col("over"), milli) - would).otherwise(F.lit(0))
-    over_day = F.when(free, would - F.col("asked")).otherwise(F.lit(0))
+    over_day = F.when(free, F.greatest(would - F.col("asked"), F.lit(0))).otherwise(F.lit(0))
     refused = F.when(free, F.lit(0)).otherwise(would)
     rated = rated.withColumns({"asked": asked, "over_parts": over, "refused": refused})
     in_time = F.col("late_days").isNull() | (

@@ -23,7 +23,8 @@ class Close:
     are the merchants whose bills differ from their payments by more than the policy allows. ``benchmarks_of`` is the
     month (YYYY-MM) whose benchmarks are in use: the day's own, or the last that was frozen where it has none.
     ``refunds_wait`` is False where every refund of an earlier close has met its trade. ``abuse`` holds every rule ever
-    declared: each judges the effective dates of its own version.
+    declared: each judges the effective dates of its own version. ``forgotten_until`` is the last day closed when a user
+    was forgotten last: rows of dates up to it may have lost their user.
     """
 
     day: date
@@ -42,6 +43,7 @@ class Close:
     benchmarks_of: str = ""
     refunds_wait: bool = True
     abuse: AbusePolicy = NO_RULES
+    forgotten_until: date | None = None
 
     def __post_init__(self) -> None:
         if not self.benchmarks_of:

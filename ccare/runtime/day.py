@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from ccare.ledger.policy import load_ledger
 from ccare.ledger.versions import keep, require_forward
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.close import Close
-from ccare.runtime.lease import REBUILD, RunRecord, clear_record, lease, read_record, save_record
+from ccare.runtime.lease import FORGET, REBUILD, RunRecord, clear_record, lease, read_record, save_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.outdated import require_current_state
 from ccare.runtime.rowstore import roll_back
@@ -49,6 +49,11 @@ class LakeState:
     @property
     def last_closed(self) -> date | None:
         return self.closes[-1].business_date if self.closes else None
+
+    @property
+    def forgotten_until(self) -> date | None:
+        """The last day closed when a user was forgotten last."""
+        return max((row.business_date for row in self.rows if row.kind == FORGET), default=None)
 
     def state_of(self, day: date) -> Published | None:
         """The run whose state a closed ``day`` is told from: its close, or a rebuild that put it right."""
@@ -229,7 +234,7 @@ def run_steps(
             require_inputs(settings, record.day, allow_missing)
         if set(due) - {"publish"}:
             gate.preload()
-        close = close_for(settings, record)
+        close = replace(close_for(settings, record), forgotten_until=lake.forgotten_until)
         pins = dict(lake.last.table_versions) if lake.last else {}
         if record.kind == "republish":
             # A day told again reads the state that its own close left, whatever came after it.
