@@ -39,6 +39,8 @@ def what_if(
         f"points {found.points_before:,} -> {found.points_after:,}: it costs {found.cost_points:+,}; totals scored "
         f"{found.scored_before:,} -> {found.scored_after:,}"
     )
+    if found.left_out:
+        print(f"not replayed, for they count more than trades: {', '.join(found.left_out)}")
     best, worst = found.merchants[:SHOWN], found.merchants[-SHOWN:] if len(found.merchants) > SHOWN else []
     names = ("merchant", "total before", "after", "points before", "after")
     rows = [

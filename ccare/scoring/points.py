@@ -1,9 +1,9 @@
 """Points that a day's trades earn under a ledger policy, for replaying: the ledger itself is the Spark job's.
 
-Rules that count users are left out: they ask for whole histories, which another policy does not change.
+Rules that count anything but trades are left out: they ask for whole histories.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -67,7 +67,7 @@ def earned(
     rates = [
         (programme, rule)
         for programme in policy.programmes
-        if programme.from_day <= day and (programme.to_day is None or day <= programme.to_day)
+        if programme.covers(day)
         for rule in programme.rules
         if isinstance(rule, TradeNet)
     ]
@@ -80,3 +80,15 @@ def earned(
             if net.has_mini_program or not programme.needs_mini_program
         )
     return result
+
+
+def not_replayed(policies: Iterable[LedgerPolicy], first: date, last: date) -> set[str]:
+    """Rules in force on any day from ``first`` to ``last`` that ``earned`` leaves out, as programme/rule."""
+    return {
+        f"{programme.name}/{rule.name}"
+        for policy in policies
+        for programme in policy.programmes
+        if programme.from_day <= last and (programme.to_day is None or first <= programme.to_day)
+        for rule in programme.rules
+        if not isinstance(rule, TradeNet)
+    }

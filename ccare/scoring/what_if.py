@@ -2,7 +2,7 @@
 
 Scores before are those published, scores after come from the same metrics and frozen benchmarks. Points, on both sides,
 are those of the trades paid on the days asked for, as far as they are known on the last closed day, with the score of
-their own day; what the pools would have cut is left out.
+their own day; what the pools would have cut is left out, and so are the rules that count anything but trades, by name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from ccare.errors import InputMissing, UsageError
 from ccare.ledger.policy import LedgerPolicies, load_ledger, read_programmes
 from ccare.runtime.policy_file import read_policy
 from ccare.runtime.settings import Settings
-from ccare.scoring.points import earned, trades
+from ccare.scoring.points import earned, not_replayed, trades
 from ccare.scoring.policy import ScoringPolicies, ScoringPolicy, read_scoring
 from ccare.scoring.published import Lake, Row, as_benchmarks, frozen_for, open_lake, policy_called, read_rows
 from ccare.scoring.refreeze import refreeze, same_rules
@@ -47,7 +47,10 @@ class Merchant:
 
 @dataclass
 class WhatIf:
-    """What a policy would have changed. ``merchants`` are those with any change, the largest gain first."""
+    """What a policy would have changed. ``merchants`` are those with any change, the largest gain first.
+
+    ``left_out``: rules of either policy in force on the days asked for that are not replayed, as programme/rule.
+    """
 
     policy: str
     kind: str
@@ -61,6 +64,7 @@ class WhatIf:
     points_after: int = 0
     scored_before: int = 0
     scored_after: int = 0
+    left_out: list[str] = field(default_factory=list)
     merchants: list[Merchant] = field(default_factory=list)
 
     @property
@@ -96,11 +100,12 @@ def what_if(settings: Settings, path: Path, first: date, last: date) -> WhatIf:
         before, after = _totals(lake, day, scoring.for_day(day) if scoring else None)
         _add_scores(merchants, before, after)
         paid = trades(lake, day, now.for_day(day).late_window_days)
-        start = min(closed)
         for side, policy, totals in (("before", now, before), ("after", ledger or now, after)):
-            for merchant_id, points in earned(paid, policy.for_day(day), day, start, totals).items():
+            for merchant_id, points in earned(paid, policy.for_day(day), day, min(closed), totals).items():
                 each = merchants.setdefault(merchant_id, Merchant(merchant_id))
                 setattr(each, f"points_{side}", getattr(each, f"points_{side}") + points)
+    policies = [policy.for_day(day) for policy in (now, ledger or now) for day in days]
+    result.left_out = sorted(not_replayed(policies, first, last))
     return _summed(result, merchants)
 
 
