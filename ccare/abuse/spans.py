@@ -55,10 +55,10 @@ def dates_judged(close: "Close", rules: tuple[InForce, ...]) -> tuple[date, ...]
 
     Nothing where no rule judges any of them. A date matures with the longest wait of any programme.
     """
-    if not close.posts or not rules or close.day < _earn_start(close):
+    if not close.posts or not rules or close.day < close.earn_start:
         return ()
     wait = max((p.maturity_days for p in close.ledger.programmes), default=0)
-    first = max(close.day - timedelta(days=wait), _earn_start(close))
+    first = max(close.day - timedelta(days=wait), close.earn_start)
     reach = max(r.rule.window_days for r in rules)
     earlier = {
         came + timedelta(days=n)
@@ -66,10 +66,6 @@ def dates_judged(close: "Close", rules: tuple[InForce, ...]) -> tuple[date, ...]
         for n in range(max((first - came).days, 0), min(reach, (close.day - came).days))
     }
     return (*sorted(earlier), close.day)
-
-
-def _earn_start(close: "Close") -> date:
-    return max(close.ledger.go_live, close.first_day)
 
 
 def days_to_judge(close: "Close") -> tuple[date, ...]:

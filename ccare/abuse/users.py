@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from ccare.abuse.rules import EffectivePayers, LateRefunds, OneVisit, RefundedPayers, UserRule
 from ccare.abuse.spans import KEY, Judged
+from ccare.ledger.touched import staff_pairs
 from ccare.tables.state import TASKS
 
 if TYPE_CHECKING:
@@ -27,10 +28,8 @@ def user_measures(
     Two sums for all rules: by user, then by merchant.
     """
     rows = span.spread(_days(inputs, span, rules), max(rule.window_days for _, rule in rules))
-    staff = (
-        inputs["core_staff"].filter(F.col("taken_on") <= F.lit(close.day)).select("merchant_id", "user_key")
-    )
-    rows = rows.join(F.broadcast(staff), ["merchant_id", "user_key"], "left_anti")
+    staff = F.broadcast(staff_pairs(inputs, close))
+    rows = rows.join(staff, ["merchant_id", "user_key"], "left_anti")
     by_user = [each.alias(name) for no, rule in rules for name, each in _of_user(no, rule).items()]
     users = rows.groupBy(*KEY, "user_key").agg(*by_user)
     told = users.groupBy(*KEY).agg(*(_of_merchant(no, rule).alias(f"m{no}") for no, rule in rules))

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from ccare.ledger.adjustments import adjust, adjustment_key
 from ccare.ledger.approvals import Asked, asked_under
 from ccare.ledger.booked import Booked, among, fetched
-from ccare.ledger.entitlements import Inputs, earn_start
+from ccare.ledger.entitlements import Inputs
 from ccare.ledger.programmes import funding_key
 from ccare.ledger.redemptions import Row
 
@@ -48,7 +48,7 @@ def delivered_fundings(asked: list[Asked], close: "Close") -> list[Row]:
 
 def adjusted(inputs: Inputs, asked: list[Asked], close: "Close") -> Booked:
     """Adjustments that this close is the first to find approved."""
-    first = close.day == earn_start(close)
+    first = close.day == close.earn_start
     rows = [
         {**row, "approved_by": each.approved_by}
         for each in asked

@@ -11,13 +11,13 @@ from ccare.ledger.frames import by_merchant, by_party, quotient, shared, through
 from ccare.ledger.measures import measured
 from ccare.ledger.parties import IDS, merchant_party, with_party
 from ccare.ledger.rules import USER_KINDS
-from ccare.ledger.touched import Inputs, earn_start, touched_keys
+from ccare.ledger.touched import Inputs, touched_keys
 
 if TYPE_CHECKING:
     from ccare.ledger.policy import LedgerPolicy
     from ccare.runtime.close import Close
 
-__all__ = ["Inputs", "earn_start", "multipliers", "points", "targets"]
+__all__ = ["Inputs", "multipliers", "points", "targets"]
 _RATE_TYPES = {
     "version": "int",
     "programme": "string",

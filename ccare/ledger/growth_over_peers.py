@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ccare.ledger.frames import between
-from ccare.ledger.touched import Inputs, earn_start, staff_pairs
-from ccare.ledger.trades import late_trades, part
-from ccare.ledger.transfers import together
+from ccare.ledger.touched import Inputs, staff_pairs
+from ccare.ledger.trades import net_parts
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -51,16 +49,8 @@ def growth_over_peers(
 def _growth(inputs: Inputs, close: "Close", ends: Sequence[date]) -> DataFrame:
     """Grain: merchant with a trade in either window, and month. ``growth`` in fen."""
     first, last = min(ends) - timedelta(days=BEFORE[0]), max(ends) - timedelta(days=NOW[1])
-    paid = inputs["state_user_days"].filter(between(F.col("business_date"), first, last))
-    paid = paid.filter(F.coalesce("orders", F.lit(0)) > 0)
-    returned = inputs["state_refund_days"].filter(between(F.col("paid_date"), first, last))
-    parts = [part(paid, "business_date", F.col("gmv_fen")), part(returned, "paid_date", -F.col("refund_fen"))]
-    late_days, start = close.ledger.late_window_days, earn_start(close)
-    if close.day >= start + timedelta(days=late_days):
-        taken = inputs["core_payments"].filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
-        parts.append(late_trades(taken, start, late_days))
     staff = F.broadcast(staff_pairs(inputs, close))
-    rows = together(parts).join(staff, ["merchant_id", "user_key"], "left_anti")
+    rows = net_parts(inputs, close, first, last).join(staff, ["merchant_id", "user_key"], "left_anti")
     rows = rows.select(
         "merchant_id", F.col("effective_date").alias("paid_on"), "units", _each(ends).alias("end")
     )

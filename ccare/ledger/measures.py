@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from ccare.ledger.frames import beside, by_merchant, quotient
 from ccare.ledger.monthly import monthly
 from ccare.ledger.rules import TopOfPeers, TradeNet
-from ccare.ledger.touched import KEY, Inputs, earn_start, staff_pairs
+from ccare.ledger.touched import KEY, Inputs, staff_pairs
 from ccare.ledger.trades import trade_nets
 from ccare.ledger.transfers import together
 from ccare.ledger.user_days import activities, counted, day_of, follow_ups, per_part, receipt_of
@@ -58,7 +58,7 @@ def _user_counts(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFram
     days = inputs["state_user_days"].filter(known & (F.col("business_date") <= F.lit(close.day)))
     rows = day_of(days)
     if wanted := activities(tuple(rules.values())):
-        received = F.col("event_type").isNotNull() & (F.col("event_type") == "received")
+        received = F.col("event_type") == "received"
         vouchers = inputs["core_voucher_events"].filter(known & received & F.col("activity_id").isin(*wanted))
         vouchers = vouchers.filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
         rows = rows.unionByName(receipt_of(vouchers))
@@ -74,7 +74,7 @@ def _user_counts(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFram
         .groupBy(*pair)
         .agg(listed, F.first("looked_at").alias("looked_at"))
     )
-    start = earn_start(close)
+    start = close.earn_start
     each = [_of_measure(name, counted(rule, start)) for name, rule in rules.items()]
     counts = F.filter(F.concat(*each), lambda x: F.array_contains(F.col("looked_at"), x["on"]))
     found = users.select("merchant_id", F.inline(counts))

@@ -17,7 +17,7 @@ from ccare.ledger.months import told_months
 from ccare.ledger.parties import IDS
 from ccare.ledger.rules import GrowthOverPeers, Monthly, ServedFees, SettledFees
 from ccare.ledger.settled import served_fees, settled_months
-from ccare.ledger.touched import Inputs, earn_start
+from ccare.ledger.touched import Inputs
 from ccare.ledger.transfers import together
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def monthly(inputs: Inputs, close: "Close") -> list[DataFrame]:
     """Frames of measure, one of the two ids, effective_date, units and refusal; none on any other day."""
-    start, frames = earn_start(close), []
+    start, frames = close.earn_start, []
     settled: dict[tuple[date, ...], DataFrame] = {}
     for name, rule in {r.measure: r for r in close.ledger.rules if isinstance(r, Monthly)}.items():
         ends = told_months(close.day, start, rule.told_again)

@@ -15,7 +15,7 @@ _LEFT_OUT = {"over_parts": "terminal_cap", "over_day": "day_cap", "too_late": "t
 
 
 def refusals(looked_at: DataFrame, grants: DataFrame, close: "Close") -> dict[str, DataFrame]:
-    """ledger_refusals of the day; nothing where no programme can refuse anything but by its pool.
+    """ledger_refusals of the day.
 
     ``looked_at``: every key decided; ``grants``: those that rise, with what the pool granted.
     """

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from ccare.ledger import codes, redemptions
 from ccare.ledger.accounts import delivered_account, party_account, pool_account, redeemed_account
 from ccare.ledger.booked import Booked, among, fetched
-from ccare.ledger.entitlements import Inputs, earn_start
+from ccare.ledger.entitlements import Inputs
 from ccare.ledger.parties import IDS, ids_of, party_of, spender, with_party
 from ccare.ledger.redemption_terms import LONGEST_DAYS
 from ccare.ledger.redemptions import RESERVED, Paid, Row, Taken, business_key
@@ -127,7 +127,7 @@ def redeem(inputs: Inputs, lots: DataFrame, pools: DataFrame, close: "Close") ->
     """
     ready = F.greatest("taken_on", F.to_date(F.from_utc_timestamp("requested_at", close.timezone)))
     today, asked = F.lit(close.day), inputs["core_redemption_requests"]
-    due = ready <= today if close.day == earn_start(close) else ready == today
+    due = ready <= today if close.day == close.earn_start else ready == today
     requests = fetched(asked.filter(due))
     if not requests:
         return Booked()

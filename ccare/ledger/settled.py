@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from ccare.ledger.frames import product, quotient, through
 from ccare.ledger.months import first_paid, last_paid, month_of_trade
-from ccare.ledger.touched import Inputs, earn_start, staff_pairs
+from ccare.ledger.touched import Inputs, staff_pairs
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -47,7 +47,7 @@ def _trades(payments: DataFrame, close: "Close", ends: Sequence[date]) -> DataFr
     paid, returned = F.col("event_type") == "paid", F.col("event_type") == "refunded"
     rows = rows.filter(returned | (paid & F.col("business_date").between(F.lit(first), F.lit(last))))
     late = F.datediff("delivery_date", "business_date") > close.ledger.late_window_days
-    late = late & (F.col("business_date") >= F.lit(earn_start(close)))
+    late = late & (F.col("business_date") >= F.lit(close.earn_start))
     trades = rows.groupBy("merchant_id", "trade_no").agg(
         F.max(F.when(paid, F.col("business_date"))).alias("paid_on"),
         F.max(F.when(paid, F.col("user_key"))).alias("user_key"),

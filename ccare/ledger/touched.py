@@ -1,7 +1,7 @@
 """Which merchants and effective dates a close looks at again."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
@@ -21,11 +21,6 @@ KEY = ["merchant_id", "effective_date"]
 _RELATED = FOLLOWED | JOINED
 
 
-def earn_start(close: "Close") -> date:
-    """First effective date that may earn."""
-    return max(close.ledger.go_live, close.first_day)
-
-
 def staff_pairs(inputs: Inputs, close: "Close") -> DataFrame:
     """Pairs of merchant and user known as staff by this close; they act on old rows too."""
     known = inputs["core_staff"].filter(F.col("taken_on") <= F.lit(close.day))
@@ -40,7 +35,7 @@ def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
     later dates of users of whom a late row came in, and the dates on which a follow or joining becomes due. Where abuse
     rules are in force: earlier dates that a late row has them judge again.
     """
-    policy, start = close.ledger, earn_start(close)
+    policy, start = close.ledger, close.earn_start
     changes, refunds, days = inputs["state_changes"], inputs["state_refund_days"], inputs["state_user_days"]
     counts_users = bool(policy.user_rules)
     own = changes if counts_users else changes.filter(_any("orders", "gmv_fen"))
@@ -90,7 +85,7 @@ def _of_people(inputs: Inputs, close: "Close") -> DataFrame:
 
     A late row can change what counts on any later day of its user: who was new, when somebody had paid before.
     """
-    start = earn_start(close)
+    start = close.earn_start
     longest = max(follow_ups(close.ledger.user_rules), default=0)
     since = start - timedelta(days=longest)
     staff = inputs["core_staff"].filter(F.col("taken_on") == F.lit(close.day))
@@ -114,7 +109,7 @@ def _of_merchants(inputs: Inputs, close: "Close") -> DataFrame:
     if any(p.asks == "enrolled" for p in close.ledger.programmes):
         enrolled = inputs["core_enrolments"].filter(came).select(F.col("party").alias("merchant_id"))
         changed = changed.union(enrolled)
-    recent = inputs["state_user_days"].filter(between(F.col("business_date"), earn_start(close), close.day))
+    recent = inputs["state_user_days"].filter(between(F.col("business_date"), close.earn_start, close.day))
     theirs = recent.join(F.broadcast(changed), "merchant_id", "left_semi")
     return theirs.select("merchant_id", F.explode(dates_about(close.ledger)).alias("effective_date"))
 

@@ -45,6 +45,11 @@ class Close:
     abuse: AbusePolicy = NO_RULES
     forgotten_until: date | None = None
 
+    @property
+    def earn_start(self) -> date:
+        """First effective date that may earn."""
+        return max(self.ledger.go_live, self.first_day)
+
     def __post_init__(self) -> None:
         if not self.benchmarks_of:
             object.__setattr__(self, "benchmarks_of", f"{self.day:%Y-%m}")

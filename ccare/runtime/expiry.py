@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,12 +11,11 @@ import duckdb
 from ccare.errors import IntegrityBroken
 from ccare.growth.catalogue import FILE_NAME
 from ccare.runtime import deltalog
-from ccare.runtime.intake import ENDINGS
+from ccare.runtime.intake import delivery_date, sidecar_of
 from ccare.runtime.lease import FORGET
 from ccare.runtime.manifest import Published
 from ccare.runtime.purge import holds_users
 from ccare.runtime.settings import Settings
-from ccare.sources.bill_files import ENDINGS as BILL_ENDINGS
 from ccare.tables import Table
 from ccare.tables.streams import BILL_STREAMS, STREAMS
 
@@ -123,7 +122,7 @@ def raw_deliveries(
     streams = [s.name for s in STREAMS.values() if s.has_user] + [s.name for s in BILL_STREAMS]
     for stream in streams:
         for folder in sorted((settings.landing / stream).glob("*")):
-            delivered = _date(folder.name)
+            delivered = delivery_date(folder.name)
             if delivered is None or delivered >= oldest or folder.is_symlink() or not folder.is_dir():
                 continue
             for path in sorted(folder.iterdir()):
@@ -131,20 +130,4 @@ def raw_deliveries(
                 plain = path.is_file() and not path.is_symlink()
                 if plain and (stream, relative, path.stat().st_size) in taken:
                     yield path
-                    yield from _sidecar(path)
-
-
-def _sidecar(path: Path) -> Iterator[Path]:
-    stem = path.name
-    for ending in sorted((*ENDINGS, *BILL_ENDINGS), key=len, reverse=True):
-        stem = stem.removesuffix(ending)
-    sidecar = path.with_name(f"{stem}.manifest.json")
-    if sidecar.is_file():
-        yield sidecar
-
-
-def _date(name: str) -> date | None:
-    try:
-        return date.fromisoformat(name)
-    except ValueError:
-        return None
+                    yield from filter(Path.is_file, (sidecar_of(path),))

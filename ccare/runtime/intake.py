@@ -127,11 +127,8 @@ def _entries(landing: Path, stream: Stream, until: date) -> Iterator[tuple[date,
     if not folder.is_dir():
         return
     for day_folder in sorted(p for p in folder.iterdir() if p.is_dir()):
-        try:
-            delivered = date.fromisoformat(day_folder.name)
-        except ValueError:
-            continue
-        if delivered > until:
+        delivered = delivery_date(day_folder.name)
+        if delivered is None or delivered > until:
             continue
         if day_folder.is_symlink():
             yield delivered, day_folder, "a link is not a delivery"
@@ -187,12 +184,25 @@ def _header_fault(header: tuple[str, ...], stream: Stream) -> str:
     return f"its header lacks {', '.join(missing)}" if missing else ""
 
 
-def sidecar_fault(path: Path, sha256: str, lines: int) -> str:
-    """What speaks against a file by the sidecar beside it; nothing where there is none."""
+def sidecar_of(path: Path) -> Path:
+    """Where a delivered file's sidecar stands, if it has one."""
     stem = path.name
     for ending in sorted((*ENDINGS, *BILL_ENDINGS), key=len, reverse=True):
         stem = stem.removesuffix(ending)
-    sidecar = path.with_name(f"{stem}.manifest.json")
+    return path.with_name(f"{stem}.manifest.json")
+
+
+def delivery_date(folder: str) -> date | None:
+    """The date that a folder of deliveries is named by; None for any other folder."""
+    try:
+        return date.fromisoformat(folder)
+    except ValueError:
+        return None
+
+
+def sidecar_fault(path: Path, sha256: str, lines: int) -> str:
+    """What speaks against a file by the sidecar beside it; nothing where there is none."""
+    sidecar = sidecar_of(path)
     if not sidecar.is_file():
         return ""
     try:

@@ -52,8 +52,13 @@ def staged(run: "Run", declared: Table) -> DataFrame | None:
 
 def staged_rows(run: "Run", name: str) -> int:
     """Rows of a staged table, by its files' own footers."""
+    return sum(parquet.read_metadata(path).num_rows for path in staged_files(run, name))
+
+
+def staged_files(run: "Run", name: str) -> list[str]:
+    """Files of a staged table in order; none where it was not staged."""
     folder = staging_dir(run.settings.lake, run.record.run_id) / name
-    return sum(parquet.read_metadata(path).num_rows for path in folder.glob("*.parquet"))
+    return sorted(map(str, folder.glob("*.parquet")))
 
 
 def staged_days(run: "Run", declared: Table) -> list[date]:
@@ -61,8 +66,7 @@ def staged_days(run: "Run", declared: Table) -> list[date]:
     if declared.write is not WriteStyle.REPLACE_DAY:
         return []
     (day,) = declared.partition_by
-    folder = staging_dir(run.settings.lake, run.record.run_id) / declared.name
-    found = (parquet.read_table(path, columns=[day])[day] for path in sorted(folder.glob("*.parquet")))
+    found = (parquet.read_table(path, columns=[day])[day] for path in staged_files(run, declared.name))
     return sorted({value for column in found for value in column.unique().to_pylist()})
 
 
@@ -94,12 +98,10 @@ def _check_ids(run: "Run") -> None:
     name, lake = "ledger_transfers", run.settings.lake
     if not staged_rows(run, name):
         return
-    folder = staging_dir(lake, run.record.run_id) / name
-    files = sorted(str(path) for path in folder.glob("*.parquet"))
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"create view posted as {view_sql(lake, REGISTRY[name], run.as_published.get(name))}")
-        repeated, other = con.execute(_REPEATED, {"files": files}).fetchone() or (0, 0)
+        repeated, other = con.execute(_REPEATED, {"files": staged_files(run, name)}).fetchone() or (0, 0)
     if repeated or other:
         raise IntegrityBroken(
             f"ledger_transfers of {run.close.day}: {repeated} ids repeat and {other} are posted with other content.",

@@ -9,6 +9,7 @@ import duckdb
 from ccare.growth.snapshot import connect
 from ccare.runtime import manifest
 from ccare.runtime.expiry import exported_run
+from ccare.runtime.intake import delivery_date
 from ccare.runtime.late import taken_rows
 from ccare.runtime.lease import RunRecord, read_record
 from ccare.runtime.manifest import Published
@@ -84,7 +85,9 @@ def _tell_waiting(settings: Settings, rows: list[Published], facts: Facts) -> No
     waiting: dict[date, int] = {}
     for stream in STREAMS:
         for folder in (settings.landing / stream).glob("*"):
-            day = _day_of(folder.name)
+            delivered = delivery_date(folder.name)
+            # The business day that it belongs to is the day before.
+            day = delivered and delivered - timedelta(days=1)
             if day is not None and day > closed:
                 waiting[day] = waiting.get(day, 0) + sum(path.is_file() for path in folder.iterdir())
     required = [stream.name for stream in STREAMS.values() if stream.required_daily]
@@ -93,14 +96,6 @@ def _tell_waiting(settings: Settings, rows: list[Published], facts: Facts) -> No
         told.setdefault("delivered", files)
         dated = (day + timedelta(days=1)).isoformat()
         told["missing"] = [name for name in required if not (settings.landing / name / dated).is_dir()]
-
-
-def _day_of(folder: str) -> date | None:
-    """The business day that a delivery folder belongs to: the day before its date."""
-    try:
-        return date.fromisoformat(folder) - timedelta(days=1)
-    except ValueError:
-        return None
 
 
 def stage(told: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ccare.ledger.reasons import REFUSALS
-from ccare.runtime.staging import staging_dir
+from ccare.runtime.staging import staged_files
 
 if TYPE_CHECKING:
     from ccare.runtime.run import Run
@@ -33,8 +33,7 @@ def programme_lines(run: "Run") -> list[str]:
 
 
 def _rows(run: "Run", name: str, query: str) -> list[tuple[str, ...]]:
-    folder = staging_dir(run.settings.lake, run.record.run_id) / name
-    files = sorted(str(path) for path in folder.glob("*.parquet"))
+    files = staged_files(run, name)
     if not files:
         return []
     with duckdb.connect() as con:

@@ -6,8 +6,7 @@ leave some out by their number and one by its industry, and one merchant hands o
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from ccare.ledger.programmes import Programme
+from ccare.simulate.files import write_lines
 
+_FILE = "simulated-campaign.jsonl"
 _CARDS = 20
 """Cards that one merchant hands out at most."""
 _SHOPPED = 4, 5, 6
@@ -77,13 +78,13 @@ def write_campaign(
         ]
         if promotion:
             rows += [row | {"programme": promotion} for row in rows]
-        _write(landing / "enrolments" / str(go_live + timedelta(days=1)), rows)
+        write_lines(landing / "enrolments" / str(go_live + timedelta(days=1)) / _FILE, rows)
         handing = sorted({str(merchant) for merchant, _ in enrolled} | {outsider})
         activity, cards = _activity(campaign), 0
         for day, paths in bought.items():
             buyers = con.execute(_BUYERS, {"files": paths, "merchants": handing}).fetchall()
             taken = list(_cards(buyers, day - timedelta(days=1), activity, timezone))
-            _write(landing / "vouchers" / str(day), taken)
+            write_lines(landing / "vouchers" / str(day) / _FILE, taken)
             cards += len(taken)
     return cards
 
@@ -118,13 +119,3 @@ def _cards(
 
 def _files(landing: Path, stream: str, delivered: date) -> list[str]:
     return [str(path) for path in sorted((landing / stream / str(delivered)).glob("*.jsonl"))]
-
-
-def _write(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "simulated-campaign.jsonl"
-    if not path.exists():
-        part = path.with_suffix(".part")
-        text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)

@@ -16,7 +16,6 @@ from ccare.errors import InputMissing, UsageError
 from ccare.events.forgotten import FORGOTTEN_STAFF
 from ccare.events.pseudonym import token_of
 from ccare.growth.snapshot import connect
-from ccare.ledger.entitlements import earn_start
 from ccare.ledger.trades import trade_nets
 from ccare.runtime import deltalog, manifest, storage
 from ccare.runtime.close_days import close_days
@@ -89,7 +88,7 @@ def nets(spark: Any, settings: Settings) -> dict[tuple[str, date], int]:
     close_now = close_for(settings, record)
     names = ("state_user_days", "state_refund_days", "core_staff", "core_payments")
     inputs = {n: storage.read(spark, settings.lake, table(n), last.table_versions.get(n)) for n in names}
-    days = inputs["state_user_days"].where(F.col("business_date") >= F.lit(earn_start(close_now)))
+    days = inputs["state_user_days"].where(F.col("business_date") >= F.lit(close_now.earn_start))
     keys = days.select("merchant_id", F.col("business_date").alias("effective_date")).distinct()
     return {(r.merchant_id, r.effective_date): r.units for r in trade_nets(inputs, close_now, keys).collect()}
 
