@@ -1,16 +1,19 @@
 """What was asked under a reference, and whether somebody else has approved exactly that.
 
-An approval names the digest of what it approves, so nothing can be added to a reference afterwards.
+An approval names the digest of what it approves, so nothing can be added to a reference afterwards. Adjustments up to
+the policy's limit need nobody else.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from typing import Any
 
 Row = Mapping[str, Any]
+BY_POLICY = "policy"
+"""Who approved adjustments that the policy lets one person make."""
 
 
 @dataclass
@@ -37,6 +40,10 @@ class Asked:
         lines += [f"adjustment|{r['transfer_id']}|{r['amount']}" for r in self.adjustments]
         return sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
+    def needs_nobody(self, alone_up_to: int) -> bool:
+        """Whether it is adjustments alone, of at most so many units in all."""
+        return not self.fundings and sum(int(row["amount"]) for row in self.adjustments) <= alone_up_to
+
     def may_be_approved_by(self, name: str) -> bool:
         """Whether ``name`` is nobody who asked."""
         return _same(name) not in {_same(asker) for asker in self.asked_by} and bool(_same(name))
@@ -47,21 +54,34 @@ def _same(name: str) -> str:
 
 
 def asked_under(
-    fundings: Iterable[Row], adjustments: Iterable[Row], approvals: Iterable[Row]
+    fundings: Iterable[Row],
+    adjustments: Iterable[Row],
+    approvals: Iterable[Row],
+    alone_up_to: Callable[[date | None], int] = lambda _: 0,
 ) -> dict[str, Asked]:
-    """Reference -> what was asked under it. Rows that carry taken_on tell from which close it is approved."""
+    """Reference -> what was asked under it. Rows that carry taken_on tell from which close it is approved.
+
+    ``alone_up_to``: units that the adjustments of one reference, taken on a day, may move without a second person.
+    """
     found: dict[str, Asked] = defaultdict(lambda: Asked(""))
     for kind, rows in (("fundings", fundings), ("adjustments", adjustments)):
         for row in rows:
             asked = found[row["approval"]]
             asked.approval = row["approval"]
             getattr(asked, kind).append(row)
+    for asked in found.values():
+        taken = _last_taken(*asked.adjustments)
+        if asked.needs_nobody(alone_up_to(taken)):
+            asked.approved_by, asked.since = BY_POLICY, taken
     for row in sorted(approvals, key=lambda r: (str(r.get("taken_on")), r["approved_by"])):
-        asked = found.get(row["approval"])  # type: ignore[assignment]
-        if asked is None or asked.approved_by:
+        under = found.get(row["approval"])
+        if under is None or under.approved_by:
             continue
-        if row["digest"] == asked.digest and asked.may_be_approved_by(row["approved_by"]):
-            asked.approved_by = row["approved_by"]
-            taken = [r["taken_on"] for r in (row, *asked.fundings, *asked.adjustments) if r.get("taken_on")]
-            asked.since = max(taken, default=None)
+        if row["digest"] == under.digest and under.may_be_approved_by(row["approved_by"]):
+            under.approved_by = row["approved_by"]
+            under.since = _last_taken(row, *under.fundings, *under.adjustments)
     return dict(found)
+
+
+def _last_taken(*rows: Row) -> date | None:
+    return max((row["taken_on"] for row in rows if row.get("taken_on")), default=None)

@@ -8,7 +8,7 @@ from ccare.ledger.adjustments import adjust, adjustment_key
 from ccare.ledger.approvals import Asked, asked_under
 from ccare.ledger.booked import Booked, among, fetched
 from ccare.ledger.entitlements import Inputs
-from ccare.ledger.programmes import funding_key
+from ccare.ledger.programmes import alone_up_to, funding_key
 from ccare.ledger.redemptions import Row
 
 if TYPE_CHECKING:
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 
 def approved(inputs: Inputs, close: "Close") -> list[Asked]:
-    """Everything asked that somebody else has approved by this close."""
-    approvals = fetched(inputs["core_approvals"])
-    if not approvals:
+    """Everything asked that somebody else has approved by this close, or that the policy lets one person do."""
+    approvals, alone = fetched(inputs["core_approvals"]), close.ledger.adjust_alone
+    if not approvals and not alone:
         return []
     fundings, adjustments = fetched(inputs["core_fundings"]), fetched(inputs["core_adjustments"])
-    found = asked_under(fundings, adjustments, approvals)
+    found = asked_under(
+        fundings, adjustments, approvals, lambda taken: alone_up_to(alone, taken or close.day)
+    )
     return [a for _, a in sorted(found.items()) if a.since is not None and a.since <= close.day]
 
 

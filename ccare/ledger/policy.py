@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ccare.errors import UsageError
-from ccare.ledger.programmes import Funding, FundingFile, Pool, Programme, ProgrammesFile
+from ccare.ledger.programmes import AdjustAlone, Funding, FundingFile, Pool, Programme, ProgrammesFile
 from ccare.ledger.rules import USER_KINDS, AnyRule
 from ccare.runtime.policy_file import policy_path
 
@@ -29,6 +29,7 @@ class LedgerPolicy:
     version: str
     go_live: date
     late_window_days: int
+    adjust_alone: tuple[AdjustAlone, ...]
     programmes: tuple[Programme, ...]
     pools: tuple[Pool, ...]
     fundings: tuple[Funding, ...]
@@ -80,6 +81,7 @@ class LedgerPolicies:
             version=self.version,
             go_live=file.go_live,
             late_window_days=file.late_window_days,
+            adjust_alone=file.adjust_alone,
             programmes=tuple(p for p in file.programmes if p.from_day <= day),
             pools=file.pools,
             fundings=tuple(f for f in self.funding_file.fundings if f.on <= day),

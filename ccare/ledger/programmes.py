@@ -1,5 +1,6 @@
 """What conf/programmes.toml and conf/funding.toml may hold, field by field."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Literal
 
@@ -136,12 +137,25 @@ class Funding(Part):
         return funding_key(self.pool, self.approval)
 
 
+class AdjustAlone(Part):
+    """From a day on, adjustments of one reference that move at most ``up_to`` units in all need no second person."""
+
+    from_day: date = Field(alias="from")
+    up_to: int = Field(ge=0, le=10**12)
+
+
+def alone_up_to(told: Iterable[AdjustAlone], day: date) -> int:
+    """Units that adjustments taken on ``day`` may move under one reference without a second person."""
+    return max(((a.from_day, a.up_to) for a in told if a.from_day <= day), default=(day, 0))[1]
+
+
 class ProgrammesFile(Part):
     """conf/programmes.toml."""
 
     version: str = Field(min_length=1, max_length=40)
     go_live: date
     late_window_days: int = Field(default=30, ge=0, le=3660)
+    adjust_alone: tuple[AdjustAlone, ...] = Field(default=(), strict=False)
     note: str = ""
     pools: tuple[Pool, ...] = Field(min_length=1, strict=False)
     programmes: tuple[Programme, ...] = Field(min_length=1, strict=False)

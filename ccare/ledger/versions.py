@@ -50,6 +50,9 @@ def retroactive(before: ProgrammesFile, after: ProgrammesFile, last: date) -> li
         for name in ("go_live", "late_window_days")
         if getattr(before, name) != getattr(after, name)
     ]
+    old_alone, new_alone = ([a for a in f.adjust_alone if a.from_day <= last] for f in (before, after))
+    if old_alone != new_alone:
+        found.append("adjust_alone")
     meant = {p.name for p in after.programmes if p.retroactive}
     old, new = _rated(before, last), _rated(after, last)
     for name in sorted({*old, *new} - meant):

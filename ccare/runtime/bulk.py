@@ -24,7 +24,7 @@ from ccare.runtime import deltalog
 from ccare.runtime.disputes import write_disputed, write_without
 from ccare.runtime.failpoint import reach
 from ccare.runtime.rowstore import arrow_schema, ensure_table
-from ccare.runtime.spark import frame, schema
+from ccare.runtime.spark import INTERPRETED_ROWS, frame, schema, uncompiled
 from ccare.tables import Table, table
 from ccare.tables.streams import Stream
 
@@ -55,10 +55,12 @@ class Staged:
     def declared(self) -> Table:
         return table(self.stream.table)
 
-    def _read(self, files: Iterable[Path], *more: T.StructField) -> DataFrame:
+    def _read(
+        self, files: Iterable[Path], *more: T.StructField, spark: SparkSession | None = None
+    ) -> DataFrame:
         """The core table's columns and ``more`` ones."""
         fields = [f for f in schema(self.declared) if f.name != "taken_on"]
-        read = self.spark.read.schema(T.StructType([*fields, *more])).parquet(*map(str, files))
+        read = (spark or self.spark).read.schema(T.StructType([*fields, *more])).parquet(*map(str, files))
         rows = read.withColumn("taken_on", F.lit(self.taken_on).cast("date"))
         return rows.select(*self.declared.column_names, *(f.name for f in more))
 
@@ -77,7 +79,9 @@ class Staged:
         self.disputes = write_disputed(files, self.stream, lake, version, since, out) if files else 0
         if not self.disputes:
             return None
-        rows = self._read([out], T.StructField("filename", T.StringType()))
+        few = self.disputes <= INTERPRETED_ROWS
+        session = uncompiled(self.spark) if few else self.spark
+        rows = self._read([out], T.StructField("filename", T.StringType()), spark=session)
         none = F.array().cast("array<string>")
         return rows.withColumn("reasons", none).withColumn("value", F.lit(None).cast("string"))
 

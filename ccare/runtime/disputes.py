@@ -16,7 +16,7 @@ from ccare.tables import table
 from ccare.tables.streams import PAYMENTS, Stream
 
 MEMORY_MB = 512
-"""Of all connections at a time. What does not fit goes to disk."""
+"""Of all connections of a pass at a time. What does not fit goes to disk."""
 _CORES = os.cpu_count() or 2
 # By hashes: two keys that share one are looked at in vain, and nothing else.
 _IDS = ("ids", "hash(event_id)", "true")

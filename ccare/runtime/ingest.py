@@ -27,6 +27,8 @@ SMALL_LINES = 200_000
 """Up to this many lines to take are a small day: its rows are kept in memory."""
 PASSES = 3
 """Streams of a small day taken at once: each is planned by one thread, which waits for its jobs half the time."""
+LARGE_PASSES = 2
+"""Streams of a large day taken at once: one's rows are parsed while the other's are looked up, gated and committed."""
 
 
 def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) -> None:
@@ -89,9 +91,11 @@ def _take_all(run: Run, usable: list[Delivery], history: Published) -> list[Take
     if not refused:
         with (
             interpreted(run.spark, lines <= INTERPRETED_ROWS),
-            ThreadPoolExecutor(PASSES if small else 1) as pool,
+            ThreadPoolExecutor(PASSES if small else LARGE_PASSES) as pool,
         ):
-            passes += pool.map(take, (stream for stream in EVENT_STREAMS if files[stream]))
+            # The longest first, so that none is left to work alone at the end.
+            longest = sorted(EVENT_STREAMS, key=lambda s: -sum(d.lines for d in files[s]))
+            passes += pool.map(take, (stream for stream in longest if files[stream]))
     run.spark.catalog.clearCache()
     if refused:
         rules = tuple(rule for error in refused for rule in error.rules)

@@ -22,7 +22,7 @@ from ccare.runtime.fates import Taken, add, check_lines, counted
 from ccare.runtime.intake import Delivery
 from ccare.runtime.lines import landing_frames
 from ccare.runtime.run import Run
-from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
+from ccare.runtime.spark import conform
 from ccare.runtime.staging import stage_rejected, staging_dir
 from ccare.runtime.stream_gate import Judged, gate_pass, gate_relations, helped, unknown_code
 from ccare.tables import REGISTRY, table
@@ -135,13 +135,12 @@ def _settled(run: Run, staged: Staged, inputs: dict[str, DataFrame], taken: Take
     rows = staged.disputed(run.settings.lake, version, events.lookup_since(run.close))
     if rows is None:
         return None
-    with interpreted(run.spark, staged.disputes <= INTERPRETED_ROWS):
-        judged = import_module(f"jobs.{stream.table}").build({**inputs, "parsed": rows}, run.close).persist()
-        lost = judged.where(F.col("fate") != ACCEPTED)
-        add(taken.fates, lost)
-        taken.shared = judged.where(F.col("fate") == ACCEPTED).count()
-        if taken.fates:
-            staged.drop(lost)
+    judged = import_module(f"jobs.{stream.table}").build({**inputs, "parsed": rows}, run.close).persist()
+    lost = judged.where(F.col("fate") != ACCEPTED)
+    add(taken.fates, lost)
+    taken.shared = judged.where(F.col("fate") == ACCEPTED).count()
+    if taken.fates:
+        staged.drop(lost)
     return judged
 
 

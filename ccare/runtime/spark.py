@@ -180,6 +180,16 @@ def reader(spark: SparkSession) -> SparkSession:
 
 INTERPRETED_ROWS = 50_000
 """Up to this many rows a step does better without generated code."""
+_UNCOMPILED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+
+
+@cache
+def uncompiled(spark: SparkSession) -> SparkSession:
+    """A session beside the main one whose frames run without generated code, whatever other threads plan meanwhile."""
+    beside = spark.newSession()
+    for name, value in _UNCOMPILED.items():
+        beside.conf.set(name, value)
+    return beside
 
 
 @contextmanager
@@ -189,12 +199,11 @@ def interpreted(spark: SparkSession, wanted: bool = True) -> Iterator[None]:
     A day stands in every plan as a literal, so generated code is new every day, and compiling it took half of the
     processor's time. Over a few hundred thousand rows it pays back many times: aggregates without it crawl.
     """
-    settings = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
     sessions = (spark, reader(spark)) if wanted else ()
-    before = [(each, name, str(each.conf.get(name))) for each in sessions for name in settings]
+    before = [(each, name, str(each.conf.get(name))) for each in sessions for name in _UNCOMPILED]
     try:
         for each, name, _ in before:
-            each.conf.set(name, settings[name])
+            each.conf.set(name, _UNCOMPILED[name])
         yield
     finally:
         for each, name, value in before:
