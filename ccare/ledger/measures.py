@@ -4,6 +4,7 @@ Rules of a kind with the same parameters share a measure, all that count users s
 and a kind without a rule costs nothing.
 """
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame, Window
@@ -15,12 +16,14 @@ from ccare.ledger.rules import TopOfPeers, TradeNet
 from ccare.ledger.touched import KEY, Inputs, staff_pairs
 from ccare.ledger.trades import trade_nets
 from ccare.ledger.transfers import together
-from ccare.ledger.user_days import activities, counted, day_of, follow_ups, per_part, receipt_of
+from ccare.ledger.user_days import activities, counted, day_of, follow_ups, per_part, receipt_of, told_of
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
 MEASURED = ("measure", *KEY, "service_provider_id", "units", "over", "refusal")
+FEW_CHANGES, FEW_DATES = 200_000, 64
+"""Up to so many changed user days and searched dates, the users looked at are few enough to be told to every task."""
 _TYPES = {"service_provider_id": "string", "units": "bigint", "over": "bigint", "refusal": "string"}
 
 
@@ -56,24 +59,29 @@ def _user_counts(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFram
     rules = {rule.measure: rule for rule in close.ledger.user_rules}
     known = F.col("user_key").isNotNull()
     days = inputs["state_user_days"].filter(known & (F.col("business_date") <= F.lit(close.day)))
-    rows = day_of(days)
+    told = {day_of: days}
     if wanted := activities(tuple(rules.values())):
         received = F.col("event_type") == "received"
         vouchers = inputs["core_voucher_events"].filter(known & received & F.col("activity_id").isin(*wanted))
-        vouchers = vouchers.filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
-        rows = rows.unionByName(receipt_of(vouchers))
+        told[receipt_of] = vouchers.filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
     pair, followed = ["merchant_id", "user_key"], follow_ups(tuple(rules.values()))
-    rows = rows.join(F.broadcast(staff_pairs(inputs, close)), pair, "left_anti")
     dates = touched.groupBy("merchant_id").agg(F.collect_list("effective_date").alias("looked_at"))
-    laid = by_merchant(rows).join(beside(dates), "merchant_id")
-    # Few users have a day that is looked at: only their histories are made up.
-    met = laid.filter(_may_count(F.col("day.on"), followed)).select(*pair).distinct()
-    listed = F.sort_array(F.collect_list("day")).alias("days")
-    users = (
-        laid.join(beside(met), pair, "left_semi")
-        .groupBy(*pair)
-        .agg(listed, F.first("looked_at").alias("looked_at"))
-    )
+    # Few users have a day that is looked at: only those days are searched, and only their histories made up.
+    looked_at = [row[0] for row in touched.select("effective_date").distinct().collect()]
+    searched = sorted({on - timedelta(days=n) for on in looked_at for n in (0, *followed)})
+    held = [rows.select(*pair, "business_date") for rows in told.values()]
+    recent = together([rows.filter(F.col("business_date").isin(*searched)) for rows in held])
+    recent = recent.join(F.broadcast(staff_pairs(inputs, close)), pair, "left_anti")
+    met = by_merchant(recent).join(beside(dates), "merchant_id")
+    met = met.filter(_may_count(F.col("business_date"), followed)).select(*pair).distinct()
+    few = close.changes <= FEW_CHANGES and len(searched) <= FEW_DATES
+    theirs = [
+        by_merchant(made(rows.join(F.broadcast(met), pair, "left_semi")))
+        if few
+        else by_merchant(made(rows)).join(beside(met), pair, "left_semi")
+        for made, rows in told.items()
+    ]
+    users = together(theirs).groupBy(*pair).agg(*told_of(F.col("day"))).join(beside(dates), "merchant_id")
     start = close.earn_start
     each = [_of_measure(name, counted(rule, start)) for name, rule in rules.items()]
     counts = F.filter(F.concat(*each), lambda x: F.array_contains(F.col("looked_at"), x["on"]))

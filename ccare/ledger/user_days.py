@@ -1,7 +1,8 @@
 """What rules count of a user's days: every kind is one expression over the user's days, so all share one frame.
 
-A user's days come as an array sorted by date, of what was done on each. A kind turns it into the dates on which the
-user counts. Null users and staff are left out before.
+A user's days come as arrays sorted by date, one for each thing that rules ask about (``told_of``): most days are of one
+kind only, and every element costs. A kind turns them into the dates on which the user counts. Null users and staff are
+left out before.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,8 +51,34 @@ def receipt_of(rows: DataFrame) -> DataFrame:
     return rows.select("merchant_id", "user_key", _struct(values).alias("day"))
 
 
+def told_of(day: Column) -> list[Column]:
+    """Aggregates of a user's ``day`` rows: the arrays that ``counted`` looks at.
+
+    ``paid`` and ``private`` are dates; ``active`` has tasks and terminal, ``related`` what a follow or joining
+    changed, ``got`` the activity of each voucher received.
+    """
+    on, tasks = day["on"].alias("on"), day["tasks"].alias("tasks")
+    relation = [day[name].alias(name) for name in ("follow_on", "member_on")]
+    related = tasks.bitwiseAND(FOLLOWED | JOINED) != 0
+    for state in relation:
+        related = related | state.isNotNull()
+    parts = {
+        "paid": (day["paid"], on),
+        "private": (tasks.bitwiseAND(PRIVATE) != 0, on),
+        "active": (day["active"], F.struct(on, tasks, day["terminal"].alias("terminal"))),
+        "related": (related, F.struct(on, tasks, *relation)),
+        "got": (day["activity"].isNotNull(), F.struct(on, day["activity"].alias("activity"))),
+    }
+    return [
+        F.sort_array(F.collect_list(F.when(asked, value))).alias(name)
+        for name, (asked, value) in parts.items()
+    ]
+
+
 def counted(rule: Rule, start: date) -> Column:
-    """Dates on which the user of column ``days`` counts for ``rule``: array of (on, part, units).
+    """Dates on which the user of the columns of ``told_of`` counts for ``rule``: array of (on, part, units).
+
+    Dates that are not in column ``looked_at`` may be left out.
 
     ``part`` names what a cap of the rule's own is about, null where it has none; ``start`` is the first date that
     may earn.
@@ -60,13 +87,12 @@ def counted(rule: Rule, start: date) -> Column:
 
 
 def _private_day(rule: PrivateDay, start: date) -> Column:
-    done = F.filter(F.col("days"), lambda x: x["tasks"].bitwiseAND(PRIVATE) != 0)
-    return F.transform(done, lambda x: _one(x["on"]))
+    return F.transform(F.array_intersect("private", "looked_at"), _one)
 
 
 def _relation_kept(rule: RelationKept, start: date) -> Column:
     """The first event of all counts, so whoever left and came back within the days is kept, once."""
-    days, state = F.col("days"), f"{rule.relation}_on"
+    days, state = F.col("related"), f"{rule.relation}_on"
     first = F.get(F.filter(days, lambda x: x["tasks"].bitwiseAND(_FIRST[rule.relation]) != 0), F.lit(0))
     due = F.date_add(first["on"], rule.days)
     changes = F.filter(days, lambda x: x[state].isNotNull() & (x["on"] <= due))
@@ -76,7 +102,6 @@ def _relation_kept(rule: RelationKept, start: date) -> Column:
 
 def _returning_payer(rule: ReturningPayer, start: date) -> Column:
     """Day by day: a paid day counts where one before is near enough and the last that counted far enough."""
-    paid = F.transform(F.filter(F.col("days"), lambda x: x["paid"]), lambda x: x["on"])
     nobody = F.lit(None).cast("date")
     none = F.struct(nobody.alias("last"), nobody.alias("told"), F.array().cast("array<date>").alias("found"))
 
@@ -88,29 +113,27 @@ def _returning_payer(rule: ReturningPayer, start: date) -> Column:
         found = F.when(counts, F.concat(so_far["found"], F.array(on))).otherwise(so_far["found"])
         return F.struct(on.alias("last"), told.alias("told"), found.alias("found"))
 
-    return F.transform(F.aggregate(paid, none, meet, lambda end: end["found"]), lambda on: _one(on))
+    told = F.transform(F.aggregate("paid", none, meet, lambda end: end["found"]), _one)
+    return F.when(F.arrays_overlap("paid", "looked_at"), told).otherwise(F.array())
 
 
 def _guided_return(rule: GuidedReturn, start: date) -> Column:
-    days = F.col("days")
-    active = F.filter(days, lambda x: x["active"])
+    active = F.col("active")
     first, second = F.get(active, F.lit(0)), F.get(active, F.lit(1))["on"]
     guided = first["tasks"].bitwiseAND(GUIDED) != 0
     soon = F.datediff(second, first["on"]) <= rule.within_days
-    came = F.array(_one(second, F.coalesce(first["terminal"], F.lit(""))))
+    came = F.array(_one_of(second, F.coalesce(first["terminal"], F.lit(""))))
     return F.when(guided & soon, came).otherwise(F.array())
 
 
 def _voucher_return(rule: VoucherReturn, start: date) -> Column:
     """The earliest active day within the days after any receipt."""
-    days = F.col("days")
-    got = F.filter(days, lambda x: x["activity"].isin(*rule.activities))
-    again = F.filter(
-        days,
-        lambda x: (
-            x["active"] & F.exists(got, lambda r: F.datediff(x["on"], r["on"]).between(1, rule.within_days))
-        ),
-    )
+    got = F.filter("got", lambda x: x["activity"].isin(*rule.activities))
+
+    def is_soon(x: Column) -> Column:
+        return F.exists(got, lambda r: F.datediff(x["on"], r["on"]).between(1, rule.within_days))
+
+    again = F.when(F.size("got") > 0, F.filter("active", is_soon))
     came = F.get(again, F.lit(0))["on"]
     return F.when(came.isNotNull(), F.array(_one(came))).otherwise(F.array())
 
@@ -141,8 +164,11 @@ def activities(rules: Sequence[Rule]) -> tuple[str, ...]:
     return tuple(sorted(set(found)))
 
 
-def _one(on: Column, part: Column | None = None) -> Column:
-    named = F.lit(None).cast("string") if part is None else part
+def _one(on: Column) -> Column:
+    return _one_of(on, F.lit(None).cast("string"))
+
+
+def _one_of(on: Column, named: Column) -> Column:
     return F.struct(on.alias("on"), named.alias("part"), F.lit(1).cast("bigint").alias("units"))
 
 

@@ -88,3 +88,11 @@ def test_a_change_that_says_it_is_meant_passes(tmp_path, before):
 def test_an_unknown_policy_and_the_same_one_pass(tmp_path, before):
     require_forward(tmp_path / "lake", before, before.version, LAST)
     require_forward(tmp_path / "lake", before, "never-kept", LAST)
+
+
+def test_what_one_person_may_adjust_changes_for_days_to_come_only(tmp_path, before):
+    told = "go_live = 2015-01-01"
+    day, later = LAST, LAST + timedelta(days=1)
+    at_once = PACKAGED.replace(told, f"adjust_alone = [{{ from = {day}, up_to = 100 }}]\n{told}", 1)
+    assert "adjust_alone" in refused(tmp_path, before, at_once)
+    passed(tmp_path, before, at_once.replace(str(day), str(later), 1))
