@@ -1,4 +1,4 @@
--- Question: How many points are still owed to merchants, by programme and by how long ago they were earned?
+-- Question: How many points are still owed, by programme and by how long ago they were earned?
 -- Grain: one row for each programme, asset and age of the lots on the last closed day
 -- Parameters:
 --   programme VARCHAR = none: only this programme
@@ -7,18 +7,18 @@
 -- Plot: bar x=age y=liability by=programme
 --
 -- granted = pending + active + reserved + redeemed + expired + taken; liability = pending + active + reserved.
--- debt is what merchants owe for points that were spent and then fell; it is not taken off the liability.
+-- debt is what is owed back for points that were spent and then fell; it is not taken off the liability.
 with today as (
     select business_date as day from snapshot
 ), lots as (
-    select programme, asset, date_diff('day', effective_date, day) as age_days, merchant_id,
-        amount, pending, active, reserved, redeemed, expired, taken, 0 as debt,
+    select programme, asset, date_diff('day', effective_date, day) as age_days,
+        coalesce(merchant_id, service_provider_id) as party, amount, pending, active, reserved, redeemed, expired, taken, 0 as debt,
         case when expires_on between day and day + $expiring_days::integer then pending + active else 0 end
             as expiring
     from ledger_lots, today
 ), debts as (
-    select programme, asset, date_diff('day', effective_date, day) as age_days, merchant_id,
-        0, 0, 0, 0, 0, 0, 0, debt, 0
+    select programme, asset, date_diff('day', effective_date, day) as age_days,
+        coalesce(merchant_id, service_provider_id), 0, 0, 0, 0, 0, 0, 0, debt, 0
     from ledger_positions, today
     where debt > 0
 ), aged as (
@@ -29,7 +29,7 @@ with today as (
 )
 select programme, asset,
     ['0-6 days', '7-29 days', '30-89 days', '90-179 days', '180 days and more'][bucket] as age,
-    count(distinct merchant_id) as merchants,
+    count(distinct party) as parties,
     sum(amount)::bigint as granted, sum(pending)::bigint as pending, sum(active)::bigint as active,
     sum(reserved)::bigint as reserved, sum(redeemed)::bigint as redeemed, sum(expired)::bigint as expired,
     sum(taken)::bigint as taken, sum(pending + active + reserved)::bigint as liability,

@@ -12,8 +12,8 @@
 -- is slot_lift.
 with positions as (
     select programme, asset, date_trunc('month', effective_date)::date as month,
-        count(distinct merchant_id) as merchants, sum(asked)::bigint as asked, sum(granted)::bigint as granted,
-        sum(cut_by_pool)::bigint as cut_by_pool, sum(net)::bigint as net, sum(debt)::bigint as debt
+        count(distinct coalesce(merchant_id, service_provider_id)) as parties,
+        sum(asked)::bigint as asked, sum(granted)::bigint as granted, sum(cut_by_pool)::bigint as cut_by_pool, sum(net)::bigint as net, sum(debt)::bigint as debt
     from ledger_positions
     where rule <> 'funding' and ($programme::varchar is null or programme = $programme::varchar)
     group by all
@@ -23,7 +23,7 @@ with positions as (
         sum(pending + active + reserved)::bigint as outstanding
     from ledger_lots group by all
 )
-select programme, asset, month, merchants, asked, granted, cut_by_pool, net,
+select programme, asset, month, parties, asked, granted, cut_by_pool, net,
     coalesce(redeemed, 0) as redeemed, coalesce(expired, 0) as expired, coalesce(outstanding, 0) as outstanding,
     debt, case asset when 'FEN' then net when 'POINT' then net * $point_cost_fen::integer
         else net * $impression_price::integer * $point_cost_fen::integer // 1000 end as cost_fen

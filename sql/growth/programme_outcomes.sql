@@ -13,7 +13,8 @@ with told as (
     from ledger_refusals
     qualify decided_on = max(decided_on) over (partition by business_key)
 ), outcomes as (
-    select programme, rule, asset, 'granted' as outcome, merchant_id as party, business_key, granted as amount
+    select programme, rule, asset, 'granted' as outcome, coalesce(merchant_id, service_provider_id) as party,
+        business_key, granted as amount
     from ledger_positions where rule <> 'funding' and granted > 0
     union all
     from told

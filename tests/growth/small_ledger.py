@@ -143,7 +143,19 @@ def _positions() -> list[Row]:
             | {"net": lot["amount"] - lot["taken"] - debt, "debt": debt, "multiplier_milli": 1000}
             | {"matures_on": lot["matures_on"], "expires_on": lot["expires_on"], "updated_on": LAST}
         )
-    return rows
+    of_provider = {
+        "programme": "chengfeng",
+        "rule": "growth",
+        "merchant_id": None,
+        "service_provider_id": "isv-1",
+    }
+    of_provider |= {
+        "business_key": "chengfeng|growth|isv-1|2017-12-31",
+        "asset": "FEN",
+        "pool": "chengfeng:rebate",
+    }
+    of_provider |= {"asked": 500, "granted": 500, "net": 500, "debt": 0, "effective_date": LAST}
+    return [*rows, rows[0] | {"cut_by_pool": 0} | of_provider]
 
 
 def _refusals() -> list[Row]:
