@@ -138,6 +138,7 @@ def preload() -> None:
 def let_go() -> None:
     """Forget what Great Expectations holds of the session that is about to end."""
     with _ONE_AT_A_TIME:
+        _whole.cache_clear()
         _gx.cache_clear()
 
 
@@ -201,24 +202,28 @@ def _library() -> Any:
 
 
 @cache
-def _gx() -> Any:
-    """The library and its batch definitions: of Spark frames, and of rows that the driver holds."""
+def _gx() -> tuple[Any, Any]:
+    """The library and a context of it."""
     gx = _library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    sources = (
-        context.data_sources.add_spark("ccare", persist=False),
-        context.data_sources.add_pandas("held"),
-    )
-    return gx, [
-        source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
-        for source in sources
-    ]
+    return gx, context
+
+
+@cache
+def _whole(held: bool) -> Any:
+    """The batch definition of rows that the driver holds, else of Spark frames: made when first such rows come.
+
+    Making the latter starts a session of Spark's defaults where there is none.
+    """
+    _, context = _gx()
+    sources = context.data_sources
+    source = sources.add_pandas("held") if held else sources.add_spark("ccare", persist=False)
+    return source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
 
 
 def _batch(rows: Any, held: bool) -> Any:
-    _, definitions = _gx()
-    return definitions[held].get_batch(batch_parameters={"dataframe": rows})
+    return _whole(held).get_batch(batch_parameters={"dataframe": rows})
 
 
 def _suite(suite: tuple[Rule, ...], held: bool) -> Any:

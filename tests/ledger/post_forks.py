@@ -28,7 +28,8 @@ def main() -> None:
 
     scratch = Path(sys.argv[1])
     started = session(settings_of(scratch).with_(spark_conf=(("spark.sql.shuffle.partitions", "2"),)))
-    gate._gx()  # in this thread: a fork must not find an import half done
+    for held in (True, False):  # in this thread: a fork must not find an import half done
+        gate._whole(held)
     started.range(1).toArrow()
     started.catalog.clearCache()  # what the parent asks through is older than anything a fork makes
     _answer({"ready": True})

@@ -3,7 +3,10 @@
 What one row of a stream may be is tried in tests/events/test_rules.py; these are the rules of whole tables.
 """
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -93,3 +96,19 @@ def test_business_rules_stand_only_on_tables_that_are_judged() -> None:
     files = {path.stem for path in gate.expectations_dir().glob("*.toml")} - {"streams"}
     assert files <= REGISTRY.keys()
     assert {rule.severity for name in JUDGED for rule in gate.rules(REGISTRY[name])} == {"block", "warn"}
+
+
+def test_judging_rows_that_the_driver_holds_starts_no_spark() -> None:
+    script = (
+        "import sys; sys.modules['__main__'].__file__ = 'test'  # else pyspark takes it for a doctest and ends it\n"
+        "from tests.runtime.test_every_rule import JUDGED, REGISTRY, gate, held, sound\n"
+        "from pyspark import SparkContext\n"
+        "declared = REGISTRY[JUDGED[0]]\n"
+        "gate.failures(held(declared, [sound(declared)]), declared, gate.rules(declared))\n"
+        "print('a JVM' if SparkContext._gateway else 'no JVM', 'was started')\n"
+    )
+    path = Path(__file__).resolve().parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-"], input=script, cwd=path, capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.endswith("no JVM was started\n"), ran.stdout + ran.stderr[-2000:]
