@@ -5,11 +5,13 @@ the policy's limit need nobody else.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
 from typing import Any
+
+from ccare.ledger.programmes import AdjustAlone, alone_up_to
 
 Row = Mapping[str, Any]
 BY_POLICY = "policy"
@@ -40,9 +42,10 @@ class Asked:
         lines += [f"adjustment|{r['transfer_id']}|{r['amount']}" for r in self.adjustments]
         return sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
-    def needs_nobody(self, alone_up_to: int) -> bool:
+    def needs_nobody(self, up_to: int) -> bool:
         """Whether it is adjustments alone, of at most so many units in all."""
-        return not self.fundings and sum(int(row["amount"]) for row in self.adjustments) <= alone_up_to
+        units = sum(int(row["amount"]) for row in self.adjustments)
+        return not self.fundings and 0 < units <= up_to
 
     def may_be_approved_by(self, name: str) -> bool:
         """Whether ``name`` is nobody who asked."""
@@ -57,11 +60,13 @@ def asked_under(
     fundings: Iterable[Row],
     adjustments: Iterable[Row],
     approvals: Iterable[Row],
-    alone_up_to: Callable[[date | None], int] = lambda _: 0,
+    alone: Sequence[AdjustAlone] = (),
+    day: date = date.max,
 ) -> dict[str, Asked]:
     """Reference -> what was asked under it. Rows that carry taken_on tell from which close it is approved.
 
-    ``alone_up_to``: units that the adjustments of one reference, taken on a day, may move without a second person.
+    ``alone``: what adjustments may move without a second person; rows that nothing has taken yet go by its limit of
+    ``day``.
     """
     found: dict[str, Asked] = defaultdict(lambda: Asked(""))
     for kind, rows in (("fundings", fundings), ("adjustments", adjustments)):
@@ -71,7 +76,7 @@ def asked_under(
             getattr(asked, kind).append(row)
     for asked in found.values():
         taken = _last_taken(*asked.adjustments)
-        if asked.needs_nobody(alone_up_to(taken)):
+        if asked.needs_nobody(alone_up_to(alone, taken or day)):
             asked.approved_by, asked.since = BY_POLICY, taken
     for row in sorted(approvals, key=lambda r: (str(r.get("taken_on")), r["approved_by"])):
         under = found.get(row["approval"])

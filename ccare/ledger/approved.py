@@ -8,7 +8,7 @@ from ccare.ledger.adjustments import adjust, adjustment_key
 from ccare.ledger.approvals import Asked, asked_under
 from ccare.ledger.booked import Booked, among, fetched
 from ccare.ledger.entitlements import Inputs
-from ccare.ledger.programmes import alone_up_to, funding_key
+from ccare.ledger.programmes import funding_key
 from ccare.ledger.redemptions import Row
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ def approved(inputs: Inputs, close: "Close") -> list[Asked]:
     if not approvals and not alone:
         return []
     fundings, adjustments = fetched(inputs["core_fundings"]), fetched(inputs["core_adjustments"])
-    found = asked_under(
-        fundings, adjustments, approvals, lambda taken: alone_up_to(alone, taken or close.day)
-    )
+    found = asked_under(fundings, adjustments, approvals, alone)
     return [a for _, a in sorted(found.items()) if a.since is not None and a.since <= close.day]
 
 

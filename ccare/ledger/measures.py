@@ -16,7 +16,7 @@ from ccare.ledger.rules import TopOfPeers, TradeNet
 from ccare.ledger.touched import KEY, Inputs, staff_pairs
 from ccare.ledger.trades import trade_nets
 from ccare.ledger.transfers import together
-from ccare.ledger.user_days import activities, counted, day_of, follow_ups, per_part, receipt_of, told_of
+from ccare.ledger.user_days import activities, counted, day_of, follow_ups, per_part, receipt_of, told_of_user
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -59,29 +59,27 @@ def _user_counts(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFram
     rules = {rule.measure: rule for rule in close.ledger.user_rules}
     known = F.col("user_key").isNotNull()
     days = inputs["state_user_days"].filter(known & (F.col("business_date") <= F.lit(close.day)))
-    told = {day_of: days}
+    sources = [(days, day_of)]
     if wanted := activities(tuple(rules.values())):
         received = F.col("event_type") == "received"
         vouchers = inputs["core_voucher_events"].filter(known & received & F.col("activity_id").isin(*wanted))
-        told[receipt_of] = vouchers.filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
+        vouchers = vouchers.filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
+        sources.append((vouchers, receipt_of))
     pair, followed = ["merchant_id", "user_key"], follow_ups(tuple(rules.values()))
     dates = touched.groupBy("merchant_id").agg(F.collect_list("effective_date").alias("looked_at"))
     # Few users have a day that is looked at: only those days are searched, and only their histories made up.
     looked_at = [row[0] for row in touched.select("effective_date").distinct().collect()]
     searched = sorted({on - timedelta(days=n) for on in looked_at for n in (0, *followed)})
-    held = [rows.select(*pair, "business_date") for rows in told.values()]
-    recent = together([rows.filter(F.col("business_date").isin(*searched)) for rows in held])
+    on_searched = F.col("business_date").isin(*searched)
+    recent = together([rows.filter(on_searched).select(*pair, "business_date") for rows, _ in sources])
     recent = recent.join(F.broadcast(staff_pairs(inputs, close)), pair, "left_anti")
     met = by_merchant(recent).join(beside(dates), "merchant_id")
     met = met.filter(_may_count(F.col("business_date"), followed)).select(*pair).distinct()
-    few = close.changes <= FEW_CHANGES and len(searched) <= FEW_DATES
-    theirs = [
-        by_merchant(made(rows.join(F.broadcast(met), pair, "left_semi")))
-        if few
-        else by_merchant(made(rows)).join(beside(met), pair, "left_semi")
-        for made, rows in told.items()
-    ]
-    users = together(theirs).groupBy(*pair).agg(*told_of(F.col("day"))).join(beside(dates), "merchant_id")
+    if close.changes <= FEW_CHANGES and len(searched) <= FEW_DATES:
+        theirs = [by_merchant(made(rows.join(F.broadcast(met), pair, "left_semi"))) for rows, made in sources]
+    else:
+        theirs = [by_merchant(made(rows)).join(beside(met), pair, "left_semi") for rows, made in sources]
+    users = together(theirs).groupBy(*pair).agg(*told_of_user()).join(beside(dates), "merchant_id")
     start = close.earn_start
     each = [_of_measure(name, counted(rule, start)) for name, rule in rules.items()]
     counts = F.filter(F.concat(*each), lambda x: F.array_contains(F.col("looked_at"), x["on"]))

@@ -1,8 +1,8 @@
 """What rules count of a user's days: every kind is one expression over the user's days, so all share one frame.
 
-A user's days come as arrays sorted by date, one for each thing that rules ask about (``told_of``): most days are of one
-kind only, and every element costs. A kind turns them into the dates on which the user counts. Null users and staff are
-left out before.
+A user's days come as arrays sorted by date, one for each thing that rules ask about (``told_of_user``): most days are
+of one kind only, and every element costs. A kind turns them into the dates on which the user counts. Null users and
+staff are left out before.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,57 +17,52 @@ from ccare.tables.state import TASKS
 
 FOLLOWED, JOINED, PRIVATE, GUIDED = (1 << place for place in range(len(TASKS)))
 _FIRST = {"follow": FOLLOWED, "member": JOINED}
-_DAY = {
-    "on": "date",
-    "paid": "boolean",
-    "active": "boolean",
-    "tasks": "bigint",
-    "terminal": "string",
-    "follow_on": "boolean",
-    "member_on": "boolean",
-    "activity": "string",
-}
-"""A day of a user. ``follow_on`` and ``member_on`` are null where the relation did not change."""
 _COUNTED = "array<struct<on:date,part:string,units:bigint>>"
 
 
 def day_of(rows: DataFrame) -> DataFrame:
-    """state_user_days rows as merchant_id, user_key and ``day``."""
-    values = {
-        "on": F.col("business_date"),
-        "paid": F.coalesce("orders", F.lit(0)) > 0,
-        "active": F.coalesce("active_events", F.lit(0)) > 0,
-        "tasks": F.coalesce("tasks", F.lit(0)),
-        "terminal": F.col("guided_terminal"),
-        "follow_on": F.col("follow_on"),
-        "member_on": F.col("member_on"),
-    }
-    return rows.select("merchant_id", "user_key", _struct(values).alias("day"))
+    """state_user_days rows as days of users. The relations are null where they did not change."""
+    return rows.select(
+        "merchant_id",
+        "user_key",
+        F.col("business_date").alias("on"),
+        (F.coalesce("orders", F.lit(0)) > 0).alias("paid"),
+        (F.coalesce("active_events", F.lit(0)) > 0).alias("active"),
+        F.coalesce("tasks", F.lit(0)).alias("tasks"),
+        F.col("guided_terminal").alias("terminal"),
+        "follow_on",
+        "member_on",
+        F.lit(None).cast("string").alias("activity"),
+    )
 
 
 def receipt_of(rows: DataFrame) -> DataFrame:
     """Vouchers received, core_voucher_events rows, as days that say nothing but the activity."""
-    values = {"on": F.col("business_date"), "activity": F.col("activity_id")}
-    return rows.select("merchant_id", "user_key", _struct(values).alias("day"))
+    return rows.select(
+        "merchant_id",
+        "user_key",
+        F.col("business_date").alias("on"),
+        F.col("activity_id").alias("activity"),
+    )
 
 
-def told_of(day: Column) -> list[Column]:
-    """Aggregates of a user's ``day`` rows: the arrays that ``counted`` looks at.
+def told_of_user() -> list[Column]:
+    """Aggregates of a user's days, as the two above give them: the arrays that ``counted`` looks at.
 
     ``paid`` and ``private`` are dates; ``active`` has tasks and terminal, ``related`` what a follow or joining
     changed, ``got`` the activity of each voucher received.
     """
-    on, tasks = day["on"].alias("on"), day["tasks"].alias("tasks")
-    relation = [day[name].alias(name) for name in ("follow_on", "member_on")]
-    related = tasks.bitwiseAND(FOLLOWED | JOINED) != 0
-    for state in relation:
-        related = related | state.isNotNull()
+    tasks = F.col("tasks")
+    changed = F.col("follow_on").isNotNull() | F.col("member_on").isNotNull()
     parts = {
-        "paid": (day["paid"], on),
-        "private": (tasks.bitwiseAND(PRIVATE) != 0, on),
-        "active": (day["active"], F.struct(on, tasks, day["terminal"].alias("terminal"))),
-        "related": (related, F.struct(on, tasks, *relation)),
-        "got": (day["activity"].isNotNull(), F.struct(on, day["activity"].alias("activity"))),
+        "paid": (F.col("paid"), F.col("on")),
+        "private": (tasks.bitwiseAND(PRIVATE) != 0, F.col("on")),
+        "active": (F.col("active"), F.struct("on", "tasks", "terminal")),
+        "related": (
+            changed | (tasks.bitwiseAND(FOLLOWED | JOINED) != 0),
+            F.struct("on", "tasks", "follow_on", "member_on"),
+        ),
+        "got": (F.col("activity").isNotNull(), F.struct("on", "activity")),
     }
     return [
         F.sort_array(F.collect_list(F.when(asked, value))).alias(name)
@@ -76,7 +71,7 @@ def told_of(day: Column) -> list[Column]:
 
 
 def counted(rule: Rule, start: date) -> Column:
-    """Dates on which the user of the columns of ``told_of`` counts for ``rule``: array of (on, part, units).
+    """Dates on which the user of the columns of ``told_of_user`` counts for ``rule``: array of (on, part, units).
 
     Dates that are not in column ``looked_at`` may be left out.
 
@@ -170,8 +165,3 @@ def _one(on: Column) -> Column:
 
 def _one_of(on: Column, named: Column) -> Column:
     return F.struct(on.alias("on"), named.alias("part"), F.lit(1).cast("bigint").alias("units"))
-
-
-def _struct(values: dict[str, Column]) -> Column:
-    none = F.lit(None)
-    return F.struct(*(values.get(name, none).cast(kind).alias(name) for name, kind in _DAY.items()))

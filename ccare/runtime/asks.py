@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 from ccare.errors import InputMissing, UsageError
 from ccare.ledger.approvals import Asked, asked_under
 from ccare.ledger.policy import load_ledger
-from ccare.ledger.programmes import alone_up_to
 from ccare.runtime import manifest
 from ccare.runtime.day import LakeState
 from ccare.runtime.manifest import write_atomically
@@ -142,10 +141,14 @@ def delivered_asks(settings: Settings) -> dict[str, Asked]:
         folder = settings.landing / name
         files = sorted(folder.glob("*/*.jsonl")) if folder.is_dir() else []
         found[name] = [row for path in files for row in _lines(path)]
-    told = load_ledger(settings.conf).programmes_file.adjust_alone
-    alone = alone_up_to(told, next_day(settings) or date.today())
-    fundings, adjustments, approvals = (found[name] for name in _ASKING)
-    return asked_under(fundings, adjustments, approvals, lambda _: alone)
+    alone = load_ledger(settings.conf).programmes_file.adjust_alone
+    return asked_under(
+        found[FUNDING.name],
+        found[ADJUSTMENTS.name],
+        found[APPROVALS.name],
+        alone,
+        next_day(settings) or date.today(),
+    )
 
 
 def next_day(settings: Settings) -> date | None:

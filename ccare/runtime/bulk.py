@@ -48,8 +48,6 @@ class Staged:
     folder: Path
     taken_on: str
     rewritten: set[str] = field(default_factory=set)
-    disputes: int = 0
-    """Rows that ``disputed`` found."""
 
     @property
     def declared(self) -> Table:
@@ -76,11 +74,10 @@ class Staged:
         ``filename`` is the file that holds each; the other arguments are those of ``write_disputed``.
         """
         files, out = self.files(), self.folder / "disputed.parquet"
-        self.disputes = write_disputed(files, self.stream, lake, version, since, out) if files else 0
-        if not self.disputes:
+        disputes = write_disputed(files, self.stream, lake, version, since, out) if files else 0
+        if not disputes:
             return None
-        few = self.disputes <= INTERPRETED_ROWS
-        session = uncompiled(self.spark) if few else self.spark
+        session = uncompiled(self.spark) if disputes <= INTERPRETED_ROWS else self.spark
         rows = self._read([out], T.StructField("filename", T.StringType()), spark=session)
         none = F.array().cast("array<string>")
         return rows.withColumn("reasons", none).withColumn("value", F.lit(None).cast("string"))

@@ -130,4 +130,5 @@ def raw_deliveries(
                 plain = path.is_file() and not path.is_symlink()
                 if plain and (stream, relative, path.stat().st_size) in taken:
                     yield path
-                    yield from filter(Path.is_file, (sidecar_of(path),))
+                    if (sidecar := sidecar_of(path)).is_file():
+                        yield sidecar

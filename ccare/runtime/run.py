@@ -24,8 +24,6 @@ from ccare.tables import REGISTRY, Table, WriteStyle
 
 KEPT_CHANGES = 200_000
 """Up to this many rows of state_changes stay in memory from the state step to the ledger's."""
-HELD_ROWS = 50_000
-"""With up to this many ledger positions what is staged is judged on the driver: a suite of it is four Spark jobs."""
 GATED_LAYERS = ("core", "metric", "score")
 """Layers gated as they are stored. The ledger is gated before it is staged; state by the metrics made of it."""
 
@@ -146,12 +144,14 @@ class Run:
         whole = storage.merged_frame(self.before(name), changed, declared)
         self.store(step, declared, whole, (), meter, at_most=at_most)
 
-    def make_staged(self, name: str, keep: Callable[[dict[str, DataFrame]], None]) -> None:
-        """Build a job with side tables, gate what is gated, and hand every frame to ``keep``."""
+    def make_staged(self, name: str, keep: Callable[[dict[str, DataFrame]], None], *, few: bool) -> None:
+        """Build a job with side tables, gate what is gated, and hand every frame to ``keep``.
+
+        ``few`` rows are judged on the driver: a suite is four Spark jobs.
+        """
         frames = {key: df.persist() for key, df in self.build(name).items()}
-        held = self.bound("ledger_positions") <= HELD_ROWS
         for key, df in frames.items():
-            for warning in self.gate(REGISTRY[key], df.toArrow() if held else df):
+            for warning in self.gate(REGISTRY[key], df.toArrow() if few else df):
                 self.said(f"  warning: {warning}")
         keep(frames)
         for df in frames.values():

@@ -167,8 +167,9 @@ def post(run: Run) -> None:
     if not run.record.staged:
         _know_touched(run)
         reach("staging.building")
-        with interpreted(run.spark, run.bound("ledger_positions") <= INTERPRETED_ROWS):
-            run.make_staged("ledger_transfers", lambda frames: stage(run, frames))
+        few = run.bound("ledger_positions") <= INTERPRETED_ROWS
+        with interpreted(run.spark, few):
+            run.make_staged("ledger_transfers", lambda frames: stage(run, frames), few=few)
         reach("staging.written")
         run.record.staged = True
         run.save()

@@ -3,14 +3,14 @@
 Rules that count anything but trades are left out: they ask for whole histories.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import duckdb
 
 from ccare.growth.snapshot import name_of, view_sql
-from ccare.ledger.policy import LedgerPolicy
+from ccare.ledger.policy import LedgerPolicies, LedgerPolicy
 from ccare.ledger.rules import TradeNet
 from ccare.scoring.published import Lake
 from ccare.tables import table
@@ -82,12 +82,11 @@ def earned(
     return result
 
 
-def not_replayed(policies: Iterable[LedgerPolicy], first: date, last: date) -> set[str]:
+def not_replayed(policies: LedgerPolicies, first: date, last: date) -> set[str]:
     """Rules in force on any day from ``first`` to ``last`` that ``earned`` leaves out, as programme/rule."""
     return {
         f"{programme.name}/{rule.name}"
-        for policy in policies
-        for programme in policy.programmes
+        for programme in policies.programmes_file.programmes
         if programme.from_day <= last and (programme.to_day is None or first <= programme.to_day)
         for rule in programme.rules
         if not isinstance(rule, TradeNet)

@@ -96,16 +96,17 @@ def what_if(settings: Settings, path: Path, first: date, last: date) -> WhatIf:
     name = ledger.version if ledger else ", ".join(v.version for v in scoring.versions) if scoring else ""
     result = WhatIf(name, "programmes" if ledger else "scoring", first, last, days=len(days))
     merchants: dict[str, Merchant] = {}
+    start = min(closed)
     for day in days:
         before, after = _totals(lake, day, scoring.for_day(day) if scoring else None)
         _add_scores(merchants, before, after)
         paid = trades(lake, day, now.for_day(day).late_window_days)
         for side, policy, totals in (("before", now, before), ("after", ledger or now, after)):
-            for merchant_id, points in earned(paid, policy.for_day(day), day, min(closed), totals).items():
+            for merchant_id, points in earned(paid, policy.for_day(day), day, start, totals).items():
                 each = merchants.setdefault(merchant_id, Merchant(merchant_id))
                 setattr(each, f"points_{side}", getattr(each, f"points_{side}") + points)
-    policies = [policy.for_day(day) for policy in (now, ledger or now) for day in days]
-    result.left_out = sorted(not_replayed(policies, first, last))
+    both = (now, ledger or now)
+    result.left_out = sorted({name for policy in both for name in not_replayed(policy, first, last)})
     return _summed(result, merchants)
 
 

@@ -12,7 +12,8 @@ with today as (
     select business_date as day from snapshot
 ), lots as (
     select programme, asset, date_diff('day', effective_date, day) as age_days,
-        coalesce(merchant_id, service_provider_id) as party, amount, pending, active, reserved, redeemed, expired, taken, 0 as debt,
+        coalesce(merchant_id, service_provider_id) as party,
+        amount, pending, active, reserved, redeemed, expired, taken, 0 as debt,
         case when expires_on between day and day + $expiring_days::integer then pending + active else 0 end
             as expiring
     from ledger_lots, today

@@ -13,7 +13,8 @@
 with positions as (
     select programme, asset, date_trunc('month', effective_date)::date as month,
         count(distinct coalesce(merchant_id, service_provider_id)) as parties,
-        sum(asked)::bigint as asked, sum(granted)::bigint as granted, sum(cut_by_pool)::bigint as cut_by_pool, sum(net)::bigint as net, sum(debt)::bigint as debt
+        sum(asked)::bigint as asked, sum(granted)::bigint as granted,
+        sum(cut_by_pool)::bigint as cut_by_pool, sum(net)::bigint as net, sum(debt)::bigint as debt
     from ledger_positions
     where rule <> 'funding' and ($programme::varchar is null or programme = $programme::varchar)
     group by all

@@ -13,6 +13,7 @@ from ccare.cli import app
 from ccare.errors import InputMissing, UsageError
 from ccare.ledger.adjustments import adjust
 from ccare.ledger.approvals import asked_under
+from ccare.ledger.programmes import AdjustAlone
 from ccare.runtime.asks import approve, ask_adjustments, ask_funding, ask_redemption, delivered_asks
 from ccare.runtime.books import asked_for
 
@@ -103,20 +104,22 @@ def test_an_approval_is_of_what_stood_there_and_nothing_else():
     assert asked_under([one], [], [yes | {"approved_by": "ann"}])["F"].approved_by == ""
 
 
+def up_to(units):
+    return (AdjustAlone(**{"from": D0, "up_to": units}),)
+
+
 def test_a_small_adjustment_needs_nobody_else_where_the_policy_says_so():
     asked = [{"approval": "J", "transfer_id": str(n), "amount": 5, "asked_by": "Ann"} for n in (1, 2)]
     asked = [row | {"taken_on": date(2026, 3, 1 + n)} for n, row in enumerate(asked)]
-    assert asked_under([], asked, [], lambda _: 9)["J"].approved_by == "", "ten units in all"
-    alone = asked_under([], asked, [], lambda _: 10)["J"]
+    assert asked_under([], asked, [], up_to(9))["J"].approved_by == "", "ten units in all"
+    alone = asked_under([], asked, [], up_to(10))["J"]
     assert (alone.approved_by, alone.since) == ("policy", date(2026, 3, 2))
     yes = {"approval": "J", "digest": alone.digest, "approved_by": "Ben", "taken_on": date(2026, 3, 9)}
-    assert asked_under([], asked, [yes], lambda _: 10)["J"].since == alone.since, (
-        "nothing comes a second time"
-    )
-    assert asked_under([], asked, [yes], lambda _: 9)["J"].approved_by == "Ben"
+    assert asked_under([], asked, [yes], up_to(10))["J"].since == alone.since, "nothing comes a second time"
+    assert asked_under([], asked, [yes], up_to(9))["J"].approved_by == "Ben"
     funding = {"approval": "J", "pool": "p", "asset": "POINT", "amount": 1}
     funding |= {"effective_date": D0, "asked_by": "Ann"}
-    assert asked_under([funding], asked, [], lambda _: 100)["J"].approved_by == "", "a funding always waits"
+    assert asked_under([funding], asked, [], up_to(100))["J"].approved_by == "", "a funding always waits"
 
 
 def test_it_counts_from_the_close_that_has_taken_both():
