@@ -1,11 +1,12 @@
 """``make bench-score``, the scoring part: drivers and scores of 100,000 simulated merchants, from their metrics on.
 
-Two passes in one session are printed, cold and warm: build, gates and the write of both tables, as a close does them.
-The same is scored in NumPy beside it (``ccare.scoring.replay``), which writes nothing. Cells are merchants x weighted
+Two passes in one process are printed, cold and warm: build, gates and the write of both tables, as a close does them.
+Cells are merchants x weighted
 metrics; the target is 3 million, 100,000 merchants with 30 metrics each, in 10 s.
 """
 
 import argparse
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,22 +14,20 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
 
 from ccare.events.slots import load_slots
+from ccare.growth.snapshot import view_sql
 from ccare.ledger.policy import load_ledger
 from ccare.metrics.definitions import METRIC_BY_ID
 from ccare.runtime import gate, storage
 from ccare.runtime.close import Close
 from ccare.runtime.rowstore import arrow_schema
 from ccare.runtime.settings import Settings, default_conf
-from ccare.runtime.spark import conform, frame, session
 from ccare.scoring.policy import ScoringPolicy, load_scoring
-from ccare.scoring.published import as_benchmarks
-from ccare.scoring.replay import columns_of, replay
 from ccare.tables import table
 from jobs import score_benchmarks, score_drivers, score_merchants
 
@@ -46,24 +45,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ccare-bench-") as scratch:
         root = Path(scratch)
         settings = Settings(lake=root / "lake", landing=root / "landing", exports=root / "exports")
-        spark = session(settings)
-        try:
-            _bench(spark, settings, options.merchants)
-        finally:
-            spark.stop()
+        _bench(settings, options.merchants)
 
 
 def _policy() -> ScoringPolicy:
     return load_scoring(default_conf()).for_day(DAY)
 
 
-def _bench(spark: SparkSession, settings: Settings, merchants: int) -> None:
+def _bench(settings: Settings, merchants: int) -> None:
     policy = _policy()
     print(
         f"{merchants:,} simulated merchants x {len(policy.weights)} metrics = {merchants * len(policy.weights):,} cells"
     )
-    metrics = _stored(spark, settings.lake, merchants)
-    empty = {name: frame(spark, table(name)) for name in ("score_benchmarks", "score_merchants")}
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'")
+    con.execute("set threads = 2")
+    _store_metrics(settings.lake, merchants)
+    con.execute(
+        f"create view metric_merchants as from read_parquet('{settings.lake}/metric_merchants/*/*.parquet')"
+    )
+    for name in ("score_benchmarks", "score_merchants"):
+        con.register(name, arrow_schema(table(name)).empty_table())
     close = Close(
         DAY,
         DAY,
@@ -74,47 +76,38 @@ def _bench(spark: SparkSession, settings: Settings, merchants: int) -> None:
         load_ledger(settings.conf).for_day(DAY),
         load_slots(settings.conf, DAY),
     )
-    inputs = {"metric_merchants": metrics, **empty}
     with _timed("benchmarks of the month, once"):
-        frozen = conform(score_benchmarks.build(inputs, close), table("score_benchmarks")).persist()
-        print(f"  {frozen.count():,} benchmarks")
-    inputs["score_benchmarks"] = frozen
+        frozen = score_benchmarks.build(con, close)
+        print(f"  {frozen.num_rows:,} benchmarks")
+    con.register("score_benchmarks", frozen)
     for name in ("cold", "warm"):
         with _timed(f"drivers and scores, {name}"):
-            _score(spark, settings.lake, inputs, close, merchants)
-    benchmarks = [row.asDict() for row in frozen.collect()]
-    today = metrics.where(f"as_of_date = date'{DAY}'").select("industry", *columns_of(list(policy.weights)))
-    held = today.toArrow()
-    groups = _groups(held, benchmarks)
-    columns = {name: held[name].to_numpy().astype(np.float64) for name in held.column_names[1:]}
-    with _timed("the same in NumPy, nothing written"):
-        replay(columns, groups, as_benchmarks(benchmarks), policy)
+            _score(con, settings.lake, close, merchants)
+    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10:,} MiB")
 
 
-def _score(
-    spark: SparkSession, lake: Path, inputs: dict[str, DataFrame], close: Close, merchants: int
-) -> None:
-    """As a close does it: each table is built, gated and written; scores are made of the drivers that were kept."""
-    name = "score_drivers"
-    drivers = conform(score_drivers.build(inputs, close), table(name)).persist()
-    _pass_gate(drivers, name)
-    storage.write(spark, lake, table(name), drivers, close.run_id, [DAY], drivers.count())
-    scores = conform(
-        score_merchants.build({**inputs, name: drivers}, close), table("score_merchants")
-    ).toArrow()
-    _pass_gate(scores, "score_merchants")
-    storage.write_held(lake, table("score_merchants"), scores, close.run_id, [DAY])
-    drivers.unpersist()
-    assert scores.num_rows == merchants
+def _score(con: duckdb.DuckDBPyConnection, lake: Path, close: Close, merchants: int) -> None:
+    """As a close does it: each table is built, gated and written, and scores are made of the drivers as written."""
+    for name, job in (("score_drivers", score_drivers), ("score_merchants", score_merchants)):
+        with _timed(f"  {name} built"):
+            rows = job.build(con, close)
+        with _timed("    judged"):
+            _pass_gate(rows, name)
+        with _timed("    written"):
+            version = storage.write_held(lake, table(name), rows, close.run_id, [DAY])
+        con.execute(f"create or replace view {name}_now as {view_sql(lake, table(name), version)}")
+        if name == "score_drivers":
+            con.execute("create or replace view score_drivers as from score_drivers_now")
+    assert rows.num_rows == merchants
 
 
-def _pass_gate(rows: DataFrame | pa.Table, name: str) -> None:
+def _pass_gate(rows: pa.Table, name: str) -> None:
     declared = table(name)
     broken = [failure.name for failure in gate.failures(rows, declared, gate.rules(declared))]
     assert not broken, broken
 
 
-def _stored(spark: SparkSession, lake: Path, merchants: int) -> DataFrame:
+def _store_metrics(lake: Path, merchants: int) -> None:
     """metric_merchants of the frozen day and of the day scored, in a file each."""
     declared = table("metric_merchants")
     for seed, day in enumerate((FROZEN, DAY)):
@@ -122,7 +115,6 @@ def _stored(spark: SparkSession, lake: Path, merchants: int) -> DataFrame:
         folder.mkdir(parents=True)
         rows = _rows(np.random.default_rng(seed), merchants, day).cast(arrow_schema(declared))
         pq.write_table(rows, folder / "rows.parquet", row_group_size=50_000)
-    return spark.read.parquet(str(lake / declared.name / "*"))
 
 
 def _rows(rng: np.random.Generator, merchants: int, day: date) -> pa.Table:
@@ -151,15 +143,6 @@ def _rows(rng: np.random.Generator, merchants: int, day: date) -> pa.Table:
                 metric.id: pa.array(ratio, mask=bottom == 0),
             }
     return pa.table({name: columns[name] for name in table("metric_merchants").column_names})
-
-
-def _groups(rows: pa.Table, benchmarks: list[dict[str, object]]) -> list[str]:
-    cuts = {row["industry"]: (row["tier_low"], row["tier_high"]) for row in benchmarks}
-    groups = []
-    for industry, mau in zip(rows["industry"].to_pylist(), rows["c_mau28"].to_pylist(), strict=True):
-        low, high = cuts[industry]
-        groups.append(f"{industry}/{'small' if mau <= low else 'mid' if mau <= high else 'large'}")  # type: ignore[operator]
-    return groups
 
 
 @contextmanager

@@ -1,21 +1,29 @@
-"""score_benchmarks: frozen by the first close of a month that needs them, and never touched again."""
+"""score_benchmarks: frozen by the first close of a month that needs them, and never touched again.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection.
+"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from typing import TYPE_CHECKING
 
-from ccare.runtime.close import Close
-from ccare.scoring.benchmarks import freeze
+import pyarrow as pa
+
+from ccare.runtime.rowstore import arrow_rows
+from ccare.scoring.frozen_rows import month_frozen
 from ccare.scoring.months import month_of
+from ccare.tables import table
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ccare.runtime.close import Close
 
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> pa.Table:
     """The month's benchmarks, or no rows when it has them already."""
-    before = inputs["score_benchmarks"].where(F.col("month") == month_of(close.day))
-    if not before.isEmpty():
-        return before.where(F.lit(False))
-    return freeze(inputs["metric_merchants"], close.day, close.scoring)
+    asked = "select 1 from score_benchmarks where month = $1 limit 1"
+    if inputs.execute(asked, [month_of(close.day)]).fetchone():
+        return arrow_rows(table("score_benchmarks"), ())
+    return month_frozen(inputs, close.day, close.scoring)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,23 @@
-"""score_drivers: every weighted metric of every merchant, placed among its peers."""
+"""score_drivers: every weighted metric of every merchant, placed among its peers.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection (docs/decisions/0015).
+"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from typing import TYPE_CHECKING
 
-from ccare.runtime.close import Close
+import pyarrow as pa
+
 from ccare.scoring.drivers import drivers
 
+if TYPE_CHECKING:
+    import duckdb
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
+    from ccare.runtime.close import Close
+
+
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> pa.Table:
     """One row for each merchant of the day's metrics and each metric that the policy weighs."""
-    placed = drivers(
-        inputs["metric_merchants"],
-        inputs["score_benchmarks"],
-        inputs["score_merchants"],
-        close.day,
-        close.scoring,
-        close.benchmarks_of,
-    )
-    return placed.withColumn("run_id", F.lit(close.run_id))
+    return drivers(inputs, close.day, close.scoring, close.benchmarks_of, close.run_id)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,23 @@
-"""score_merchants: the four dimensions and the total of every merchant."""
+"""score_merchants: the four dimensions and the total of every merchant.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection (docs/decisions/0015).
+"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from typing import TYPE_CHECKING
 
-from ccare.runtime.close import Close
-from ccare.scoring.score import scores
+import pyarrow as pa
+
+from ccare.scoring.merchants import merchants
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ccare.runtime.close import Close
 
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> pa.Table:
     """One row for each merchant with drivers on the day."""
-    told = scores(
-        inputs["score_drivers"],
-        inputs["score_benchmarks"],
-        inputs["metric_merchants"],
-        close.day,
-        close.scoring,
-        close.benchmarks_of,
-        close.unreconciled,
-    )
-    return told.withColumn("run_id", F.lit(close.run_id))
+    return merchants(inputs, close.day, close.scoring, close.benchmarks_of, close.unreconciled, close.run_id)
 
 
 if __name__ == "__main__":

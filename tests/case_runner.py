@@ -25,6 +25,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 
@@ -33,8 +34,9 @@ from ccare.events.slots import load_slots
 from ccare.ledger.policy import LedgerPolicies, load_ledger
 from ccare.ledger.programmes import FundingFile, ProgrammesFile
 from ccare.runtime.close import Close
+from ccare.runtime.rowstore import arrow_rows
 from ccare.runtime.settings import default_conf
-from ccare.runtime.spark import conform, frame
+from ccare.runtime.spark import conform, frame, held
 from ccare.scoring.policy import load_scoring
 from ccare.tables import Column, Table, WriteStyle, table
 
@@ -101,10 +103,10 @@ class Case:
         funded["fundings"] = [_dated(each, self.day) for each in given]
         return LedgerPolicies(ProgrammesFile.model_validate(told), FundingFile.model_validate(funded))
 
-    def inputs(self, spark: SparkSession) -> dict[str, DataFrame]:
+    def inputs(self, spark: SparkSession, job: str) -> dict[str, DataFrame]:
         """Every table that the harness would hand to the job, empty where the case gives no rows."""
-        declared = table(self.table)
-        own = (self.table,) if declared.layer in ("state", "score") else ()
+        declared = table(job)
+        own = (job,) if declared.layer in ("state", "score") else ()
         names = dict.fromkeys((*declared.inputs, *declared.previous, *own))
         return {name: self._input(spark, name) for name in names}
 
@@ -112,10 +114,20 @@ class Case:
         """The case's rows; what lives in the run only and stands in the table's own layer comes from its own job."""
         declared = table(name)
         if declared.write is WriteStyle.TRANSIENT and declared.layer == table(self.table).layer:
-            inputs = {each: self._input(spark, each) for each in declared.inputs}
-            made: DataFrame = import_module(f"jobs.{name}").build(inputs, self.close())
-            return conform(made, declared)
+            return conform(self.built(spark, name)[name], declared)
         return frame(spark, declared, self.rows(name))
+
+    def built(self, spark: SparkSession, name: str) -> dict[str, DataFrame]:
+        """What a job makes of the case's rows, by table."""
+        declared, job = table(name), import_module(f"jobs.{name}")
+        if declared.engine == "duckdb":
+            with duckdb.connect() as con:
+                con.execute("set TimeZone = 'UTC'")
+                for each in dict.fromkeys((*declared.inputs, *declared.previous)):
+                    con.register(each, arrow_rows(table(each), self.rows(each)))
+                return {name: held(spark, declared, job.build(con, self.close()))}
+        made = job.build(self.inputs(spark, name), self.close())
+        return made if isinstance(made, dict) else {name: made}
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Rows of one input, repeated rows written out."""
@@ -134,8 +146,7 @@ def cases(name: str) -> list[Case]:
 def run_case(spark: SparkSession, case: Case) -> None:
     """Build the case's table and compare; AssertionError shows the row, the column and the case's why."""
     assert case.content.get("why"), f"{case.name}: a case says why it stands"
-    built = import_module(f"jobs.{case.table}").build(case.inputs(spark), case.close())
-    frames = built if isinstance(built, dict) else {case.table: built}
+    frames = case.built(spark, case.table)
     for exact in (True, False):
         for name, expected in (case.content.get("expected" if exact else "expected_among") or {}).items():
             rows = [row.asDict() for row in conform(frames[name], table(name)).collect()]

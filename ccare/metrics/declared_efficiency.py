@@ -75,3 +75,16 @@ EFFICIENCY = (
         scored_as="cost_per_result",
     ),
 )
+
+LIFT = Metric(
+    "e_points_lift",
+    "efficiency",
+    "Paid trades of the merchant (any slot) in hours that points paid for, per 1,000 opportunities: treated hours - "
+    "withheld ones.",
+    "trades per 1,000 impressions",
+    28,
+    "An hour counts once for each of its slots; a withheld hour's impressions are opportunities. 90 % interval by a "
+    "seeded bootstrap over days, null with fewer than five of them; null without opportunities in both arms.",
+    source="core_traffic_hours, core_payments",
+    is_estimate=True,
+)

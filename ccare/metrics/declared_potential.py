@@ -56,8 +56,9 @@ POTENTIAL = (
         "Net spend in W28 of users first paid by d-28 / what the model then in force expected of them.",
         "ratio",
         28,
-        "Null as long as no model is in force.",
-        source="score_potentials",
+        "Staff left out, spend of trades less their refunds; null where no model fitted by d-28 knows the merchant or "
+        "nothing is expected. A late row counts on both sides as if it had been in time.",
+        source="core_payments, score_potentials",
         is_ratio=True,
         scoring="identity",
         population="r_realised_ratio_users",

@@ -4,12 +4,15 @@ The model's public sources name dimensions and give no formulas; these are this 
 """
 
 from ccare.metrics.declared_activity import ACTIVITY
-from ccare.metrics.declared_efficiency import EFFICIENCY
+from ccare.metrics.declared_efficiency import EFFICIENCY, LIFT
 from ccare.metrics.declared_potential import POTENTIAL
 from ccare.metrics.declared_scale import SCALE
 from ccare.metrics.model import DIMENSIONS, Metric
 
 METRICS = (*SCALE, *ACTIVITY, *POTENTIAL, *EFFICIENCY)
+"""Counts and ratios: exact whole numbers, or a quotient of two."""
+ESTIMATES = (LIFT,)
+"""Shown with an interval, never scored."""
 
 METRIC_BY_ID = {metric.id: metric for metric in METRICS}
 SCORED_METRICS = tuple(metric for metric in METRICS if metric.scored)
@@ -24,4 +27,4 @@ def metric(metric_id: str) -> Metric:
         raise KeyError(f"unknown metric {metric_id}; known are {known}") from None
 
 
-__all__ = ["DIMENSIONS", "METRICS", "METRIC_BY_ID", "SCORED_METRICS", "Metric", "metric"]
+__all__ = ["DIMENSIONS", "ESTIMATES", "METRICS", "METRIC_BY_ID", "SCORED_METRICS", "Metric", "metric"]

@@ -4,7 +4,7 @@ Each source says what one of its rows adds to named sums; the sums are integers,
 nor their partitioning can change a digit. Ratios are divided once, at the end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -18,20 +18,25 @@ _KNOWN = "known_rows"
 
 
 def merchant_metrics(inputs: Mapping[str, DataFrame], as_of: AsOf) -> DataFrame:
-    """metric_merchants for one day, from metric_user_facts of the day and whole state and core tables.
+    """metric_merchants for one day, from both tables of facts of the day and whole state and core tables.
 
     One row for every merchant valid on the day or with any event by then. Counts without rows are 0, a ratio
     without a denominator is null.
     """
     totals = _totals(inputs, as_of).join(_merchants(inputs["core_merchants"], as_of), "merchant_id", "full")
+    facts = inputs["metric_merchant_facts"]
+    told = [name for name in facts.columns if name != "merchant_id"]
     present = totals.where((F.col(_KNOWN) > 0) | F.coalesce("valid", F.lit(False)))
     summed = [name for name in totals.columns if name not in ("merchant_id", "industry", "valid")]
-    return present.select(
+    present = present.select(
         "merchant_id",
         F.lit(as_of.day).alias("as_of_date"),
         "industry",
         *(F.coalesce(name, F.lit(0).cast("long")).alias(name) for name in summed),
-    ).select("merchant_id", "as_of_date", "industry", *_metric_columns(), *_supports())
+    )
+    return present.join(F.broadcast(facts), "merchant_id", "left").select(
+        "merchant_id", "as_of_date", "industry", *_metric_columns(), *_supports(told)
+    )
 
 
 def _totals(inputs: Mapping[str, DataFrame], as_of: AsOf) -> DataFrame:
@@ -117,9 +122,16 @@ def _metric_columns() -> list[Column]:
     return columns
 
 
-def _supports() -> list[Column]:
-    told = ("e_refund_rate_orders", "events_56d", "simulated_events_56d")
+def _supports(told: Sequence[str]) -> list[Column]:
+    """``told``: the columns of metric_merchant_facts. Nobody stands behind a ratio that no model tells."""
+    summed = ("e_refund_rate_orders", "events_56d", "simulated_events_56d")
     kilo = F.expr("public_impressions_28 div 1000").alias("public_kiloimpressions_28d")
-    # Nobody stands behind a ratio that no model tells.
-    realised = F.lit(0).cast("bigint").alias("r_realised_ratio_users")
-    return [*map(F.col, told), realised, kilo]
+    counted = [name for name in told if name.endswith(("_users", "_orders", "_shown"))]
+    plain = [name for name in told if name not in counted and not name.endswith(("_num", "_den"))]
+    zero = F.lit(0).cast("bigint")
+    return [
+        *map(F.col, summed),
+        kilo,
+        *(F.coalesce(F.col(name), zero).alias(name) for name in counted),
+        *map(F.col, plain),
+    ]

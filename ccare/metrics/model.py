@@ -11,6 +11,7 @@ class Metric:
     """One metric.
 
     ``edges``: what happens where the definition alone leaves a doubt; ``source``: the tables it is read from.
+    ``is_estimate``: a figure with a 90 % interval (<id>_low to <id>_high) beside the sums that it is made of.
     ``population`` names what n counts when a ratio is shrunk (people or orders, never money).
     ``scoring`` is the transform before percentiles: log1p, signed_log1p or identity; empty = shown only.
     ``scored_as``: the value as it is; ``part_of_whole``: a / (a + b) instead of a / b, known where b is 0;
@@ -25,6 +26,7 @@ class Metric:
     edges: str = ""
     source: str = "state_users"
     is_ratio: bool = False
+    is_estimate: bool = False
     scoring: str = ""
     lower_is_better: bool = False
     population: str = ""

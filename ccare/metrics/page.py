@@ -1,6 +1,6 @@
 """The reference page of metrics, written from the declarations: ``python -m ccare.metrics.page`` prints it."""
 
-from ccare.metrics.definitions import DIMENSIONS, METRICS, Metric
+from ccare.metrics.definitions import DIMENSIONS, ESTIMATES, METRICS, Metric
 from ccare.tables import metric, state
 
 _HEAD = """# Metrics
@@ -20,8 +20,7 @@ close that takes it. There is one row for every merchant that is valid on d or h
   counts in amounts, trades, voucher codes and impressions, never in users.
 - **Counts are exact**, and 0 without rows. A ratio (`<id>` = `<id>_num` / `<id>_den`) is null where its denominator
   is 0.
-- Not told: `e_points_lift`. It needs every hour of 28 days of payments beside the traffic of its arms; its value comes
-  when hours are kept in state.
+- **An estimate** (`<id>`) has a 90 % interval, `<id>_low` to `<id>_high`, and stands beside the sums it is made of.
 """
 
 
@@ -30,7 +29,7 @@ def page() -> str:
     parts = [_HEAD]
     for dimension in DIMENSIONS:
         parts.append(f"\n## {dimension.capitalize()}\n")
-        parts += [_entry(m) for m in METRICS if m.dimension == dimension]
+        parts += [_entry(m) for m in (*METRICS, *ESTIMATES) if m.dimension == dimension]
     parts.append("\n## Tables beside them\n")
     for declared in metric.TABLES:
         if declared.partition_by and declared.name != "metric_merchants":
@@ -47,7 +46,8 @@ def page() -> str:
 
 
 def _entry(m: Metric) -> str:
-    what = f"ratio in {m.unit}" if m.is_ratio and m.unit != "ratio" else m.unit
+    kind = "ratio" if m.is_ratio else "estimate" if m.is_estimate else ""
+    what = f"{kind} in {m.unit}" if kind and m.unit != "ratio" else m.unit
     facts = [what, "1 day" if m.window_days == 1 else f"{m.window_days} days", f"from {m.source}"]
     if m.population:
         facts.append(f"n = `{m.population}`")

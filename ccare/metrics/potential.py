@@ -51,12 +51,12 @@ def voucher_sums(events: DataFrame, as_of: AsOf) -> DataFrame:
 
 def ratios() -> dict[str, tuple[Column, Column]]:
     """Metric -> (numerator, denominator) over the summed columns."""
-    mau, unknown = F.col("c_mau28"), F.lit(None).cast("bigint")
+    mau = F.col("c_mau28")
     return {
         "r_aov": (F.col("r_gmv"), F.col("r_orders")),
         "r_arpu": (F.col("r_net_gmv"), mau),
         "r_pay_conversion": (F.col("r_payers"), mau),
         "r_repurchase_90": (F.col("repeat_payers_90"), F.col("payers_90")),
-        "r_realised_ratio": (unknown, unknown),
+        "r_realised_ratio": (F.col("r_realised_ratio_num"), F.col("r_realised_ratio_den")),
         "r_voucher_use_rate": (F.col("vouchers_used"), F.col("vouchers_received")),
     }

@@ -1,6 +1,6 @@
 """The rows of score_potentials: fit, calibrate, forecast, and what came in of the last four weeks."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import duckdb
 import pyarrow as pa
@@ -8,23 +8,11 @@ import pyarrow as pa
 from ccare.potential.calibration import Calibration, learn
 from ccare.potential.model import MODEL, MerchantModel, expect, fit_models, mean_alive
 from ccare.potential.observed import Observed, industries, load_paid_days, observe
+from ccare.potential.realised import HORIZON, spent
 from ccare.runtime.rowstore import arrow_schema
 from ccare.tables import table
 
-HORIZON, LONG_HORIZON = 28, 90
-
-_REALISED = """
-with known as (
-    select * from core_payments where taken_on <= $taken_by and business_date <= $end and user_key is not null
-), staff as (select distinct merchant_id, user_key from core_staff where taken_on <= $taken_by
-), before as (
-    select merchant_id, user_key from known anti join staff using (merchant_id, user_key)
-    where event_type = 'paid' group by all having min(business_date) <= $start
-)
-select merchant_id, sum(case event_type when 'paid' then amount_fen else -amount_fen end)::bigint
-from known semi join before using (merchant_id, user_key)
-where business_date > $start and event_type in ('paid', 'refunded') group by all
-"""
+LONG_HORIZON = 90
 
 
 def outlooks(con: duckdb.DuckDBPyConnection, as_of: date, taken_by: date) -> pa.Table:
@@ -34,15 +22,13 @@ def outlooks(con: duckdb.DuckDBPyConnection, as_of: date, taken_by: date) -> pa.
     calibration = learn(con, as_of, industry)
     seen = observe(con, as_of)
     models = fit_models(seen, industry)
-    start = as_of - timedelta(days=HORIZON)
-    told = {"taken_by": taken_by, "end": as_of, "start": start}
-    realised = dict(con.execute(_REALISED, told).fetchall())
+    came = spent(con, as_of, taken_by)
     rows = [
         {
             "merchant_id": m,
             "as_of_date": as_of,
             "industry": industry.get(m),
-            "realised_value_fen": realised.get(m, 0),
+            "realised_value_fen": came.get(m, 0),
         }
         | _row(models[m], seen[m], calibration, m)
         for m in sorted(seen)

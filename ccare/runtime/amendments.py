@@ -1,16 +1,19 @@
 """Runs of their own kind that change published tables without closing a day: what forget and rebuild share."""
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any, cast
 
 from ccare import __version__
 from ccare.errors import InputMissing, UsageError
-from ccare.runtime import manifest
+from ccare.runtime import gate, manifest
 from ccare.runtime.controls import control_totals
-from ccare.runtime.day import LakeState, drop_leftovers
+from ccare.runtime.day import LakeState, close_for, drop_leftovers
 from ccare.runtime.lease import RunRecord, read_record, save_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.outdated import outdated_tables
+from ccare.runtime.run import Run
 from ccare.runtime.settings import Settings
 
 
@@ -81,3 +84,13 @@ def catalogue_again(settings: Settings, row: Published) -> None:
 
     if (settings.exports / FILE_NAME).is_file():
         write_catalogue(settings, row)
+
+
+def run_without_spark(
+    settings: Settings, lake: LakeState, record: RunRecord, said: Callable[[str], None]
+) -> Run:
+    """The amendment's run without a session: gating held rows, keeping them and publishing ask for none."""
+    assert lake.last is not None
+    gate.preload()
+    pins = dict(lake.last.table_versions)
+    return Run(settings, cast(Any, None), record, close_for(settings, record), lake.last, said, pins)

@@ -6,15 +6,14 @@ from datetime import date, timedelta
 from hashlib import sha256
 
 from ccare.errors import InputMissing
+from ccare.growth.snapshot import connect
 from ccare.runtime import deltalog
-from ccare.runtime.amendments import catalogue_again, open_amendment
-from ccare.runtime.day import close_for, opened
+from ccare.runtime.amendments import catalogue_again, open_amendment, run_without_spark
+from ccare.runtime.day import opened
 from ccare.runtime.lease import FREEZE, clear_record
-from ccare.runtime.run import Run
 from ccare.runtime.settings import Settings
-from ccare.runtime.spark import conform
 from ccare.runtime.steps import publish
-from ccare.scoring.benchmarks import freeze, freezing
+from ccare.scoring.frozen_rows import freezing, month_frozen
 from ccare.scoring.months import MONTHLY, month_of
 from ccare.scoring.policy import load_scoring
 from ccare.tables import table
@@ -40,8 +39,6 @@ def freeze_month(settings: Settings, first: date, said: Callable[[str], None]) -
     InputMissing where that day is not closed, or too few merchants were active on it: then the month's first close
     freezes its own day. UsageError while a day's run is open.
     """
-    from ccare.runtime.spark import session
-
     month, before = month_of(first), first - timedelta(days=1)
     with opened(settings) as lake:
         record = open_amendment(settings, lake, FREEZE, "no benchmarks can be frozen")
@@ -56,22 +53,23 @@ def freeze_month(settings: Settings, first: date, said: Callable[[str], None]) -
                     f"{month} is frozen as of {before}, which is not closed.",
                     remedy=f"Close it first: ccare run --day {before}.",
                 )
-            run = Run(settings, session(settings), record, close_for(settings, record), lake.last, said, pins)
             policy = load_scoring(settings.conf).for_day(first)
-            metrics = run.before("metric_merchants")
-            if freezing(metrics, first, policy)[1] != MONTHLY:
-                raise InputMissing(
-                    f"Fewer than {policy.min_active_merchants} merchants were active on {before}.",
-                    remedy=f"Nothing to do: the first close of {month} freezes its own day.",
-                )
+            with connect(settings.lake, lake.last) as con:
+                if freezing(con, first, policy)[1] != MONTHLY:
+                    raise InputMissing(
+                        f"Fewer than {policy.min_active_merchants} merchants were active on {before}.",
+                        remedy=f"Nothing to do: the first close of {month} freezes its own day.",
+                    )
+                rows = month_frozen(con, first, policy)
         except InputMissing:
             clear_record(settings.lake)  # refused before anything was written
             raise
-        run.store(FREEZE, table(NAME), conform(freeze(metrics, first, policy), table(NAME)), [month])
+        run = run_without_spark(settings, lake, record, said)
+        run.keep(FREEZE, table(NAME), rows, [month])
         record.inputs_digest = sha256(f"{FREEZE}|{month}".encode()).hexdigest()
         row = publish(run)
         catalogue_again(settings, row)
-        groups = run.read(NAME).where(f"month = '{month}'").select("peer_group").distinct().count()
+        groups = len(rows["peer_group"].unique())
         return Frozen(month, before, policy.version, groups, row.seq, row.run_id)
 
 

@@ -30,11 +30,12 @@ class Written:
 
 
 class Meter:
-    """Seconds and Spark jobs since it was made, counted for the thread that made it."""
+    """Seconds and Spark jobs since it was made, counted for the thread that made it; no jobs without a session."""
 
-    def __init__(self, spark: SparkSession, name: str) -> None:
-        self._context, self._group = spark.sparkContext, f"{name}-{uuid.uuid4().hex[:12]}"
-        self._context.setJobGroup(self._group, name)
+    def __init__(self, spark: SparkSession | None, name: str) -> None:
+        self._context, self._group = spark and spark.sparkContext, f"{name}-{uuid.uuid4().hex[:12]}"
+        if self._context:
+            self._context.setJobGroup(self._group, name)
         self._started = time.monotonic()
 
     @property
@@ -43,4 +44,4 @@ class Meter:
 
     @property
     def jobs(self) -> int:
-        return len(self._context.statusTracker().getJobIdsForGroup(self._group))
+        return len(self._context.statusTracker().getJobIdsForGroup(self._group)) if self._context else 0

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
-from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -15,12 +14,11 @@ import pyarrow as pa
 from ccare.errors import CcareError, InputMissing
 from ccare.growth.snapshot import connect
 from ccare.potential.model import MODEL
-from ccare.runtime import gate, manifest, storage
-from ccare.runtime.amendments import catalogue_again, open_amendment
+from ccare.runtime import manifest, storage
+from ccare.runtime.amendments import catalogue_again, open_amendment, run_without_spark
 from ccare.runtime.day import LakeState, close_for, opened
 from ccare.runtime.failpoint import reach
 from ccare.runtime.lease import FIT, RunRecord, clear_record
-from ccare.runtime.run import Run
 from ccare.runtime.settings import Settings
 from ccare.runtime.steps import publish
 from ccare.tables import table
@@ -58,7 +56,7 @@ def fit_potentials(settings: Settings, as_of: date, said: Callable[[str], None])
             if rows.equals(stands):
                 clear_record(settings.lake)
                 return result
-            run = _run(settings, lake, record, said)
+            run = run_without_spark(settings, lake, record, said)
             for warning in run.gate(table(POTENTIALS), rows):
                 said(f"  warning: {warning}")
         except CcareError:
@@ -101,14 +99,6 @@ def _schema() -> pa.Schema:
     from ccare.runtime.rowstore import arrow_schema
 
     return arrow_schema(table(POTENTIALS)).remove_metadata()
-
-
-def _run(settings: Settings, lake: LakeState, record: RunRecord, said: Callable[[str], None]) -> Run:
-    """A run without a session: gating held rows and publishing ask for none."""
-    assert lake.last is not None
-    gate.preload()
-    pins = dict(lake.last.table_versions)
-    return Run(settings, cast(Any, None), record, close_for(settings, record), lake.last, said, pins)
 
 
 def _statuses(rows: pa.Table) -> dict[str, int]:

@@ -65,6 +65,13 @@ def arrow_schema(table: Table) -> pa.Schema:
     )
 
 
+def arrow_rows(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """``rows`` in declared columns; one left out is null, required or not."""
+    fields = [pa.field(field.name, field.type) for field in arrow_schema(table)]
+    told = [{name: row.get(name) for name in table.column_names} for row in rows]
+    return pa.Table.from_pylist(told, schema=pa.schema(fields))
+
+
 def write_rows(
     lake: Path, table: Table, rows: Iterable[Mapping[str, Any]], run_id: str, replaced: Sequence[date] = ()
 ) -> int:

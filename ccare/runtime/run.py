@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
 
+import duckdb
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from ccare.growth.snapshot import name_of, view_sql
 from ccare.runtime import deltalog, gate, storage
 from ccare.runtime.close import Close
 from ccare.runtime.failpoint import reach
@@ -19,7 +21,7 @@ from ccare.runtime.meter import Meter, Written
 from ccare.runtime.quality import Quality
 from ccare.runtime.releases import releases_of
 from ccare.runtime.settings import Settings
-from ccare.runtime.spark import conform
+from ccare.runtime.spark import conform, held
 from ccare.tables import REGISTRY, Table, WriteStyle
 
 KEPT_CHANGES = 200_000
@@ -103,9 +105,23 @@ class Run:
     def build(self, name: str) -> dict[str, DataFrame]:
         """The frames of one job, conformed to their declarations, not yet computed."""
         declared = REGISTRY[name]
+        if declared.engine == "duckdb":
+            return {name: conform(held(self.spark, declared, self._told_by_duckdb(declared)), declared)}
         built = import_module(f"jobs.{name}").build(self.inputs(declared), self.close)
         frames = built if isinstance(built, dict) else {name: built}
         return {key: conform(df, REGISTRY[key]) for key, df in frames.items()}
+
+    def _told_by_duckdb(self, declared: Table) -> pa.Table:
+        """The rows of a job that reads its inputs as views of a DuckDB connection."""
+        pinned = {name: self.version(name) for name in declared.inputs}
+        pinned |= {name: self.as_published.get(name) for name in declared.previous}
+        with duckdb.connect() as con:
+            con.execute("set TimeZone = 'UTC'")
+            for name, version in pinned.items():
+                sql = view_sql(self.settings.lake, REGISTRY[name], version)
+                con.execute(f"create view {name_of(name)} as {sql}")
+            rows: pa.Table = import_module(f"jobs.{declared.name}").build(con, self.close)
+        return rows
 
     def make(
         self,
@@ -122,6 +138,10 @@ class Run:
         no rows where the driver holds them.
         """
         meter = self.meter(name)
+        if (declared := REGISTRY[name]).engine == "duckdb":
+            rows = self._told_by_duckdb(declared)
+            self.keep(step, declared, rows, replaced, meter, unless_empty=unless_empty)
+            return
         for key, df in self.build(name).items():
             declared = REGISTRY[key]
             if declared.write is WriteStyle.TRANSIENT:
@@ -177,11 +197,8 @@ class Run:
         meter = meter or self.meter(declared.name)
         gated = declared.layer in GATED_LAYERS and warnings is None
         if storage.fits_driver(declared, at_most):
-            held = df.toArrow()
-            if unless_empty and not held.num_rows:
-                return
-            warnings = self.gate(declared, held) if gated else warnings
-            self.store_held(step, declared, held, replaced, meter, warnings or ())
+            rows = df.toArrow()
+            self.keep(step, declared, rows, replaced, meter, unless_empty=unless_empty, warnings=warnings)
             return
         kept = not cached and (gated or at_most is None)
         df = df.persist() if kept else df
@@ -194,6 +211,25 @@ class Run:
         if kept:
             df.unpersist()
         self.wrote(step, declared.name, version, meter, warnings or (), new=version != before)
+
+    def keep(
+        self,
+        step: str,
+        declared: Table,
+        rows: pa.Table,
+        replaced: Sequence[date | str],
+        meter: Meter | None = None,
+        *,
+        unless_empty: bool = False,
+        warnings: tuple[str, ...] | None = None,
+    ) -> None:
+        """Gate, write and record rows that the driver holds; arguments as of ``store``."""
+        if unless_empty and not rows.num_rows:
+            return
+        meter = meter or self.meter(declared.name)
+        if declared.layer in GATED_LAYERS and warnings is None:
+            warnings = self.gate(declared, rows)
+        self.store_held(step, declared, rows, replaced, meter, warnings or ())
 
     def store_held(
         self,

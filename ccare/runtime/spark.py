@@ -18,7 +18,7 @@ from pyspark.sql import types as T
 from ccare.events.read import LINE_MAX_BYTES
 from ccare.runtime import gate
 from ccare.runtime.jvm import java_strings, remember_names
-from ccare.runtime.rowstore import arrow_schema
+from ccare.runtime.rowstore import arrow_rows
 from ccare.runtime.settings import Settings
 from ccare.runtime.survey import BLOCK_BYTES
 from ccare.setup.appcds import appcds_options
@@ -221,11 +221,14 @@ def schema(table: Table) -> T.StructType:
 
 
 def frame(spark: SparkSession, table: Table, rows: Iterable[Mapping[str, Any]] = ()) -> DataFrame:
-    """A typed frame of ``rows`` (missing columns are null), handed over by Arrow: no Python worker starts."""
+    """A typed frame of ``rows`` (missing columns are null)."""
+    return held(spark, table, arrow_rows(table, rows))
+
+
+def held(spark: SparkSession, table: Table, rows: pa.Table) -> DataFrame:
+    """A typed frame of rows that the driver holds, handed over by Arrow: no Python worker starts."""
     loose = T.StructType([T.StructField(c.name, _SIMPLE[c.type], True) for c in table.columns])
-    fields = [pa.field(field.name, field.type) for field in arrow_schema(table)]
-    data = [{name: row.get(name) for name in table.column_names} for row in rows]
-    return spark.createDataFrame(pa.Table.from_pylist(data, schema=pa.schema(fields)), loose)
+    return spark.createDataFrame(rows, loose)
 
 
 def conform(df: DataFrame, table: Table) -> DataFrame:

@@ -103,7 +103,8 @@ def _refunds_wait(run: Run) -> bool:
 def metrics(run: Run) -> None:
     """Every metric of every merchant as of the day, and the tables beside them."""
     day, merchants = [run.close.day], run.merchants()
-    run.read("metric_user_facts")  # once, before two threads want it
+    for name in ("metric_user_facts", "metric_merchant_facts"):
+        run.read(name)  # once, before two threads want it
     at_most: dict[str, int | None] = {
         "metric_merchants": merchants,
         "metric_activity_days": merchants * MONTH,

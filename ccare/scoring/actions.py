@@ -15,7 +15,7 @@ from ccare.errors import UsageError
 from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID
 from ccare.runtime.policy_file import policy_path, read_policy
 from ccare.scoring.policy import ScoringPolicy
-from ccare.scoring.replay import LEAST
+from ccare.scoring.score import LEAST
 from ccare.tables.state import FUNNEL_SLOTS
 
 FILE_NAME = "actions.toml"

@@ -1,7 +1,7 @@
-"""The arithmetic of scores in NumPy, apart from the Spark jobs: what explain and what-if work a score out with.
+"""The arithmetic of scores in NumPy, by the definitions of docs/reference/scores.md.
 
-Every function takes and gives float64 arrays of one shape; NaN stands for null. It follows the definitions of
-docs/reference/scores.md and shares no code with the jobs, so that a slip in one of the two shows as a difference.
+Every function takes and gives float64 arrays of one shape; NaN stands for null. An oracle in plain Python
+(tests/oracle/scores.py) shares none of it.
 """
 
 import math
@@ -70,50 +70,79 @@ def place(x: Floats, ordered: Floats) -> Floats:
 
 def target(ordered: Floats, percentile: float, *, lower: bool) -> float | None:
     """The least quantile whose place reaches ``percentile`` (where ``lower``, the greatest); None where none does."""
-    candidates = ordered[::-1] if lower else ordered
-    for value in dict.fromkeys(float(v) for v in candidates):
-        at = float(place(np.array([value]), ordered)[0])
-        if (LAST - at if lower else at) >= percentile:
-            return value
-    return None
+    at = place(ordered, ordered)
+    reaching = ordered[(LAST - at if lower else at) >= percentile]
+    if not reaching.size:
+        return None
+    return float(reaching[-1] if lower else reaching[0])
 
 
-def pulled(own: Floats, n: Floats, mean: float, strength: float) -> Floats:
+def quantiles(values: Floats) -> Floats:
+    """The 101 quantiles of values without NaN: number i at position i (n - 1) / 100, linear between neighbours.
+
+    Type 7 of R. J. Hyndman and Y. Fan (1996), Sample quantiles in statistical packages. Positions are whole-number
+    arithmetic, so ties stay equal to the last digit.
+    """
+    ordered, top = np.sort(values), len(values) - 1
+    at = np.arange(LAST + 1) * top
+    low, high = ordered[at // LAST], ordered[np.minimum(at // LAST + 1, top)]
+    return np.minimum(low + (high - low) * ((at % LAST) / LAST), high)
+
+
+def pulled(own: Floats, n: Floats, mean: Floats, strength: Floats) -> Floats:
     """(own + k m) / (n + k); the peers' mean where the merchant has nothing to put in (NaN)."""
     return np.where(np.isnan(own), mean, (own + strength * mean) / (n + strength))
 
 
 def share_bounds(mean: Floats, strength: Floats) -> tuple[Floats, Floats]:
-    """10 % and 90 % points of Beta(mean x strength, (1 - mean) x strength): a normal on the logit with Cornish and
-    Fisher's correction (docs/reference/scores.md). A mean at or beyond 0 or 1 has no width."""
+    """10 % and 90 % points of Beta(mean x strength, (1 - mean) x strength); a mean at or beyond 0 or 1 has no width.
+
+    The logit of a beta variable is the difference of two log-gamma variables, so its cumulants are polygamma
+    functions; the points are those of a normal on the logit, corrected for skew and kurtosis (E. A. Cornish and R. A.
+    Fisher (1938), Moments and cumulants in the specification of distributions). Without the correction a share near
+    0 or 1 is off by tens of points; with it a point is off by less than 0.01 for n >= 20, and its place among peers
+    by less than 1 of 100, or 2 where fewer than two people are expected to count.
+    """
     a, b = mean * strength, (1 - mean) * strength
     flat = ~((a >= _NO_WIDTH) & (b >= _NO_WIDTH))
     up, down = _log_gamma_cumulants(np.where(flat, 1.0, a)), _log_gamma_cumulants(np.where(flat, 1.0, b))
     spread = np.sqrt(up[1] + down[1])
-    skew, kurtosis = (up[2] - down[2]) / spread**3, (up[3] + down[3]) / spread**4
+    square = spread * spread
+    skew, kurtosis = (up[2] - down[2]) / (square * spread), (up[3] + down[3]) / (square * square)
     points = []
     for z in (-NORMAL_90, NORMAL_90):
-        w = z + skew * (z**2 - 1) / 6 + kurtosis * (z**3 - 3 * z) / 24 - skew**2 * (2 * z**3 - 5 * z) / 36
+        w = z + skew * (z**2 - 1) / 6 + kurtosis * (z**3 - 3 * z) / 24 - skew * skew * (2 * z**3 - 5 * z) / 36
         with np.errstate(over="ignore"):  # next to nothing of very many: the point is 0
             points.append(np.where(flat, mean, 1 / (1 + np.exp(-(up[0] - down[0] + spread * w)))))
     return points[0], points[1]
 
 
-def amount_bounds(x: Floats, n: Floats, strength: float, ordered: Floats) -> tuple[Floats, Floats]:
-    """``x`` less and plus the peers' half-width from 10 % to 90 %, narrowed by sqrt(k / (n + k))."""
-    half = (ordered[90] - ordered[10]) / 2 * np.sqrt(strength / (n + strength))
+def amount_bounds(
+    x: Floats, n: Floats, strength: Floats, lowest: Floats, highest: Floats
+) -> tuple[Floats, Floats]:
+    """10 % and 90 % points around ``x``; ``lowest``, ``highest``: the peers' own, on the scored scale.
+
+    An amount is no share: its posterior is taken as normal there, the peers' own half-width times sqrt(k / (n + k)),
+    which is how a normal mean with prior strength k narrows as n grows.
+    """
+    half = (highest - lowest) / 2 * np.sqrt(strength / (n + strength))
     return x - half, x + half
 
 
 def _log_gamma_cumulants(shape: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Cumulants 1 to 4 of log G, G ~ Gamma(shape): polygamma, by recurrence and series (A&S 6.3.18, 6.4.11)."""
-    y = 1 / (shape + _LIFT)
-    first = np.log(shape + _LIFT) - y / 2 - y**2 / 12 + y**4 / 120 - y**6 / 252
-    second = y + y**2 / 2 + y**3 / 6 - y**5 / 30 + y**7 / 42
-    third = -(y**2) - y**3 - y**4 / 2 + y**6 / 6 - y**8 / 6
-    fourth = 2 * y**3 + 3 * y**4 + 2 * y**5 - y**7 + 4 * y**9 / 3
+    lifted = shape + _LIFT
+    y = 1 / lifted
+    y2 = y * y
+    first = np.log(lifted) - y / 2 - y2 * (1 / 12 - y2 * (1 / 120 - y2 / 252))
+    second = y + y2 / 2 + y * y2 * (1 / 6 - y2 * (1 / 30 - y2 / 42))
+    third = -(y2 + y * y2 + y2 * y2 * (1 / 2 - y2 * (1 / 6 - y2 / 6)))
+    fourth = y2 * y * (2 + 3 * y + y2 * (2 - y2 * (1 - y2 * 4 / 3)))
     for j in range(_LIFT):
         part = 1 / (shape + j)
-        first, second = first - part, second + part**2
-        third, fourth = third - 2 * part**3, fourth + 6 * part**4
+        square = part * part
+        first -= part
+        second += square
+        third -= 2 * square * part
+        fourth += 6 * square * square
     return first, second, third, fourth

@@ -1,147 +1,161 @@
-"""Benchmarks: what merchants are compared with, frozen monthly so that scores do not move when others do."""
+"""Benchmarks: what merchants are compared with, frozen monthly so that scores do not move when others do.
 
-from datetime import date, timedelta
+Peer groups are industry x size tier, the tiers cut at the terciles of the industry's mau28. A ratio known from few
+people is pulled towards its peers; for ratios of people k comes from the peers by the method of moments for
+over-dispersed proportions (beta-binomial): with weights n, S = sum of x^2/n - X^2/N and p = X/N,
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+    rho = (S / (p (1 - p)) - (G - 1)) / (N - (sum of n^2) / N - (G - 1)),   k = 1/rho - 1,
 
-from ccare.metrics.definitions import SCORED_METRICS
-from ccare.scoring.months import ANY_INDUSTRY, BOOTSTRAP, MONTHLY, TIERS, month_of
-from ccare.scoring.observations import observations
-from ccare.scoring.peers import LEVELS, group_name, tier_cuts, tier_of
-from ccare.scoring.percentile import quantiles
+where x of n people count at each of G peers, X and N are their sums and rho is the correlation inside a
+merchant. Source: J. C. Kleinman (1973), Proportions with extraneous variance: single and independent samples,
+Journal of the American Statistical Association 68 (341), 46-54, with weights n.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+import numpy as np
+
+from ccare.metrics.definitions import METRIC_BY_ID, Metric
+from ccare.scoring import arithmetic as a
+from ccare.scoring.arithmetic import Floats
+from ccare.scoring.months import ANY_INDUSTRY, TIERS
+from ccare.scoring.places import Benchmark, Benchmarks, Flags, Measured, as_columns, columns_of, measured
 from ccare.scoring.policy import ScoringPolicy
-from ccare.scoring.shrinkage import moment_strength, moment_sums, shrunk, transformed
 
-_POOL = ("level", "key", "metric_id")
+LEVELS = ("group", "industry", "all")
+"""Where a metric's peers may come from, nearest first."""
+_RULES = ("min_peers", "shrink_min", "shrink_max", "shrink_default")
 
 
-def freezing(metrics: DataFrame, day: date, policy: ScoringPolicy) -> tuple[date, str]:
-    """The as-of day to freeze for the month of ``day``, and the status it gives.
+@dataclass(frozen=True)
+class Frozen:
+    """One group's metric: its benchmark, how many peers with data it comes from and where they were found.
 
-    The previous month's last day when enough merchants were active then, else ``day`` itself as a bootstrap.
-    Reads one count.
+    ``members``: active merchants of the group; ``cuts``: first and second tercile of mau28 in its industry.
     """
-    before = day.replace(day=1) - timedelta(days=1)
-    then = metrics.where((F.col("as_of_date") == F.lit(before)) & (F.col("c_mau28") > 0))
-    enough = then.limit(policy.min_active_merchants).count() >= policy.min_active_merchants
-    return (before, MONTHLY) if enough else (day, BOOTSTRAP)
+
+    industry: str
+    tier: str
+    metric: Metric
+    benchmark: Benchmark
+    peers: int
+    level: str
+    members: int
+    cuts: tuple[float, float]
+
+    @property
+    def peer_group(self) -> str:
+        """``<industry>/<tier>``."""
+        return f"{self.industry}/{self.tier}"
 
 
-def freeze(metrics: DataFrame, day: date, policy: ScoringPolicy) -> DataFrame:
-    """score_benchmarks for the month of ``day``, of every metric that any policy can weigh.
+@dataclass(frozen=True)
+class _Peers:
+    """Active merchants of the frozen day: columns by name, and which belong where."""
 
-    ``metrics``: all of metric_merchants. Peers are merchants with c_mau28 > 0 on the frozen day. No rows when
-    nobody was active: the next close of the month tries again.
+    columns: Mapping[str, Floats]
+    industries: np.ndarray
+    policy: ScoringPolicy
+
+    def level(self, level: str, industry: str, members: Flags) -> Flags:
+        if level == LEVELS[-1]:
+            return np.ones(self.industries.shape, bool)
+        own = self.industries == industry
+        return own if level == LEVELS[1] else own & members
+
+
+def same_rules(one: ScoringPolicy, other: ScoringPolicy) -> bool:
+    """Whether both freeze the same benchmarks of the same day: weights and thresholds have no part in them."""
+    return all(getattr(one, name) == getattr(other, name) for name in _RULES)
+
+
+def refreeze(rows: Sequence[Mapping[str, Any]], policy: ScoringPolicy) -> Benchmarks:
+    """Benchmarks of every peer group and weighted metric, from the rows of metric_merchants of the frozen day."""
+    active = sorted((row for row in rows if row["c_mau28"] > 0), key=lambda row: str(row["merchant_id"]))
+    names = list(policy.weights)
+    columns = as_columns(active, list(dict.fromkeys(["c_mau28", *columns_of(names)])))
+    industries = [row["industry"] for row in active]
+    frozen = freeze(columns, industries, [METRIC_BY_ID[name] for name in names], policy)
+    return {(each.peer_group, each.metric.id): each.benchmark for each in frozen}
+
+
+def freeze(
+    columns: Mapping[str, Floats],
+    industries: Sequence[str | None],
+    metrics: Sequence[Metric],
+    policy: ScoringPolicy,
+) -> Iterator[Frozen]:
+    """Every group's benchmarks, from columns of metric_merchants of merchants with c_mau28 > 0, in merchant order.
+
+    Groups are those of every industry and of ANY_INDUSTRY, which compares with everyone; a merchant may come to
+    belong to one that nobody was in. No rows when nobody was active.
     """
-    frozen_on, status = freezing(metrics, day, policy)
-    active = metrics.where((F.col("as_of_date") == F.lit(frozen_on)) & (F.col("c_mau28") > 0))
-    active = active.withColumn("industry", F.coalesce("industry", F.lit(ANY_INDUSTRY)))
-    cuts = tier_cuts(active)
-    tier = tier_of(F.col("c_mau28"), F.col("tier_low"), F.col("tier_high"))
-    peers = active.join(F.broadcast(cuts), "industry").withColumn("tier", tier)
-    chosen = _chosen_pools(_groups(cuts), _pools(peers, policy), policy)
-    members = F.coalesce(
-        F.when(F.col("industry") == ANY_INDUSTRY, F.col("everyone")).otherwise(F.col("own")), F.lit(0)
-    )
-    return (
-        chosen.join(F.broadcast(_members(peers)), "peer_group", "left")
-        .crossJoin(F.broadcast(peers.agg(F.count("*").alias("everyone"))))
-        .select(
-            F.lit(month_of(day)).alias("month"),
-            "peer_group",
-            "metric_id",
-            "industry",
-            "tier",
-            members.alias("members"),
-            "pool.*",
-            F.col("level").alias("compared_with"),
-            "tier_low",
-            "tier_high",
-            F.lit(frozen_on).alias("frozen_on"),
-            F.lit(status).alias("status"),
-            F.lit(policy.version).alias("policy_version"),
-        )
-    )
+    names = np.array([industry or ANY_INDUSTRY for industry in industries], dtype=object)
+    peers, sizes = _Peers(columns, names, policy), columns["c_mau28"]
+    if not sizes.size:
+        return
+    pools: dict[tuple[str, ...], tuple[Benchmark, int]] = {}
+    for industry in sorted({*names, ANY_INDUSTRY}):
+        anyone = industry == ANY_INDUSTRY
+        own = np.ones(sizes.shape, bool) if anyone else names == industry
+        low, high = _cuts(sizes[own])
+        tiers = (sizes <= low, (sizes > low) & (sizes <= high), sizes > high)
+        for tier, inside in zip(TIERS, tiers, strict=True):
+            members = len(sizes) if anyone else int((own & inside).sum())
+            for metric in metrics:
+                allowed = LEVELS[-1:] if anyone else LEVELS[metric.dimension == "scale" :]
+                for level in allowed:
+                    key = (metric.id, *{LEVELS[0]: (industry, tier), LEVELS[1]: (industry,)}.get(level, ()))
+                    if key not in pools:
+                        pools[key] = _pool(metric, peers, peers.level(level, industry, inside))
+                    benchmark, known = pools[key]
+                    if known >= policy.min_peers or level == LEVELS[-1]:
+                        break
+                yield Frozen(industry, tier, metric, benchmark, known, level, members, (low, high))
 
 
-def _members(peers: DataFrame) -> DataFrame:
-    named = peers.select(group_name(F.col("industry"), F.col("tier")).alias("peer_group"))
-    return named.groupBy("peer_group").agg(F.count("*").alias("own"))
+def _cuts(sizes: Floats) -> tuple[float, float]:
+    """The least sizes with a third, and two thirds, of the merchants at or below them."""
+    ordered, count = np.sort(sizes), len(sizes)
+    return float(ordered[(count + 2) // 3 - 1]), float(ordered[(2 * count + 2) // 3 - 1])
 
 
-def _groups(cuts: DataFrame) -> DataFrame:
-    """Every peer group that a merchant may belong to, active merchants in it or not."""
-    tiers = F.explode(F.array(*(F.lit(tier) for tier in TIERS))).alias("tier")
-    each = cuts.select("industry", "tier_low", "tier_high", tiers)
-    return each.withColumn("peer_group", group_name(F.col("industry"), F.col("tier")))
+def _pool(metric: Metric, peers: _Peers, inside: Flags) -> tuple[Benchmark, int]:
+    """One pool's benchmark, and its peers with data; for counts all."""
+    told = measured(metric, {name: peers.columns[name][inside] for name in columns_of([metric.id])})
+    known = np.isnan(told.n) | (told.n > 0)
+    mean = strength = None
+    values = told.value
+    if metric.is_ratio:
+        bottom = fsum(np.nan_to_num(told.denominator))
+        mean = fsum(np.nan_to_num(told.numerator)) / bottom if bottom else None
+        strength = metric.fixed_k or moments(told.numerator[known], told.n[known], peers.policy)
+        values = _pulled(told, mean, strength)
+    placed = a.transformed(values[known], metric.scoring)
+    return Benchmark(a.quantiles(placed) if known.any() else None, mean, strength), int(known.sum())
 
 
-def _pools(peers: DataFrame, policy: ScoringPolicy) -> DataFrame:
-    """One row for each level, key and metric: prior, strength, quantiles and peers with data."""
-    long = observations(peers, SCORED_METRICS, ("industry", "tier"))
-    own = group_name(F.col("industry"), F.col("tier"))
-    keys = dict(zip(LEVELS, (own, F.col("industry"), F.lit(ANY_INDUSTRY)), strict=True))
-    level = F.explode(
-        F.array(*(F.struct(F.lit(n).alias("level"), key.alias("key")) for n, key in keys.items()))
-    ).alias("at")
-    long = long.select("*", level).select("*", "at.level", "at.key")
-    priors = _priors(long, policy)
-    mean, strength = F.col("prior_mean"), F.col("prior_strength")
-    value = shrunk(F.col("n"), F.col("own"), F.col("value"), mean, strength)
-    known = long.where(F.col("n").isNull() | (F.col("n") > 0)).join(F.broadcast(priors), list(_POOL))
-    placed = known.select(*_POOL, transformed(value, F.col("scoring")).alias("x"))
-    pool = F.struct("quantiles", "prior_mean", "prior_strength", "peers")
-    joined = priors.join(quantiles(placed, _POOL, "x"), list(_POOL), "left")
-    return joined.select(*_POOL, "dimension", pool.alias("pool"))
+def _pulled(told: Measured, mean: float | None, strength: float) -> Floats:
+    means = np.full(told.n.shape, np.nan if mean is None else mean)
+    return a.pulled(told.own, told.n, means, np.full(told.n.shape, strength))
 
 
-def _priors(long: DataFrame, policy: ScoringPolicy) -> DataFrame:
-    """For each pool the peers with data, the peers' mean m and the strength k; m and k are null for counts."""
-    n = F.col("n")
-    sums = long.groupBy(*_POOL).agg(
-        *(F.max(name).alias(name) for name in ("dimension", "fixed_k")),
-        F.count(F.when(n.isNull() | (n > 0), 1)).alias("peers"),
-        F.sum("numerator").alias("numerators"),
-        F.sum("denominator").alias("denominators"),
-        *(column.alias(name) for name, column in moment_sums(n, F.col("numerator")).items()),
-    )
-    ratio = F.col("denominators").isNotNull()
-    mean = F.try_divide(F.col("numerators"), F.col("denominators"))
-    strength = F.coalesce("fixed_k", moment_strength(policy))
-    return sums.select(
-        *_POOL,
-        "dimension",
-        "peers",
-        mean.alias("prior_mean"),
-        F.when(ratio, strength).alias("prior_strength"),
-    )
+def moments(hits: Floats, n: Floats, policy: ScoringPolicy) -> float:
+    """k by the method of moments (see above), within the policy's bounds; exact sums, whatever the order of peers.
 
-
-def _chosen_pools(groups: DataFrame, pools: DataFrame, policy: ScoringPolicy) -> DataFrame:
-    """For each group and metric the nearest pool with enough peers, else everyone."""
-    keys = zip(LEVELS, ("peer_group", "industry", None), strict=True)
-    candidates = F.explode(
-        F.array(
-            *(
-                F.struct(
-                    F.lit(rank).alias("rank"),
-                    F.lit(level).alias("level"),
-                    (F.col(key) if key else F.lit(ANY_INDUSTRY)).alias("key"),
-                )
-                for rank, (level, key) in enumerate(keys)
-            )
-        )
-    ).alias("candidate")
-    _, industry, everyone = LEVELS
-    level = F.col("level")
-    allowed = (level == everyone) | (
-        (F.col("industry") != ANY_INDUSTRY)
-        & (F.col("pool.peers") >= policy.min_peers)
-        & ((level == industry) | (F.col("dimension") != "scale"))
-    )
-    joined = groups.select("*", candidates).select("*", "candidate.*").drop("candidate")
-    fitting = joined.join(pools, ["level", "key"]).where(allowed)
-    nearest = F.min_by(F.struct("level", "pool"), "rank").alias("nearest")
-    by = ("peer_group", "industry", "tier", "tier_low", "tier_high", "metric_id")
-    return fitting.groupBy(*by).agg(nearest).select(*by, "nearest.*")
+    Peers that differ no more than chance make them (rho <= 0) give the upper bound. Where rho has no meaning
+    (one peer, one person at each, or nobody and everybody counting) the policy's default stands in.
+    """
+    people, came, peers = fsum(n), fsum(hits), len(n)
+    share = came / people if people else 0.0
+    spread = share * (1 - share)
+    room = people - fsum(n * n) / people - (peers - 1) if people else 0.0
+    if spread <= 0 or room <= 0:
+        return policy.shrink_default
+    scatter = fsum(hits * hits / n) - came * share
+    rho = (scatter / spread - (peers - 1)) / room
+    strength = policy.shrink_max if rho <= 0 else 1 / rho - 1
+    return min(max(strength, policy.shrink_min), policy.shrink_max)

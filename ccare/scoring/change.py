@@ -16,7 +16,7 @@ from typing import Any
 
 from ccare.metrics.definitions import DIMENSIONS
 from ccare.scoring.policy import ScoringPolicy
-from ccare.scoring.replay import LEAST
+from ccare.scoring.score import LEAST
 
 Row = Mapping[str, Any]
 

@@ -18,9 +18,9 @@ from ccare.runtime.lease import FORGET, read_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 from ccare.scoring.months import days_of, month_in_use
+from ccare.scoring.places import Benchmark, Benchmarks
 from ccare.scoring.policy import ScoringPolicy, load_scoring
 from ccare.scoring.remeasure import CORES, Sources
-from ccare.scoring.replay import Benchmark, Benchmarks
 from ccare.tables import table
 
 Row = dict[str, Any]
@@ -53,6 +53,8 @@ class Lake:
         """
         lake, own = self.settings.lake, self.versions_of(run)
         versions = {name: own[name] for name in (*CORES, "core_merchants") if name in own}
+        # A day told again reads old rows, and the models that had been fitted by then.
+        versions |= {n: v for n, v in run.table_versions.items() if n == "score_potentials"}
         if not all(_whole(lake, name, version) for name, version in versions.items()):
             if any(row.kind == FORGET and row.seq > run.seq for row in self.rows):
                 raise InputMissing(

@@ -2,29 +2,33 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+import duckdb
 import numpy as np
 
+from ccare.growth.snapshot import name_of, quoted, view_sql
 from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID, Metric
+from ccare.potential.realised import realised
 from ccare.scoring import arithmetic as a
 from ccare.scoring.months import ANY_INDUSTRY
-from ccare.scoring.published import Row, Scored
-from ccare.scoring.remeasure import Sources, metrics_of, rows_of_merchant
-from ccare.scoring.replay import (
+from ccare.scoring.places import (
     Benchmark,
     Placed,
-    Replayed,
     as_columns,
     columns_of,
     driver_status,
     goal,
     measured,
-    replay,
 )
+from ccare.scoring.published import Row, Scored
+from ccare.scoring.remeasure import Sources, metrics_of, rows_of_merchant
+from ccare.scoring.score import Replayed, replay
+from ccare.tables import table
 
+_UNTOLD: Row = {"r_realised_ratio_num": None, "r_realised_ratio_den": None, "r_realised_ratio_users": 0}
 _ROUNDING = 0.5e-4 + 1e-9
 """Published places have four decimals: the nearest lies within half of the last, and noise of doubles."""
 _LIBRARY = 1e-12
@@ -62,7 +66,19 @@ def derive(scored: Scored, sources: Sources) -> Derived:
     with rows_of_merchant(sources, scored.merchant_id, day, day) as con:
         metrics = metrics_of(con, day, day)
         industry = industry_of(con, sources, scored.merchant_id, day)
-    return derive_from(scored, metrics, industry)
+    model = _realised(sources, scored.merchant_id, day)
+    return derive_from(replace(scored, model=model), metrics, industry)
+
+
+def _realised(sources: Sources, merchant_id: str, day: date) -> Row:
+    """r_realised_ratio's parts, from the merchant's rows and the model that was in force."""
+    with duckdb.connect() as con:
+        for name in ("core_payments", "core_staff", "score_potentials"):
+            rows = view_sql(sources.lake, table(name), sources.versions.get(name))
+            mine = f"from ({rows}) where merchant_id = {quoted(merchant_id)}"
+            con.execute(f"create view {name_of(name)} as {mine}")
+        told = next(realised(con, day), {})
+    return {name: told.get(name, nothing) for name, nothing in _UNTOLD.items()}
 
 
 def derive_from(scored: Scored, metrics: Mapping[str, int], industry: str | None) -> Derived:
@@ -70,8 +86,7 @@ def derive_from(scored: Scored, metrics: Mapping[str, int], industry: str | None
     group = scored.first_group or _fresh_group(scored, industry, metrics["c_mau28"])
     if not scored.frozen:
         group = None
-    unknown = {"r_realised_ratio_num": None, "r_realised_ratio_den": None, "r_realised_ratio_users": 0}
-    row = {**unknown, **scored.model, **metrics}
+    row = {**_UNTOLD, **scored.model, **metrics}
     columns = as_columns([row], columns_of(tuple(scored.policy.weights)))
     blocked = scored.scores["score_status"] == "unreconciled"
     result = replay(columns, [group], scored.benchmarks, scored.policy, [blocked])
@@ -89,9 +104,6 @@ def differences(scored: Scored, derived: Derived) -> list[Difference]:
 
 def industry_of(con: Any, sources: Sources, merchant_id: str, day: date) -> str | None:
     """The industry by the latest record begun by ``day``."""
-    from ccare.growth.snapshot import view_sql
-    from ccare.tables import table
-
     sql = view_sql(sources.lake, table("core_merchants"), sources.versions.get("core_merchants"))
     found = con.execute(
         f"from ({sql}) select arg_max(industry, valid_from) "
@@ -114,7 +126,7 @@ def _driver(
 ) -> Row:
     told, policy = measured(metric, columns), scored.policy
     bench = scored.benchmarks.get((group or "", metric.id), Benchmark(None, None, None))
-    percentile = float(a.rounded(placed.percentile, 4)[0])
+    percentile = float(placed.percentile[0])
     to_reach = goal(metric, bench, policy)
     weight = policy.weights[metric.id]
     return {
@@ -124,7 +136,7 @@ def _driver(
         "denominator": _whole(told.denominator),
         "n": _whole(told.n),
         "shrunk_value": _plain(placed.shrunk),
-        "percentile": float(placed.percentile[0]),
+        "percentile": percentile,
         "percentile_low": float(placed.low[0]),
         "percentile_high": float(placed.high[0]),
         "weight": weight,
@@ -132,7 +144,7 @@ def _driver(
         "target": to_reach,
         "target_condition": "at_most" if metric.lower_is_better else "at_least",
         "target_status": None if bench.ordered is None else "ceiling" if to_reach is None else "reachable",
-        "driver_status": driver_status(bool(placed.known[0]), percentile, policy),
+        "driver_status": str(driver_status(placed.known, placed.percentile, policy)[0]),
         "window_days": metric.window_days,
         "peer_group": group,
         "policy_version": policy.version,

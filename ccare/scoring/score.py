@@ -1,148 +1,101 @@
-"""Scores: dimensions as weighted means of percentiles, the total as their weighted geometric mean.
+"""Scores: dimensions as weighted means of percentiles, the total as their weighted geometric mean. NumPy.
 
 Everything is added in the order of the policy, never in the order of rows, so a score has the same last digit
-on any partitioning. Before the one decimal is cut half-even, nine decimals take off the noise of double
+whatever else is scored. Before the one decimal is cut half-even, nine decimals take off the noise of double
 arithmetic: 33.35 stays a tie even where doubles say 33.349999999999994.
 """
 
-from collections.abc import Iterable
-from datetime import date
-from functools import reduce
-from operator import add
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import numpy as np
+from numpy.typing import NDArray
 
 from ccare.metrics.definitions import DIMENSIONS
-from ccare.scoring.months import LAST_FROZEN, month_of
+from ccare.scoring import arithmetic as a
+from ccare.scoring.arithmetic import Floats
+from ccare.scoring.places import Benchmarks, Flags, Groups, Placed, places
 from ccare.scoring.policy import ScoringPolicy
 
-FLOOR = 1.0
+LEAST = 1.0
 """Least that a dimension counts in the geometric mean: a dead one is not bought back, nor ends everything."""
 FULL, PARTIAL, INSUFFICIENT, INACTIVE = "full", "partial", "insufficient", "inactive"
 UNRECONCILED = "unreconciled"
 
 
-def scores(
-    drivers: DataFrame,
-    benchmarks: DataFrame,
-    metrics: DataFrame,
-    day: date,
+@dataclass(frozen=True)
+class Part:
+    """What one metric puts into its dimension: points, half its width in points, and its weight where it is known."""
+
+    contribution: Floats
+    half: Floats
+    known: Floats
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Scores of N merchants: every driver and, by name, every score with its bounds and coverage (NaN is null)."""
+
+    drivers: dict[str, Placed]
+    scores: dict[str, Floats]
+    status: NDArray[np.str_]
+
+
+def replay(
+    rows: Mapping[str, Floats],
+    groups: Sequence[str | None],
+    benchmarks: Benchmarks,
     policy: ScoringPolicy,
-    benchmarks_of: str,
-    unreconciled: tuple[str, ...] = (),
-) -> DataFrame:
-    """score_merchants for one day but run_id, from whole tables.
+    unreconciled: Sequence[bool] | None = None,
+) -> Replayed:
+    """Score merchants: ``rows`` hold ``columns_of`` the weighted metrics, ``groups`` each one's peer group."""
+    events = rows["events_56d"]
+    placed = places(rows, Groups.of(groups), benchmarks, policy)
+    blocked = np.zeros(events.shape, bool) if unreconciled is None else np.array(unreconciled, bool)
+    parts = {name: _part(policy.weights[name], p) for name, p in placed.items()}
+    return Replayed(placed, *scores(parts, events, blocked, policy))
+
+
+def _part(weight: float, placed: Placed) -> Part:
+    width = weight * (placed.high - placed.low) / 2
+    return Part(weight * placed.percentile, width, np.where(placed.known, weight, 0.0))
+
+
+def scores(
+    parts: Mapping[str, Part], events: Floats, blocked: Flags, policy: ScoringPolicy
+) -> tuple[dict[str, Floats], NDArray[np.str_]]:
+    """Every score of N merchants with its bounds and coverage, and their status.
 
     A dimension whose known weight is below the coverage floor is null. The total is null where any dimension
-    is: partial when some are known, insufficient when none is. A merchant without an active day, paid or
-    relation event in 56 days is inactive, everything null; so is a merchant of ``unreconciled``, whatever it did,
-    for its payments are in doubt. _low and _high are 10 % and 90 % bounds: the score
-    less and plus the half-width, so they hold the score, kept within 0 and 100.
+    is: partial when some are known, insufficient when none is. A merchant without an active day, paid or relation
+    event in 56 days (``events``) is inactive, everything null; so is one that is ``blocked``, whatever it did, for
+    its payments are in doubt. _low and _high are 10 % and 90 % bounds: the score less and plus the half-width, so
+    they hold the score, kept within 0 and 100; the total's by the delta method.
     """
-    today = drivers.where(F.col("as_of_date") == F.lit(day))
-    wide = today.groupBy("merchant_id", "peer_group").agg(*_pivoted(policy))
-    events = metrics.where(F.col("as_of_date") == F.lit(day)).select("merchant_id", "events_56d")
-    joined = wide.join(events, "merchant_id").join(
-        F.broadcast(_group_facts(benchmarks, benchmarks_of, day)), "peer_group", "left"
-    )
-    joined = joined.withColumn("blocked", F.col("merchant_id").isin(*unreconciled))
-    measured = joined.withColumns(_measured(policy)).withColumns(_known(policy)).withColumns(_total(policy))
-    return measured.select(
-        "merchant_id",
-        F.lit(day).alias("as_of_date"),
-        *(column for name in (*DIMENSIONS, "total") for column in _score_columns(name)),
-        *(F.col(f"{d}_coverage") for d in DIMENSIONS),
-        _status().alias("score_status"),
-        "peer_group",
-        "peers",
-        "benchmark_status",
-        F.lit(policy.version).alias("policy_version"),
-    )
-
-
-def _pivoted(policy: ScoringPolicy) -> list[Column]:
-    """For each metric its contribution, half its weighted width, and its weight where it is known."""
-    columns = []
-    for name in policy.weights:
-        here = F.col("metric_id") == name
-        width = F.col("weight") * (F.col("percentile_high") - F.col("percentile_low")) / 2
-        known = F.when(F.col("driver_status") != "none", F.col("weight")).otherwise(0.0)
-        columns += [
-            F.max(F.when(here, F.col("contribution"))).alias(f"{name}_contribution"),
-            F.max(F.when(here, width)).alias(f"{name}_width"),
-            F.max(F.when(here, known)).alias(f"{name}_known"),
-        ]
-    return columns
-
-
-def _group_facts(benchmarks: DataFrame, benchmarks_of: str, day: date) -> DataFrame:
-    """peer_group, active merchants in it and status, once for each group of the month in use."""
-    once = (F.col("month") == benchmarks_of) & (F.col("metric_id") == "c_mau28")
-    status = F.col("status") if benchmarks_of == month_of(day) else F.lit(LAST_FROZEN)
-    return benchmarks.where(once).select(
-        "peer_group", F.col("members").alias("peers"), status.alias("benchmark_status")
-    )
-
-
-def _sum(columns: Iterable[Column]) -> Column:
-    return reduce(add, columns)
-
-
-def _measured(policy: ScoringPolicy) -> dict[str, Column]:
-    """Mean, half-width and coverage of each dimension, whatever is known."""
-    measured = {}
+    told: dict[str, Floats] = {}
+    log_total, squares, known = np.zeros(events.shape), np.zeros(events.shape), []
     for d in DIMENSIONS:
-        names = policy.metrics_of(d)
-        squares = (F.col(f"{name}_width") * F.col(f"{name}_width") for name in names)
-        measured[f"{d}_mean"] = _sum(F.col(f"{name}_contribution") for name in names)
-        measured[f"{d}_half"] = F.sqrt(_sum(squares))
-        measured[f"{d}_coverage"] = F.bround(_sum(F.col(f"{name}_known") for name in names), 6)
-    return measured
+        mine = [parts[name] for name in policy.metrics_of(d)]
+        cover = a.rounded(sum((part.known for part in mine), np.zeros(events.shape)), 6)
+        here = (cover >= policy.coverage_floor) & (events > 0) & ~blocked
+        mean = sum((part.contribution for part in mine), np.zeros(events.shape))
+        half = np.sqrt(sum((part.half**2 for part in mine), np.zeros(events.shape)))
+        mean, half = np.where(here, mean, np.nan), np.where(here, half, np.nan)
+        told |= _with_bounds(d, mean, half) | {f"{d}_coverage": cover}
+        floored, share = np.fmax(mean, LEAST), policy.dimensions[d]
+        log_total = log_total + share * np.log(floored)
+        squares = squares + (share / floored * half) ** 2
+        known.append(here)
+    total = np.where(np.logical_and.reduce(known), np.exp(log_total), np.nan)
+    told |= _with_bounds("total", total, total * np.sqrt(squares))
+    return told, _status(np.sum(known, axis=0), events, blocked)
 
 
-def _known(policy: ScoringPolicy) -> dict[str, Column]:
-    """Mean and half-width where the dimension may be told."""
-    known = {}
-    for d in DIMENSIONS:
-        told = (
-            (F.col(f"{d}_coverage") >= policy.coverage_floor) & (F.col("events_56d") > 0) & ~F.col("blocked")
-        )
-        known[f"{d}_value"] = F.when(told, F.col(f"{d}_mean"))
-        known[f"{d}_half"] = F.when(told, F.col(f"{d}_half"))
-    return known
+def _with_bounds(name: str, value: Floats, half: Floats) -> dict[str, Floats]:
+    points = {"": value, "_low": value - half, "_high": value + half}
+    return {f"{name}_score{end}": a.one_decimal(point) for end, point in points.items()}
 
 
-def _total(policy: ScoringPolicy) -> dict[str, Column]:
-    """exp(sum of W ln max(D, 1)) and, by the delta method, its half-width; null where a dimension is."""
-    floored = {d: F.greatest(F.col(f"{d}_value"), F.lit(FLOOR)) for d in DIMENSIONS}
-    all_known = reduce(lambda a, b: a & b, (F.col(f"{d}_value").isNotNull() for d in DIMENSIONS))
-    total = F.exp(_sum(F.lit(policy.dimensions[d]) * F.log(floored[d]) for d in DIMENSIONS))
-    slopes = (F.lit(policy.dimensions[d]) / floored[d] * F.col(f"{d}_half") for d in DIMENSIONS)
-    spread = F.sqrt(_sum(slope * slope for slope in slopes))
-    return {"total_value": F.when(all_known, total), "total_half": F.when(all_known, total * spread)}
-
-
-def _score_columns(name: str) -> list[Column]:
-    value, half = F.col(f"{name}_value"), F.col(f"{name}_half")
-    return [
-        _one_decimal(value).alias(f"{name}_score"),
-        _one_decimal(value - half).alias(f"{name}_score_low"),
-        _one_decimal(value + half).alias(f"{name}_score_high"),
-    ]
-
-
-def _one_decimal(value: Column) -> Column:
-    kept = F.when(value.isNotNull(), F.least(F.greatest(value, F.lit(0.0)), F.lit(100.0)))
-    return F.bround(F.bround(kept, 9), 1)
-
-
-def _status() -> Column:
-    known = _sum(F.when(F.col(f"{d}_value").isNotNull(), 1).otherwise(0) for d in DIMENSIONS)
-    return (
-        F.when(F.col("blocked"), UNRECONCILED)
-        .when(F.col("events_56d") == 0, INACTIVE)
-        .when(known == len(DIMENSIONS), FULL)
-        .when(known > 0, PARTIAL)
-        .otherwise(INSUFFICIENT)
-    )
+def _status(known: NDArray[np.int_], events: Floats, blocked: Flags) -> NDArray[np.str_]:
+    told = np.where(known == len(DIMENSIONS), FULL, np.where(known > 0, PARTIAL, INSUFFICIENT))
+    return np.where(blocked, UNRECONCILED, np.where(events == 0, INACTIVE, told))

@@ -1,6 +1,6 @@
 """Metrics of each merchant on each as-of day."""
 
-from ccare.metrics.definitions import METRICS
+from ccare.metrics.definitions import ESTIMATES, METRICS
 from ccare.tables import columns as c
 from ccare.tables.model import Column, Table, WriteStyle
 from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS
@@ -19,6 +19,46 @@ def _metric_columns() -> tuple[Column, ...]:
             columns.append(Column(m.id, "bigint", m.described, unit=m.unit, nullable=False))
     return tuple(columns)
 
+
+def _estimate_columns() -> tuple[Column, ...]:
+    columns: list[Column] = []
+    for m in ESTIMATES:
+        columns += [
+            Column(m.id, "double", m.described, unit=m.unit),
+            *(
+                Column(f"{m.id}_{end}", "double", f"{which} end of its 90 % interval.", unit=m.unit)
+                for end, which in (("low", "Lower"), ("high", "Upper"))
+            ),
+        ]
+        for arm, told in ARMS.items():
+            columns += [
+                c.count(
+                    f"{m.id}_{arm}_orders", f"Paid trades in {told} hours, once for each slot.", "trades"
+                ),
+                c.count(f"{m.id}_{arm}_shown", f"Impressions of {told} hours.", "impressions"),
+            ]
+    return tuple(columns)
+
+
+ARMS = {"treated": "treated", "holdout": "withheld"}
+_EXPECTED = (
+    Column("r_realised_ratio_num", "bigint", "Numerator of r_realised_ratio.", "fen"),
+    Column("r_realised_ratio_den", "bigint", "Denominator of r_realised_ratio.", "fen"),
+    c.count("r_realised_ratio_users", "Users that r_realised_ratio is about; 0 without a model.", "users"),
+)
+
+METRIC_MERCHANT_FACTS = Table(
+    "metric_merchant_facts",
+    "What is told of a merchant on the day from core rows by the hour and by the model in force: spend beside what was "
+    "expected, sales in treated and withheld hours.",
+    "one row for each merchant that either is known of",
+    ("merchant_id",),
+    (c.MERCHANT_ID, *_EXPECTED, *_estimate_columns()),
+    inputs=("core_payments", "core_staff", "core_traffic_hours"),
+    previous=("score_potentials",),
+    write=WriteStyle.TRANSIENT,
+    engine="duckdb",
+)
 
 METRIC_USER_FACTS = Table(
     "metric_user_facts",
@@ -47,15 +87,15 @@ METRIC_MERCHANTS = Table(
         Column("industry", "string", "Industry in force on the day."),
         *_metric_columns(),
         c.count("e_refund_rate_orders", "Trades paid in the refund rate's window.", "trades"),
-        c.count(
-            "r_realised_ratio_users", "Users that r_realised_ratio is about; 0 without a model.", "users"
-        ),
+        _EXPECTED[-1],
         c.count("events_56d", "Paid, active or relation events in the last 56 days.", "events"),
         c.count("public_kiloimpressions_28d", "Whole thousands of impressions in W28.", "1,000 impressions"),
         c.count("simulated_events_56d", "Events of any kind with origin simulated in 56 days.", "events"),
+        *_estimate_columns(),
     ),
     inputs=(
         "metric_user_facts",
+        "metric_merchant_facts",
         "state_merchant_days",
         "state_refund_days",
         "core_merchants",
@@ -165,6 +205,7 @@ METRIC_FUNNELS = Table(
 
 TABLES = (
     METRIC_USER_FACTS,
+    METRIC_MERCHANT_FACTS,
     METRIC_MERCHANTS,
     METRIC_ACTIVITY_DAYS,
     METRIC_STAGES,

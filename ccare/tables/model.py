@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Literal
 
 LAYERS = ("raw", "core", "state", "metric", "score", "ledger", "run")
 """Left to right: on the same day a table reads only from its own layer or one before it."""
@@ -42,7 +43,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table's declaration: the Spark schema, the baseline gate, the Asset, the view and the docs derive from it."""
+    """A table's declaration: the Spark schema, the baseline gate, the Asset, the view and the docs derive from it.
+
+    ``engine``: what a job's build is given, frames by name or a DuckDB connection with a view for each input.
+    """
 
     name: str
     description: str
@@ -58,6 +62,7 @@ class Table:
     append_only: bool = False
     checks: dict[str, str] = field(default_factory=dict, hash=False)
     caveats: str = ""
+    engine: Literal["spark", "duckdb"] = "spark"
 
     @property
     def layer(self) -> str:

@@ -43,7 +43,9 @@ SCORE_BENCHMARKS = Table(
         c.POLICY_VERSION,
     ),
     inputs=("metric_merchants",),
+    previous=("score_benchmarks",),
     partition_by=("month",),
+    engine="duckdb",
 )
 
 SCORE_DRIVERS = Table(
@@ -82,6 +84,7 @@ SCORE_DRIVERS = Table(
     inputs=("metric_merchants", "score_benchmarks"),
     previous=("score_merchants",),
     partition_by=("as_of_date",),
+    engine="duckdb",
 )
 
 SCORE_MERCHANTS = Table(
@@ -110,6 +113,7 @@ SCORE_MERCHANTS = Table(
     ),
     inputs=("score_drivers", "score_benchmarks", "metric_merchants"),
     partition_by=("as_of_date",),
+    engine="duckdb",
 )
 
 _STATUS = "fitted to its own users, or the peers' where that fit failed"
@@ -173,6 +177,7 @@ SCORE_POTENTIALS = Table(
     ),
     inputs=("core_payments", "core_staff", "core_merchants"),
     partition_by=("as_of_date",),
+    engine="duckdb",
     caveats="Written by ccare fit-potential, not by a close; merchants over a million users are fitted in whole weeks.",
 )
 

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
+from ccare.metrics.merchant_facts import merchant_facts
 from ccare.runtime.close import Close
 from ccare.runtime.rowstore import arrow_schema
 from ccare.runtime.settings import default_conf
@@ -61,6 +63,10 @@ class Closes:
 
     def __init__(self, spark: SparkSession, cores: Mapping[str, pa.Table], first: date, zone: str) -> None:
         self.spark, self.first, self.zone = spark, first, zone
+        self.rows = duckdb.connect()
+        self.rows.execute("set TimeZone = 'UTC'")
+        for name, rows in {**cores, "score_potentials": _empty("score_potentials")}.items():
+            self.rows.register(name, rows)
         self.cores = {name: self._frame(rows).persist() for name, rows in cores.items()}
         self.state: Frames = {name: _empty(name) for name in STATE}
 
@@ -80,6 +86,7 @@ class Closes:
         with interpreted(self.spark):
             facts = _arrow(metric_user_facts.build(inputs, close), "metric_user_facts")
             inputs["metric_user_facts"] = self._frame(facts)
+            inputs["metric_merchant_facts"] = self._frame(merchant_facts(self.rows, day))
             return {name: _arrow(job.build(inputs, close), name) for name, job in METRIC_JOBS.items()}
 
     def _close(self, day: date) -> None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from ccare.runtime.rowstore import arrow_schema
+from ccare.runtime.rowstore import arrow_rows
 from ccare.tables import table
 from tests.oracle.from_core import SLOTS
 
@@ -182,10 +182,4 @@ def random_lake(seeds: dict[int, int] = LENGTHS) -> dict[str, pa.Table]:
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for seed in seeds:
         _Merchant(seed, rows).fill()
-    result = {}
-    for name in TABLES:
-        declared = table(name)
-        fields = [pa.field(field.name, field.type) for field in arrow_schema(declared)]
-        whole = [{column: row.get(column) for column in declared.column_names} for row in rows[name]]
-        result[name] = pa.Table.from_pylist(whole, schema=pa.schema(fields))
-    return result
+    return {name: arrow_rows(table(name), rows[name]) for name in TABLES}

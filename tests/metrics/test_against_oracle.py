@@ -113,6 +113,7 @@ def _built(spark, state: dict[str, list[dict]], day: date, parts: int = 0) -> di
         inputs = {name: df.repartition(parts) for name, df in inputs.items()}
     as_of = AsOf(day, "Asia/Shanghai")
     inputs["metric_user_facts"] = user_facts(inputs["state_users"], inputs["core_staff"], as_of)
+    inputs["metric_merchant_facts"] = frame(spark, table("metric_merchant_facts"))
     inputs["core_voucher_events"] = frame(spark, table("core_voucher_events"))
     rows = merchant_metrics(inputs, as_of).collect()
     assert len({row.merchant_id for row in rows}) == len(rows)

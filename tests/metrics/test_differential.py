@@ -1,7 +1,7 @@
 """Every metric and side table, folded day by day, against a recomputation from core rows in DuckDB."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.oracle.from_core import SIDE_TABLES, Cells, Oracle
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
+LIFT_PARTS = ("", "_treated_shown", "_holdout_shown", "_treated_orders", "_holdout_orders")
 STOPS = tuple(FIRST + timedelta(days=n) for n in (0, 1, 13, 28, 36))
 """As-of days compared: the first close, its Sunday, a Friday, and what 28 days and more of closes came to."""
 
@@ -26,6 +27,7 @@ class Told:
     product: Frames
     merchants: dict[str, str | None]
     metrics: dict[tuple[str, str], tuple[int, int | None]]
+    lifts: dict[str, tuple[int, int, int, int]]
     sides: dict[str, Cells]
 
 
@@ -38,7 +40,9 @@ def told(spark) -> dict[date, Told]:
         if day in STOPS:
             oracle.stand_at(day)
             sides = {name: oracle.side(name) for name in SIDE_TABLES}
-            result[day] = Told(closes.metrics(day), oracle.merchants(), oracle.metrics(), sides)
+            result[day] = Told(
+                closes.metrics(day), oracle.merchants(), oracle.metrics(), oracle.lifts(), sides
+            )
     return result
 
 
@@ -55,6 +59,20 @@ def differences(told: Told, metric_id: str) -> list[str]:
             want, got = (num,), (row[metric_id],)
         if got != want:
             found.append(f"{row['merchant_id']} {row['as_of_date']} {metric_id}: {got}, by the oracle {want}")
+    return found
+
+
+def lift_differences(told: Told) -> list[str]:
+    """Merchants whose lift, or one of the sums that it is made of, the oracle tells otherwise."""
+    found = []
+    for row in told.product["metric_merchants"].to_pylist():
+        treated, withheld, sold, sold_without = told.lifts.get(row["merchant_id"], (0, 0, 0, 0))
+        both = treated and withheld
+        rate = 1000 * (sold / treated - sold_without / withheld) if both else None
+        want = (rate, treated, withheld, sold, sold_without)
+        got = tuple(row[f"e_points_lift{part}"] for part in LIFT_PARTS)
+        if got != want:
+            found.append(f"{row['merchant_id']} {row['as_of_date']}: {got}, by the oracle {want}")
     return found
 
 
@@ -117,13 +135,31 @@ def test_one_fault_in_a_side_table_is_seen(told: dict[date, Told], name: str) ->
     assert side_differences(_faulty(told[LAST], name, "users"), name)
 
 
+@pytest.mark.parametrize("day", STOPS, ids=str)
+def test_every_lift_is_what_core_rows_give(told: dict[date, Told], day: date) -> None:
+    wrong = lift_differences(told[day])
+    assert not wrong, "\n".join(wrong[:20])
+
+
+def test_some_lifts_sell_in_both_arms(told: dict[date, Told]) -> None:
+    """Sums that are 0 everywhere would agree with anything."""
+    sums = list(told[LAST].lifts.values())
+    assert all(sum(of > 0 for of in column) >= 2 for column in zip(*sums, strict=True)), sums
+
+
+@pytest.mark.parametrize("part", LIFT_PARTS)
+def test_one_fault_in_a_lift_is_seen(told: dict[date, Told], part: str) -> None:
+    assert lift_differences(_faulty(told[LAST], "metric_merchants", f"e_points_lift{part}")), part
+
+
 def _faulty(told: Told, name: str, column: str) -> Told:
     rows = told.product[name]
     values = rows[column].to_pylist()
-    values[len(values) // 2] += 1
+    told_of = [at for at, value in enumerate(values) if value is not None]
+    values[told_of[len(told_of) // 2]] += 1
     at = rows.schema.get_field_index(column)
     changed = rows.set_column(at, rows.schema.field(at), [values])
-    return Told({**told.product, name: changed}, told.merchants, told.metrics, told.sides)
+    return replace(told, product={**told.product, name: changed})
 
 
 _IDENTITIES: dict[str, Callable[[dict[str, Any]], bool]] = {

@@ -61,6 +61,10 @@ class Oracle:
             (merchant, metric): (num, den) for merchant, metric, num, den in self._rows("metric_merchants")
         }
 
+    def lifts(self) -> dict[str, tuple[int, int, int, int]]:
+        """merchant_id -> impressions of treated and withheld hours, trades in them."""
+        return {merchant: tuple(map(int, sums)) for merchant, *sums in self._rows("points_lift")}
+
     def side(self, name: str) -> Cells:
         """A side table by its key within the day."""
         key = SIDE_TABLES[name]

@@ -13,15 +13,18 @@ from typer.testing import CliRunner
 
 from ccare.cli import app
 from ccare.errors import InputMissing, IntegrityBroken, UsageError
+from ccare.growth.snapshot import connect
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.freeze import freeze_month
 from ccare.runtime.lease import read_record
+from ccare.runtime.rowstore import write_rows
 from ccare.runtime.settings import Settings
 from ccare.scoring.diff import diff
 from ccare.scoring.explain import explain
 from ccare.scoring.published import open_lake, read_rows
 from ccare.scoring.told import as_json, driver_lines, words
 from ccare.scoring.what_if import what_if
+from ccare.tables import table
 from tests.runtime.test_closing import DAYS, ROOT, close, settings_in
 from tests.runtime.test_rebuild import append, event, paid
 from tests.small_landing import MERCHANTS, write_day
@@ -78,6 +81,68 @@ def test_the_commands_tell_it(three_days: Settings, monkeypatch: pytest.MonkeyPa
     days = ("--from", str(DAYS[1]), "--to", str(DAYS[2]))
     assert "it costs +0" in said("what-if", "--policy", str(SCORING), *days)
     assert json.loads(said("what-if", "--policy", str(SCORING), *days, "--json"))["cost_points"] == 0
+
+
+def test_what_a_model_expected_is_derived_again_too(copy: Settings) -> None:
+    """Payments of weeks ago come late; the model stood by then, as a fit of a longer history would have left it."""
+    day, start = DAYS[2] + timedelta(days=1), DAYS[2] - timedelta(days=27)
+    write_day(copy.landing, day, history=0)
+    old = [
+        paid(f"old-{n}-{k}", start - timedelta(days=9 * k), "m6", f"u{n}") for n in range(4) for k in (1, 2)
+    ]
+    append(copy, "payments", day, [*old, paid("new", day, "m6", "u1")])
+    _add_model(copy, {"merchant_id": "m6", "as_of_date": start})
+    close(copy, day)
+    with connect(copy.lake, manifest.latest(copy.lake)) as con:
+        parts = ", ".join(f"r_realised_ratio{part}" for part in ("", "_num", "_den", "_users"))
+        told = con.execute(
+            f"select {parts} from metric_merchants where as_of_date = '{day}' and merchant_id = 'm6'"
+        )
+        ratio, num, den, users = told.fetchone()
+        known = con.execute(
+            "select count(*) from (select user_key from core_payments where merchant_id = 'm6' and event_type = 'paid' "
+            f"group by user_key having user_key is not null and min(business_date) <= '{start}')"
+        ).fetchone()
+    assert users == known[0] >= 4 and num >= 1_000 and ratio == num / den
+    found = explain(copy, "m6", day)
+    driver = next(row for row in as_json(found)["drivers"] if row["metric_id"] == "r_realised_ratio")
+    assert (driver["value"], driver["numerator"], driver["denominator"], driver["n"]) == (
+        ratio,
+        num,
+        den,
+        users,
+    )
+
+
+def _add_model(settings: Settings, row: dict[str, Any]) -> None:
+    """Publish one merchant's parameters, as ccare fit-potential does."""
+    last = manifest.latest(settings.lake)
+    numbers = {"r": 0.9, "alpha_days": 26.0, "a": 0.5, "b": 3.0, "calibration": 1.0, "p_alive_mean": 0.5}
+    spend = {
+        "spend_p": 4.0,
+        "spend_q": 3.2,
+        "spend_v": 900.0,
+        "spend_status": "fitted",
+        "model_status": "fitted",
+    }
+    zeros = dict.fromkeys(("users", "repeaters", "expected_value_fen", "expected_value_90d_fen"), 0)
+    zeros |= {"horizon_days": 28, "expected_orders": 0.0, "expected_orders_90d": 0.0, "realised_value_fen": 0}
+    told = row | numbers | spend | zeros | {"model_version": "test"}
+    version = write_rows(settings.lake, table("score_potentials"), [told], "fit-test")
+    manifest.append(
+        settings.lake,
+        last,
+        run_id="fit-test",
+        business_date=last.business_date,
+        revision=last.revision + 1,
+        kind="fit",
+        table_versions={**last.table_versions, "score_potentials": version},
+        control_totals=last.control_totals,
+        inputs_digest="0" * 64,
+        code_version="test",
+        policy_version=last.policy_version,
+        published_at=last.published_at,
+    )
 
 
 def _spoil(settings: Settings, table: str, day: date, change: str) -> None:

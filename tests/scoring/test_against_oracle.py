@@ -8,17 +8,16 @@ from tests.oracle.scores import COUNTS, WEIGHTS, Benchmarks, score
 from tests.scoring.metric_rows import DAY, FROZEN, market
 from tests.scoring.scored import frozen, scored
 
-pytestmark = pytest.mark.spark
 METRICS = [name for names in WEIGHTS.values() for name in names]
 
 
 @pytest.fixture(scope="module")
-def world(spark):
+def world():
     """Rows of the frozen day and of the day scored, benchmarks, drivers and scores."""
     then, today = market(1, 420), market(2, 430, DAY)
     today[7]["industry"] = "opened after the freeze"
-    benchmarks = frozen(spark, then + today)
-    drivers, merchants = scored(spark, then + today, benchmarks)
+    benchmarks = frozen(then + today)
+    drivers, merchants = scored(then + today, benchmarks)
     return then, today, benchmarks, drivers, merchants
 
 

@@ -4,34 +4,32 @@ import math
 import random
 from fractions import Fraction
 
+import numpy as np
 import pytest
-from pyspark.sql import functions as F
 from scipy.stats import beta
 
 from ccare.runtime.settings import default_conf
-from ccare.scoring.percentile import quantiles, with_percentiles
+from ccare.scoring import arithmetic as a
+from ccare.scoring.benchmarks import moments
 from ccare.scoring.policy import load_scoring
-from ccare.scoring.posterior import with_share_bounds
-from ccare.scoring.shrinkage import moment_strength, moment_sums
 from tests.oracle.scores import place
 from tests.oracle.scores import quantiles as exact_quantiles
 from tests.scoring.metric_rows import DAY
 
-pytestmark = pytest.mark.spark
 POLICY = load_scoring(default_conf()).for_day(DAY)
 
 
-def test_bounds_are_within_one_point_of_scipy(spark) -> None:
+def test_bounds_are_within_one_point_of_scipy() -> None:
     """Shares from 0.05 % to 99.95 %, n from 20 up, every strength that the policy allows."""
     shares = (0.0005, 0.002, 0.01, 0.03, 0.1, 0.25, 0.5, 0.8, 0.95, 0.99, 0.9995)
     grid = [(s, float(n + k)) for s in shares for n in (20, 30, 60, 200, 5000) for k in (1, 20, 100, 500)]
-    df = spark.createDataFrame(grid, "share double, strength double")
-    for row in with_share_bounds(df, "share", "strength", "low", "high").collect():
-        a, b = row.share * row.strength, (1 - row.share) * row.strength
-        low, high = beta.ppf([0.1, 0.9], a, b)
-        assert abs(row.low - low) <= 0.01, row
-        assert abs(row.high - high) <= 0.01, row
-        assert 0 <= row.low <= row.high <= 1
+    shares_of, strengths = (np.array(column) for column in zip(*grid, strict=True))
+    for cell, low, high in zip(grid, *a.share_bounds(shares_of, strengths), strict=True):
+        share, strength = cell
+        wanted = beta.ppf([0.1, 0.9], share * strength, (1 - share) * strength)
+        assert abs(low - wanted[0]) <= 0.01, cell
+        assert abs(high - wanted[1]) <= 0.01, cell
+        assert 0 <= low <= high <= 1
 
 
 @pytest.mark.parametrize(
@@ -39,7 +37,7 @@ def test_bounds_are_within_one_point_of_scipy(spark) -> None:
     # Where the posterior stands for fewer than two people who count (3 % of 50), the correction leaves 2 points.
     [(0.3, 40, 1.0), (0.8, 15, 1.0), (0.12, 60, 1.0), (0.03, 30, 2.0)],
 )
-def test_places_of_bounds_are_near_those_of_scipy(spark, mean: float, strength: int, points: float) -> None:
+def test_places_of_bounds_are_near_those_of_scipy(mean: float, strength: int, points: float) -> None:
     """Among peers spread as the prior says, n >= 20: the place of a bound, not only its value."""
     peers = [float(beta.ppf((i + 0.5) / 101, mean * strength, (1 - mean) * strength)) for i in range(101)]
     rng = random.Random(int(mean * 1000))
@@ -48,29 +46,31 @@ def test_places_of_bounds_are_near_those_of_scipy(spark, mean: float, strength: 
         for _ in range(12):
             p = float(beta.ppf(rng.random(), mean * strength, (1 - mean) * strength))
             x = sum(rng.random() < p for _ in range(n))
-            rows.append(((x + strength * mean) / (n + strength), float(n + strength), peers))
-    df = spark.createDataFrame(rows, "share double, strength double, q array<double>")
-    bounded = with_share_bounds(df, "share", "strength", "low", "high")
-    for row in with_percentiles(bounded, {"at_low": "low", "at_high": "high"}, "q").collect():
-        low, high = beta.ppf([0.1, 0.9], row.share * row.strength, (1 - row.share) * row.strength)
-        assert abs(row.at_low - place(peers, float(low))) <= points
-        assert abs(row.at_high - place(peers, float(high))) <= points
+            rows.append(((x + strength * mean) / (n + strength), float(n + strength)))
+    bounds = a.share_bounds(*(np.array(column) for column in zip(*rows, strict=True)))
+    at_low, at_high = (a.place(points_of, np.array(peers)) for points_of in bounds)
+    for (share, sure), one, other in zip(rows, at_low, at_high, strict=True):
+        low, high = beta.ppf([0.1, 0.9], share * sure, (1 - share) * sure)
+        assert abs(one - place(peers, float(low))) <= points
+        assert abs(other - place(peers, float(high))) <= points
 
 
-def test_a_share_of_nothing_or_everything_has_no_width(spark) -> None:
-    rows = [(0.0, 40.0), (1.0, 40.0), (1.25, 40.0), (None, 40.0), (0.5, None)]
-    df = spark.createDataFrame(rows, "share double, strength double")
-    found = [(r.low, r.high) for r in with_share_bounds(df, "share", "strength", "low", "high").collect()]
-    assert found == [(0.0, 0.0), (1.0, 1.0), (1.25, 1.25), (None, None), (None, None)]
+def test_a_share_of_nothing_or_everything_has_no_width() -> None:
+    means, strengths = np.array([0.0, 1.0, 1.25, np.nan, 0.5]), np.array([40.0, 40.0, 40.0, 40.0, np.nan])
+    low, high = a.share_bounds(means, strengths)
+    assert low.tolist()[:3] == high.tolist()[:3] == [0.0, 1.0, 1.25]
+    assert np.isnan(low[3]) and np.isnan(high[3])
 
 
-def _strength(spark, cells: list[tuple[int, int]]) -> float:
-    df = spark.createDataFrame(cells, "x bigint, n bigint").repartition(3)
-    sums = df.agg(*(c.alias(name) for name, c in moment_sums(F.col("n"), F.col("x")).items()))
-    return sums.select(moment_strength(POLICY).alias("k")).first().k
+def _strength(cells: list[tuple[int, int]]) -> float:
+    known = [(x, n) for x, n in cells if n > 0]
+    hits, people = (
+        (np.array(column, dtype=float) for column in zip(*known)) if known else (np.zeros(0), np.zeros(0))
+    )
+    return moments(hits, people, POLICY)
 
 
-def test_strength_finds_the_prior_that_made_the_peers(spark) -> None:
+def test_strength_finds_the_prior_that_made_the_peers() -> None:
     """2,000 beta-binomial peers of strength 40: the estimate is near, and equal to the exact formula."""
     rng = random.Random(21)
     cells = []
@@ -82,7 +82,7 @@ def test_strength_finds_the_prior_that_made_the_peers(spark) -> None:
     scatter = sum(n * (Fraction(x, n) - p) ** 2 for x, n in cells)
     room = total - Fraction(sum(n * n for _, n in cells), total) - (g - 1)
     exact = 1 / ((scatter / (p * (1 - p)) - (g - 1)) / room) - 1
-    found = _strength(spark, cells)
+    found = _strength(cells)
     assert math.isclose(found, float(exact), rel_tol=1e-9)
     assert 35 < found < 46
 
@@ -98,19 +98,17 @@ def test_strength_finds_the_prior_that_made_the_peers(spark) -> None:
         ([(0, 0)], 20.0),  # no data at all
     ],
 )
-def test_strength_stays_in_bounds(spark, cells: list[tuple[int, int]], expected: float) -> None:
-    assert _strength(spark, cells) == expected
+def test_strength_stays_in_bounds(cells: list[tuple[int, int]], expected: float) -> None:
+    assert _strength(cells) == expected
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50, 100, 101, 102, 777])
-def test_quantiles_and_places_are_exact(spark, size: int) -> None:
+def test_quantiles_and_places_are_exact(size: int) -> None:
     rng = random.Random(size)
     values = [float(rng.choice([0, 0, 1, rng.randrange(40), rng.random()])) for _ in range(size)]
-    df = spark.createDataFrame([("k", v) for v in values], "k string, x double").repartition(4)
-    found = quantiles(df, ("k",), "x").first().quantiles
+    found = a.quantiles(np.array(values)).tolist()
     assert found == exact_quantiles(values)
     points = sorted({*values, *(rng.random() * 50 - 5 for _ in range(40))})
-    at = spark.createDataFrame([(p, found) for p in points], "x double, q array<double>")
-    places = [row.p for row in with_percentiles(at, {"p": "x"}, "q").orderBy("x").collect()]
+    places = a.place(np.array(points), np.array(found)).tolist()
     assert places == [place(found, p) for p in points]
     assert places == sorted(places)
