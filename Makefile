@@ -1,7 +1,7 @@
 # Each target brings a bare checkout up by itself; a finished set-up is skipped in well under two seconds.
 PY := .venv/bin/python
 
-.PHONY: help setup demo airflow test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-programmes bench-ledger bench-abuse torture lock clean
+.PHONY: help setup demo airflow test check bench bench-ingest bench-day doctor hooks bench-score bench-exports bench-programmes bench-ledger bench-abuse other-duckdbs torture lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -51,6 +51,9 @@ bench-ledger: setup ## a close of 200,000 entitlements over 1 and 10 million tra
 
 bench-abuse: setup ## abuse rules on a simulated market with planted cheats: recall, and what honest merchants lose
 	@$(PY) -m bench.abuse $(ARGS)
+
+other-duckdbs: setup ## the oldest and newest DuckDB that open the catalogue, for the tests that do
+	@sh scripts/other-duckdbs
 
 doctor: setup ## what this machine has, and the command that mends each problem
 	@.venv/bin/ccare doctor

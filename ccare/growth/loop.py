@@ -55,11 +55,13 @@ with grants as (
     from ledger_requests r join ledger_allocations a on a.business_key = 'redemption|' || r.request_id
     where r.status <> 'refused'
     group by r.request_id, a.programme
-), parts as (
-    select *, date_trunc('hour', occurred_at) as hour,
-        coalesce(impressions / nullif(sum(impressions) over one, 0), 1 / count(*) over one) as part
+), delivered as (
+    select *, date_trunc('hour', occurred_at) as hour, sum(impressions) over one as all_shown, count(*) over one as rows
     from core_traffic_hours where event_type = 'delivered'
     window one as (partition by merchant_id, slot, source, arm, date_trunc('hour', occurred_at))
+), parts as (
+    -- DuckDB 1.4 cannot read a window inside coalesce back from a stored view.
+    select *, coalesce(impressions / nullif(all_shown, 0), 1 / rows) as part from delivered
 ), hours as (
     select p.merchant_id, p.business_date, p.slot, p.source, p.arm, p.hour,
         coalesce(g.programme, 'none') as programme, sum(p.part * coalesce(g.share, 1)) as weight,
