@@ -42,7 +42,7 @@ class Optimum:
 def minimise(loss: Loss, start: Array, prior: Prior, users: float, *, rough: bool = False) -> Optimum:
     """Minimise ``loss`` (a sum over ``users``) plus the prior's. Never raises for numbers that overflow.
 
-    ``rough`` stops at four digits or so: enough to learn from, at half the price.
+    ``rough`` stops at three digits or so: enough to learn from.
     """
     gain = _GAIN_ROUGH if rough else _GAIN_EXACT
 

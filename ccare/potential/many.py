@@ -22,7 +22,7 @@ Stack = Callable[[Sequence[Any]], Many]
 
 @dataclass(frozen=True)
 class Task:
-    """One fit: what to fit (Histories or Spends), the prior, where to start (its mean), and whether four digits do."""
+    """One fit: what to fit (Histories or Spends), the prior, where to start (its mean), and whether three digits do."""
 
     of: Any
     prior: Prior
