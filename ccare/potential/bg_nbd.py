@@ -7,10 +7,12 @@ p ~ Beta(a, b). Everything is computed in logarithms, so long histories neither 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import digamma, expit, gammaln
+from scipy.special import expit, gammaln
 
-from ccare.potential.fitting import Optimum, Prior, minimise
+from ccare.potential.bg_nbd_loss import ManyHistories
+from ccare.potential.fitting import Optimum, Prior
 from ccare.potential.histories import Array, Histories
+from ccare.potential.many import Task, fit_many
 
 _MAX_TERMS = 20_000
 _NEGLIGIBLE = 1e-13
@@ -38,21 +40,21 @@ class BgNbd:
 
 def log_likelihood(model: BgNbd, of: Histories) -> float:
     """Sum over users of the log-likelihood of their histories."""
-    return -_loss(model.log, of)[0]
+    return -float(ManyHistories.of([of]).losses(model.log[None]).value[0])
 
 
 def gradient(model: BgNbd, of: Histories) -> Array:
     """Gradient of ``log_likelihood`` in the log parameters, shape (4,)."""
-    return -_loss(model.log, of)[1]
+    return -ManyHistories.of([of]).losses(model.log[None]).slope[0]
 
 
 def fit(
     of: Histories, prior: Prior | None = None, start: Array | None = None, *, rough: bool = False
 ) -> Optimum:
     """Log parameters of greatest (penalised) likelihood, from ``start``, the prior's mean or a plain guess."""
-    if start is None:
-        start = prior.mean if prior is not None else _guess(of)
-    return minimise(lambda theta: _loss(theta, of), start, prior, of.total, rough=rough)
+    if prior is None:
+        prior = Prior(_guess(of), np.zeros(4))
+    return fit_many(ManyHistories.of, [Task(of, prior, start, rough)])[0]
 
 
 def probability_alive(model: BgNbd, of: Histories) -> Array:
@@ -118,41 +120,6 @@ def _while_alive(shape: Array, span: Array, a: float, stays: Array) -> Array:
             if not rows.size:
                 break
     return total
-
-
-def _loss(theta: Array, of: Histories) -> tuple[float, Array]:
-    """Negative log-likelihood and its gradient in the log parameters."""
-    r, alpha, a, b = np.exp(theta)
-    levels, users_of, place = of.by_frequency
-    shape, again = r + of.x, of.x > 0
-    log_T, log_t = np.log(alpha + of.T), np.log(alpha + of.t_x)
-    left = np.log(a) - np.log(np.maximum(b + levels - 1, 1e-300))[place] + shape * (log_T - log_t)
-    gone = np.where(again, expit(left), 0.0)  # weight of having left after the last paid day
-    ended = np.where(again, np.logaddexp(0, left), 0.0) - shape * log_T
-    counted = (
-        (gammaln(r + levels) - gammaln(r) + r * np.log(alpha))
-        + (gammaln(a + b) - gammaln(a + b + levels))
-        + (gammaln(b + levels) - gammaln(b))
-    )
-    value = float(users_of @ counted + of.users @ ended)
-    n = of.total
-    weighed, stayed = of.users * gone, of.users * (1 - gone)
-    both = n * digamma(a + b) - users_of @ digamma(a + b + levels)
-    slope = np.array(
-        [
-            users_of @ digamma(r + levels)
-            + n * (np.log(alpha) - digamma(r))
-            - stayed @ log_T
-            - weighed @ log_t,
-            n * r / alpha - stayed @ (shape / (alpha + of.T)) - weighed @ (shape / (alpha + of.t_x)),
-            both + weighed.sum() / a,
-            both
-            + users_of @ digamma(b + levels)
-            - n * digamma(b)
-            - weighed @ (1 / np.maximum(b + of.x - 1, 1e-300)),
-        ]
-    )
-    return -value, -slope * np.array([r, alpha, a, b])
 
 
 def _guess(of: Histories) -> Array:

@@ -1,4 +1,4 @@
-"""Penalised maximum likelihood in the logarithms of positive parameters."""
+"""Penalised maximum likelihood in the logarithms of positive parameters: what every search shares, and L-BFGS-B."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from ccare.potential.histories import Array
 Loss = Callable[[Array], tuple[float, Array]]
 LOG_BOUND = 15.0
 """No parameter leaves exp(+-15): beyond, the likelihood is flat and digits are lost."""
-_ROUGH, _EXACT = 1e-9, 1e-15
-_FLAT = {_ROUGH: 1e-3, _EXACT: 1e-5}
-"""Gain a step, as a share of the loss, at which a search ends -> greatest slope per user that is then flat."""
+FLAT_ROUGH, FLAT_EXACT = 1e-3, 1e-5
+"""Greatest slope per user that is flat."""
+_GAIN_ROUGH, _GAIN_EXACT = 1e-9, 1e-15
+"""Gain a step, as a share of the loss, at which L-BFGS-B ends."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,17 @@ class Optimum:
     converged: bool
 
 
-def minimise(loss: Loss, start: Array, prior: Prior | None, users: float, *, rough: bool = False) -> Optimum:
+def minimise(loss: Loss, start: Array, prior: Prior, users: float, *, rough: bool = False) -> Optimum:
     """Minimise ``loss`` (a sum over ``users``) plus the prior's. Never raises for numbers that overflow.
 
-    ``rough`` stops at four digits or so: enough to learn from, at half the price.
+    ``rough`` stops at three digits or so: enough to learn from.
     """
-    gain = _ROUGH if rough else _EXACT
+    gain = _GAIN_ROUGH if rough else _GAIN_EXACT
 
     def total(theta: Array) -> tuple[float, Array]:
         value, slope = loss(theta)
-        if prior is not None:
-            more, tilt = prior.loss(theta)
-            value, slope = value + more, slope + tilt
+        more, tilt = prior.loss(theta)
+        value, slope = value + more, slope + tilt
         if not (np.isfinite(value) and np.isfinite(slope).all()):
             return 1e30, np.zeros_like(theta)
         return value / users, slope / users
@@ -59,6 +59,6 @@ def minimise(loss: Loss, start: Array, prior: Prior | None, users: float, *, rou
     with np.errstate(all="ignore"):
         found = minimize(total, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         value, slope = total(found.x)
-    flat = bool(np.max(np.abs(slope)) < _FLAT[gain])
+    flat = bool(np.max(np.abs(slope)) < (FLAT_ROUGH if rough else FLAT_EXACT))
     inside = bool((np.abs(found.x) < LOG_BOUND).all())
     return Optimum(found.x, float(value) * users, flat and inside and value < 1e29)

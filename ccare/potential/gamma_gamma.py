@@ -4,13 +4,17 @@ A user's mean spend z over x paid days is Gamma(p x, nu x), nu ~ Gamma(q, v). q 
 users exists.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from ccare.potential.fitting import Optimum, Prior, minimise
+from ccare.potential.fitting import Optimum, Prior
 from ccare.potential.histories import Array
+from ccare.potential.losses import Flags, Losses
+from ccare.potential.many import Task, fit_many
+from ccare.potential.rows import Rows, trigamma
 
 
 @dataclass(frozen=True)
@@ -70,51 +74,89 @@ class Spends:
         return Spends(self.x, self.z / by, self.users)
 
 
+@dataclass(frozen=True)
+class ManySpends:
+    """Many merchants' spends: ``users``, shape (merchants,), ``levels`` (x, users), ``rows`` (x, x z, users)."""
+
+    users: Array
+    constant: Array
+    """Of the log-likelihood: minus the sum of ln z."""
+    levels: Rows
+    rows: Rows
+
+    @staticmethod
+    def of(parts: Sequence[Spends]) -> "ManySpends":
+        """One merchant's spends a part."""
+        rows = Rows.of([(part.x, part.x * part.z, part.users) for part in parts])
+        x, spent, n = rows.columns
+        return ManySpends(rows.sum(n), -rows.sum(n * np.log(spent / x)), rows.levels(x, n), rows)
+
+    def only(self, merchants: Flags) -> "ManySpends":
+        """Some of the merchants."""
+        levels, rows = self.levels.only(merchants), self.rows.only(merchants)
+        return ManySpends(self.users[merchants], self.constant[merchants], levels, rows)
+
+    def losses(self, theta: Array) -> Losses:
+        """Negative log-likelihoods at ``theta`` = log (p, q - 1, v), shape (merchants, 3)."""
+        found = Losses.zeros(theta)
+        self._count(theta, found)
+        self._spend(theta, found)
+        return found.negative()
+
+    def _count(self, theta: Array, to: Losses) -> None:
+        """ln G(px + q) / (G(px) G(q)), which depends on x alone."""
+        x, n = self.levels.columns
+        total, spread = self.levels.sum, self.levels.spread
+        p, above, _ = np.exp(theta).T
+        q, px = spread(1 + above), spread(p) * x
+        to.value += total(n * (gammaln(px + q) - gammaln(px) - gammaln(q)))
+        risen, bent, nx = digamma(px + q), trigamma(px + q), n * px
+        by_p, by_above = total(nx * (risen - digamma(px))), above * total(n * (risen - digamma(q)))
+        to.add_slope(by_p, by_above, 0.0)
+        to.add_curvature(0, 0, by_p + total(nx * px * (bent - trigamma(px))))
+        to.add_curvature(0, 1, above * total(nx * bent))
+        to.add_curvature(1, 1, by_above + above**2 * total(n * (bent - trigamma(q))))
+
+    def _spend(self, theta: Array, to: Losses) -> None:
+        """px ln(xz) + q ln v - (px + q) ln(v + xz) - ln z."""
+        x, spent, n = self.rows.columns
+        total, spread = self.rows.sum, self.rows.spread
+        p, above, v = np.exp(theta).T
+        every = spread(v) + spent
+        share, log_all = spread(v) / every, np.log(every)
+        nx = n * x
+        by_p = p * total(nx * (np.log(spent) - log_all))
+        by_q = self.users * theta[:, 2] - total(n * log_all)
+        to.value += by_p + (1 + above) * by_q + self.constant
+        shared, shared_x = total(n * share), total(nx * share)
+        to.add_slope(by_p, above * by_q, (1 + above) * (self.users - shared) - p * shared_x)
+        to.add_curvature(0, 0, by_p)
+        to.add_curvature(0, 2, -p * shared_x)
+        to.add_curvature(1, 1, above * by_q)
+        to.add_curvature(1, 2, above * (self.users - shared))
+        bent = share * (1 - share)
+        to.add_curvature(2, 2, -(1 + above) * total(n * bent) - p * total(nx * bent))
+
+
 def log_likelihood(model: GammaGamma, of: Spends) -> float:
     """Sum over users of the log-likelihood of their mean spends."""
-    return -_loss(model.log, of)[0]
+    return -float(ManySpends.of([of]).losses(model.log[None]).value[0])
 
 
 def gradient(model: GammaGamma, of: Spends) -> Array:
     """Gradient of ``log_likelihood`` in the log parameters (p, q - 1, v), shape (3,)."""
-    return -_loss(model.log, of)[1]
+    return -ManySpends.of([of]).losses(model.log[None]).slope[0]
 
 
 def fit(
     of: Spends, prior: Prior | None = None, start: Array | None = None, *, rough: bool = False
 ) -> Optimum:
     """Log parameters of greatest (penalised) likelihood, from ``start``, the prior's mean or a plain guess."""
-    if start is None:
-        start = prior.mean if prior is not None else np.log([4.0, 2.0, of.mean / 2])
-    return minimise(lambda theta: _loss(theta, of), start, prior, of.total, rough=rough)
+    if prior is None:
+        prior = Prior(np.log([4.0, 2.0, of.mean / 2]), np.zeros(3))
+    return fit_many(ManySpends.of, [Task(of, prior, start, rough)])[0]
 
 
 def expected_spend(model: GammaGamma, x: Array, z: Array) -> Array:
     """E[spend a paid day | x days of mean z], shape (rows,); the population's mean where x = 0."""
     return model.p * (model.v + x * z) / (model.p * x + model.q - 1)
-
-
-def _loss(theta: Array, of: Spends) -> tuple[float, Array]:
-    """Negative log-likelihood and its gradient in the log parameters."""
-    p, above, v = np.exp(theta)
-    q, px, n = 1 + above, p * of.x, of.users
-    spent = of.x * of.z
-    log_all = np.log(v + spent)
-    rows = (
-        gammaln(px + q)
-        - gammaln(px)
-        - gammaln(q)
-        + q * np.log(v)
-        + px * np.log(spent)
-        - np.log(of.z)
-        - (px + q) * log_all
-    )
-    risen = digamma(px + q)
-    slope = np.array(
-        [
-            n @ (of.x * (risen - digamma(px) + np.log(spent) - log_all)) * p,
-            n @ (risen - digamma(q) + np.log(v) - log_all) * above,
-            n @ (q - (px + q) * v / (v + spent)),
-        ]
-    )
-    return -float(n @ rows), -slope

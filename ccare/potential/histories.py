@@ -1,7 +1,6 @@
 """Buying histories as the models read them: one row for users who look alike, with their number."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +51,3 @@ class Histories:
     def repeaters(self) -> float:
         """Users with a repeat paid day."""
         return float(self.users[self.x > 0].sum())
-
-    @cached_property
-    def by_frequency(self) -> tuple[Array, Array, NDArray[np.intp]]:
-        """Distinct x, users with each, and for each row which: gamma functions depend on no other column."""
-        levels, place = np.unique(self.x, return_inverse=True)
-        users: Array = np.bincount(place, weights=self.users).astype(np.float64)
-        return levels, users, place

@@ -7,14 +7,15 @@ import numpy as np
 
 from ccare.potential import bg_nbd, gamma_gamma
 from ccare.potential.bg_nbd import BgNbd
+from ccare.potential.bg_nbd_loss import ManyHistories
 from ccare.potential.fitting import Optimum, Prior
-from ccare.potential.gamma_gamma import GammaGamma
+from ccare.potential.gamma_gamma import GammaGamma, ManySpends
 from ccare.potential.histories import Array
 from ccare.potential.many import Task, fit_many
 from ccare.potential.observed import Observed
 from ccare.potential.peers import Peers
 
-MODEL = "bgnbd-gg-1"
+MODEL = "bgnbd-gg-2"
 """Raised whenever the same histories would give other forecasts."""
 FITTED, PEERS, NONE = "fitted", "peers", "none"
 TEACHING_REPEATERS = 20
@@ -56,7 +57,7 @@ def fit_orders(observed: Mapping[str, Observed], industry: Mapping[str, str]) ->
     """BG/NBD alone: merchant -> parameters and status."""
     teachers = [m for m, seen in observed.items() if teaches(seen)]
     alone = [Task(observed[m].histories, _PLAIN_ORDERS, rough=True) for m in teachers]
-    first = _converged(teachers, fit_many(bg_nbd.fit, alone))
+    first = _converged(teachers, fit_many(ManyHistories.of, alone))
     peers = _peers(first, industry, _PLAIN_ORDERS)
     priors = {m: peers.prior(industry.get(m, "")) for m in observed}
     tasks = [Task(seen.histories, priors[m], first.get(m)) for m, seen in observed.items()]
@@ -64,7 +65,7 @@ def fit_orders(observed: Mapping[str, Observed], industry: Mapping[str, str]) ->
         m: (BgNbd.from_log(found.theta), FITTED)
         if found.converged
         else (BgNbd.from_log(priors[m].mean), PEERS)
-        for m, found in zip(observed, fit_many(bg_nbd.fit, tasks))
+        for m, found in zip(observed, fit_many(ManyHistories.of, tasks))
     }
 
 
@@ -101,10 +102,10 @@ def _fit_spends(
     own = {m: spends.scaled(unit) for m, (spends, unit) in units.items() if spends is not None}
     teachers = [m for m, spends in own.items() if spends.total >= TEACHING_REPEATERS]
     alone = [Task(own[m], _PLAIN_SPEND, rough=True) for m in teachers]
-    first = _converged(teachers, fit_many(gamma_gamma.fit, alone))
+    first = _converged(teachers, fit_many(ManySpends.of, alone))
     peers = _peers(first, industry, _PLAIN_SPEND)
     priors = {m: peers.prior(industry.get(m, "")) for m in observed}
-    found = fit_many(gamma_gamma.fit, [Task(spends, priors[m], first.get(m)) for m, spends in own.items()])
+    found = fit_many(ManySpends.of, [Task(spends, priors[m], first.get(m)) for m, spends in own.items()])
     fits = dict(zip(own, found))
     return {
         m: _spend(fits.get(m), priors[m], unit) if unit > 0 else (None, NONE)
