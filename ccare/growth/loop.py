@@ -60,7 +60,7 @@ with grants as (
     from core_traffic_hours where event_type = 'delivered'
     window one as (partition by merchant_id, slot, source, arm, date_trunc('hour', occurred_at))
 ), parts as (
-    -- DuckDB 1.4 cannot read a window inside coalesce back from a stored view.
+    -- DuckDB 1.4 has no nullif of a window.
     select *, coalesce(impressions / nullif(all_shown, 0), 1 / rows) as part from delivered
 ), hours as (
     select p.merchant_id, p.business_date, p.slot, p.source, p.arm, p.hour,

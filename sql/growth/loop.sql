@@ -13,9 +13,8 @@
 -- upper bound (null) where none at all lies within the interval, and no value where the estimate itself is not above 0.
 -- points are what the impressions cost at the prices of their requests. What comes in a later hour is not seen.
 with told as (
-    -- As scalars: DuckDB 1.4 cannot hand columns to a macro that has a WITH of its own.
-    from loop_estimates((select business_date - $days::integer from snapshot), (select business_date from snapshot),
-        $source::varchar, $merchant_id::varchar)
+    select e.* from snapshot,
+        loop_estimates(business_date - $days::integer, business_date, $source::varchar, $merchant_id::varchar) e
 ), wide as (
     select slot, programme, any_value(merchants) as merchants, any_value(points) as points,
         any_value(shown) as impressions, any_value(clicks) as clicks,

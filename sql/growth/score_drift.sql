@@ -18,11 +18,13 @@ with as_of as (
 ), banded as (
     select as_of_date, least(9, floor(total_score / 10))::bigint as place, count(*) as merchants
     from scores where total_score is not null group by all
-), shares as (
-    select a.as_of_date, place, greatest(coalesce(merchants, 0)
-        / nullif(sum(coalesce(merchants, 0)) over (partition by a.as_of_date), 0), 0.0001) as share
+), places as (
+    select a.as_of_date, place, coalesce(merchants, 0) as merchants,
+        sum(merchants) over (partition by a.as_of_date) as everyone
     from as_of a cross join (select unnest(range(10)) as place)
     left join banded b using (as_of_date, place)
+), shares as (
+    select as_of_date, place, greatest(merchants / nullif(everyone, 0), 0.0001) as share from places
 ), psi as (
     select s.as_of_date, sum((s.share - f.share) * ln(s.share / f.share)) as psi
     from shares s join shares f using (place)

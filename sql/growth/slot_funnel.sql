@@ -19,10 +19,11 @@ with as_of as (
     where ($merchant_id::varchar is null or merchant_id = $merchant_id::varchar)
         and ($slot::varchar is null or slot = $slot::varchar)
     group by all
+), stepped as (
+    select *, lag(users) over steps as before, first_value(users) over steps as at_first
+    from counted window steps as (partition by slot order by step_number)
 )
-select slot, step_number, step, users,
-    round(users / nullif(lag(users) over steps, 0), 4) as of_step_before,
-    round(users / nullif(first_value(users) over steps, 0), 4) as of_first_step, traffic
-from counted
-window steps as (partition by slot order by step_number)
+select slot, step_number, step, users, round(users / nullif(before, 0), 4) as of_step_before,
+    round(users / nullif(at_first, 0), 4) as of_first_step, traffic
+from stepped
 order by slot, step_number

@@ -11,5 +11,10 @@ views = [
     name for (name,) in con.execute("select view_name from duckdb_views() where not internal").fetchall()
 ]
 counts = {name: con.execute(f'select count(*) from "{name}"').fetchone()[0] for name in sorted(views)}
-answers = {name: con.execute(sql, params or None).fetchall() for name, sql, params in questions}
+answers: dict = {}
+for name, sql, params in questions:
+    try:
+        answers[name] = con.execute(sql, params or None).fetchall()
+    except duckdb.Error as error:
+        answers[name] = str(error)
 json.dump({"version": duckdb.__version__, "views": counts, "answers": answers}, sys.stdout, default=str)

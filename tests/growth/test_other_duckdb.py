@@ -19,6 +19,8 @@ from ccare.tables import stored_tables
 ROOT = Path(__file__).resolve().parents[2]
 ASKS = Path(__file__).with_name("asked_elsewhere.py")
 DAY = "2017-12-31"
+UNANSWERED = {"1.4.0": {"loop", "loop_lift"}}
+"""DuckDB before 1.4.2 loses every WITH of a stored table macro, and loop_estimates has some."""
 
 
 def _other(name: str, command: str) -> Path:
@@ -65,8 +67,10 @@ def test_another_version_answers_the_same(path: Path, version: str) -> None:
     assert set(other["views"]) == {t.name for t in stored_tables()} | {v.name for v in views()}
     assert sum(other["views"].values()) > 100
     assert other["views"] == own["views"]
-    for name, rows in own["answers"].items():
-        assert _plain(other["answers"][name]) == _plain(rows), name
+    refused = UNANSWERED.get(version, set())
+    assert {name for name, rows in other["answers"].items() if isinstance(rows, str)} == refused
+    for name in own["answers"].keys() - refused:
+        assert _plain(other["answers"][name]) == _plain(own["answers"][name]), name
 
 
 def _plain(rows: list[Any]) -> list[Any]:
