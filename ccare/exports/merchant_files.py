@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -220,10 +220,10 @@ def _manifest(stated: Mapping[str, Any], told: dict[str, tuple[Any, str]]) -> by
 
 def _only(content: bytes, merchant: str, rows: int) -> bool:
     """Whether a CSV holds ``rows`` rows, each of the merchant."""
-    starts = (f"\n{merchant},", f'\n"{merchant}",', f'\n"\'{merchant}",')
+    starts = (f'\n"{merchant}",', f"\n{merchant},", f'\n"\'{merchant}",')
     return (
         content.startswith(BOM)
         and content.endswith(b"\n")
         and content.count(b"\n") == rows + 1
-        and sum(content.count(start.encode()) for start in starts) == rows
+        and rows in accumulate(content.count(start.encode()) for start in starts)
     )

@@ -36,7 +36,7 @@ SCHEMA = "ccare.merchant/1"
 SCORES_SCHEMA = "ccare.merchant-scores/1"
 SCORE_DAYS = 28
 BATCH = 5000
-"""Merchants worked on at once: some 200 MB."""
+"""Merchants worked on at once: a process of some 900 MB."""
 _SCORES = table("score_merchants")
 ORIGIN = Column("origin", "string", "What the merchant's figures rest on: real, or mixed (part simulated).")
 SCORE_COLUMNS: tuple[Column, ...] = (
