@@ -1,6 +1,6 @@
 """Drivers of many merchants as they may be told: figures by the suppression rules, places only among enough peers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -114,7 +114,6 @@ def read_drivers(
 def driver_table(drivers: Drivers, day: date) -> pa.Table:
     """The rows in the order of COLUMNS."""
     rows = drivers.rows
-    ids = rows["metric_id"].to_pylist()
     shown = pa.array(drivers.placed)
     text: dict[str, pa.Array] = {}
     places = np.concatenate([p for p, _ in drivers.figures.values()]) if drivers.figures else np.zeros(0, int)
@@ -124,9 +123,9 @@ def driver_table(drivers: Drivers, day: date) -> pa.Table:
         text[name] = pa.concat_arrays(parts).take(back) if parts else pa.array([], pa.string())
     change = pc.subtract(rows["contribution"], rows["contribution_before"])
     made = {
-        "metric": pa.array([words.metric_name(m).en for m in ids], pa.string()),
-        "metric_zh": pa.array([words.metric_name(m).zh for m in ids], pa.string()),
-        "unit": pa.array([METRIC_BY_ID[m].unit if m in METRIC_BY_ID else "" for m in ids], pa.string()),
+        "metric": _said(rows, lambda m: words.metric_name(m).en),
+        "metric_zh": _said(rows, lambda m: words.metric_name(m).zh),
+        "unit": _said(rows, lambda m: METRIC_BY_ID[m].unit if m in METRIC_BY_ID else ""),
         **text,
         **{n: pc.if_else(shown, rows[n], None) for n in ("target", "percentile", "contribution")},
         "driver_status": pc.if_else(shown, rows["driver_status"], "withheld"),
@@ -139,6 +138,12 @@ def driver_table(drivers: Drivers, day: date) -> pa.Table:
     return pa.table(
         {c.name: made.get(c.name, rows[c.name] if c.name in rows.column_names else None) for c in COLUMNS}
     )
+
+
+def _said(rows: pa.Table, text: Callable[[str], str]) -> pa.Array:
+    """A text of each row's metric."""
+    ids = rows["metric_id"].combine_chunks().dictionary_encode()
+    return pa.array([text(m) for m in ids.dictionary.to_pylist()], pa.string()).take(ids.indices)
 
 
 def _protected(

@@ -112,8 +112,12 @@ def _behind(
     return Told(kind, np.where(few, 0, n), np.where(few, MIN_USERS, n))
 
 
-def suppressed(safe: Protected, at: int) -> dict[str, str]:
-    """Cells of one merchant that are not shown -> few or held, in name order; cells that no page shows left out."""
-    names = {FEW: "few", HELD: "held"}
-    found = {n: int(s[at]) for n, s in safe.state.items() if not n.endswith("_rest")}
-    return {name: names[state] for name, state in sorted(found.items()) if state != SHOWN}
+def suppressed(safe: Protected) -> list[dict[str, str]]:
+    """Each merchant's cells that are not shown -> few or held, in name order; cells that no page shows left out."""
+    found: list[dict[str, str]] = [{} for _ in next(iter(safe.state.values()))]
+    for name, state in sorted(safe.state.items()):
+        if not name.endswith("_rest"):
+            for kind, text in ((FEW, "few"), (HELD, "held")):
+                for at in np.flatnonzero(state == kind).tolist():
+                    found[at][name] = text
+    return found

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,14 @@ MANIFEST = "manifest.json"
 BOM = b"\xef\xbb\xbf"
 _DANGEROUS = r"^([=+\-@\t\r\n＝＋－＠])"
 """First characters that make a spreadsheet read a cell as a formula (OWASP, CSV injection)."""
+_NEUTRAL = (_DANGEROUS, r"'\1")
+_BREAKS = r"[\r\n\x0b\x0c]+"
+_ID = re.compile(ID_PATTERN.strip("^$"))
 
 
 def checked_id(merchant_id: str) -> str:
     """``merchant_id`` where it may stand in a path: it is data, so anything but an id is refused."""
-    if not re.fullmatch(ID_PATTERN.strip("^$"), merchant_id):
+    if not _ID.fullmatch(merchant_id):
         raise UsageError(
             f"{merchant_id[:80]!r} is no merchant id.",
             remedy="An id has 1 to 64 letters, digits, - or _.",
@@ -66,20 +68,25 @@ def publish_files(folder: Path, files: Mapping[str, bytes], about: Mapping[str, 
     return digests
 
 
-def csv_bytes(rows: pa.Table, numbers: Iterable[str] = ()) -> bytes:
+def csv_bytes(rows: pa.Table, numbers: Iterable[str] = (), *, flat: bool = False) -> bytes:
     """UTF-8 with BOM, header first; text that a spreadsheet would run starts with an apostrophe.
 
-    ``numbers``: text columns that hold numbers or bounds of them, where a minus sign is no formula.
+    ``numbers``: text columns that hold numbers or bounds of them, where a minus sign is no formula. ``flat``: line
+    breaks in texts become spaces, so that a line is a row.
     """
     plain = frozenset(numbers)
+    breaks = ((_BREAKS, " "),) if flat else ()
     columns = [
-        _neutral(column) if pa.types.is_string(column.type) and name not in plain else column
+        _each_text(column, *breaks, *(() if name in plain else (_NEUTRAL,)))
+        if pa.types.is_string(column.type)
+        else column
         for name, column in zip(rows.column_names, rows.columns, strict=True)
     ]
-    buffer = BytesIO(BOM)
-    buffer.seek(len(BOM))
+    buffer = pa.BufferOutputStream()
+    buffer.write(BOM)
     pacsv.write_csv(pa.table(columns, names=rows.column_names), buffer)
-    return buffer.getvalue()
+    written: bytes = buffer.getvalue().to_pybytes()
+    return written
 
 
 def neutral(text: str) -> str:
@@ -87,12 +94,10 @@ def neutral(text: str) -> str:
     return "'" + text if re.match(_DANGEROUS, text) else text
 
 
-def each_text(column: pa.ChunkedArray, pattern: str, replacement: str) -> pa.Array:
-    """``column`` with every match replaced, each distinct text looked at once."""
+def _each_text(column: pa.ChunkedArray, *changes: tuple[str, str]) -> pa.Array | pa.ChunkedArray:
+    """``column`` with every match of each pattern replaced in turn, each distinct text looked at once."""
     encoded = column.combine_chunks().dictionary_encode()
-    texts = pc.replace_substring_regex(encoded.dictionary, pattern=pattern, replacement=replacement)
-    return texts.take(encoded.indices)
-
-
-def _neutral(column: pa.ChunkedArray) -> pa.Array:
-    return each_text(column, _DANGEROUS, r"'\1")
+    texts = encoded.dictionary
+    for pattern, replacement in changes:
+        texts = pc.replace_substring_regex(texts, pattern=pattern, replacement=replacement)
+    return column if texts.equals(encoded.dictionary) else texts.take(encoded.indices)

@@ -1,7 +1,7 @@
 """Every merchant's own folder out of one published version, many merchants at a time, in several processes."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -36,7 +36,7 @@ SCHEMA = "ccare.merchant/1"
 SCORES_SCHEMA = "ccare.merchant-scores/1"
 SCORE_DAYS = 28
 BATCH = 5000
-"""Merchants worked on at once: some 200 MB."""
+"""Merchants worked on at once: a process of some 900 MB."""
 _SCORES = table("score_merchants")
 ORIGIN = Column("origin", "string", "What the merchant's figures rest on: real, or mixed (part simulated).")
 SCORE_COLUMNS: tuple[Column, ...] = (
@@ -48,12 +48,13 @@ SCORE_COLUMNS: tuple[Column, ...] = (
     Column("peers", "string", f"Active merchants in the peer group when it was frozen, or <{MIN_PEERS}."),
     *(_SCORES.column(name) for name in ("benchmark_status", "policy_version", "run_id")),
 )
+# Without coalesce, by valid_to is null or ..., DuckDB compares every row with every merchant.
 _SCORES_SQL = f"""
 select s.* exclude (peers), m.name, m.industry,
     case when s.peers < {MIN_PEERS} then '<{MIN_PEERS}' else s.peers::varchar end as peers
 from score_merchants s
-left join core_merchants m on m.merchant_id = s.merchant_id and m.valid_from <= s.as_of_date
-    and (m.valid_to is null or m.valid_to >= s.as_of_date)
+left join (from core_merchants where merchant_id between $first and $last) m on m.merchant_id = s.merchant_id
+    and m.valid_from <= s.as_of_date and coalesce(m.valid_to, date '9999-12-31') >= s.as_of_date
 where s.merchant_id between $first and $last and s.as_of_date between $day::date - {SCORE_DAYS - 1} and $day::date
 order by s.merchant_id, s.as_of_date desc
 """
@@ -149,6 +150,7 @@ def _write(
     folders = {m: folder_of(settings.exports, m, span.day) for m in ids}
     before = {m: manifest_before(folder) for m, folder in folders.items()}
     told = driver_rows.read_drivers(con, span, {m: b.get("suppressed", {}) for m, b in before.items()})
+    hidden = dict(zip(told.merchants, suppressed(told.safe), strict=True))
     simulated = {r[0] for r in con.execute(_SIMULATED, span.bounds).fetchall()}
     tables = {
         "scores.csv": _scores(con, span),
@@ -158,17 +160,9 @@ def _write(
     tables = {name: _with_origin(rows, simulated) for name, rows in tables.items()}
     numbers = {"drivers.csv": driver_rows.NUMBERS}
     sheets = [sheet(name, rows, numbers.get(name, ())) for name, rows in tables.items()]
-    places = {m: i for i, m in enumerate(told.merchants)}
-    about = partial(
-        _about,
-        settings,
-        row,
-        span,
-        simulated,
-        lambda m: suppressed(told.safe, places[m]) if m in places else {},
-    )
+    about = partial(_about, _about_all(settings, row, span), simulated, hidden)
     more = partial(extras, drivers=told, tables=tables) if extras else None
-    return write_folders(settings.exports, span.day, ids, sheets, about, before, more)
+    return write_folders(folders, sheets, about, before, more)
 
 
 def _scores(con: duckdb.DuckDBPyConnection, span: Span) -> pa.Table:
@@ -181,18 +175,11 @@ def _with_origin(rows: pa.Table, simulated: Iterable[str]) -> pa.Table:
     return rows.append_column(ORIGIN.name, pc.if_else(mixed, "mixed", "real"))
 
 
-def _about(
-    settings: Settings,
-    row: Published,
-    span: Span,
-    simulated: set[str],
-    hidden: Callable[[str], dict[str, str]],
-    merchant: str,
-) -> dict[str, Any]:
-    """What the manifest says beside the files."""
+def _about_all(settings: Settings, row: Published, span: Span) -> dict[str, Any]:
+    """What every manifest says beside the files; None where a merchant's own stands."""
     return {
         "schema": SCHEMA,
-        "merchant_id": merchant,
+        "merchant_id": None,
         "as_of_date": str(span.day),
         "statement_from": str(span.start),
         "seq": row.seq,
@@ -202,11 +189,18 @@ def _about(
         "currency": settings.currency,
         "amounts": "minor units of the currency",
         "business_timezone": settings.timezone,
-        "origin": "mixed: part of it is simulated" if merchant in simulated else "real",
+        "origin": None,
         "schemas": {
             "scores.csv": SCORES_SCHEMA,
             "drivers.csv": driver_rows.SCHEMA,
             "statement.csv": statement.SCHEMA,
         },
-        "suppressed": hidden(merchant),
     }
+
+
+def _about(
+    shared: Mapping[str, Any], simulated: set[str], hidden: Mapping[str, dict[str, str]], merchant: str
+) -> dict[str, Any]:
+    origin = "mixed: part of it is simulated" if merchant in simulated else "real"
+    own = {"merchant_id": merchant, "origin": origin, "suppressed": hidden.get(merchant, {})}
+    return {**shared, **own}

@@ -69,7 +69,7 @@ select s.*, m.name, m.industry, $currency as currency,
             when simulated_events_56d = events_56d then 'simulated' else 'mixed' end as origin
 from score_merchants s left join events using (merchant_id) left join points using (merchant_id)
 left join core_merchants m on m.merchant_id = s.merchant_id and m.valid_from <= s.as_of_date
-    and (m.valid_to is null or m.valid_to >= s.as_of_date)
+    and coalesce(m.valid_to, date '9999-12-31') >= s.as_of_date
 where s.as_of_date = $day::date order by s.merchant_id
 """
 _ARROW = {"string": pa.string(), "date": pa.date32(), "double": pa.float64(), "bigint": pa.int64()}

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ccare.errors import IntegrityBroken
 from ccare.exports import statement_sql as sql
@@ -106,7 +107,27 @@ def statement_rows(con: duckdb.DuckDBPyConnection, span: Span) -> pa.Table:
     found = con.execute(sql.ROWS.format(names)).to_arrow_table()
     con.execute("drop table statement")
     con.execute("drop table moves")
-    return found
+    return _with_running_balance(found)
+
+
+def _with_running_balance(rows: pa.Table) -> pa.Table:
+    """Add to each transfer's balance, the opening one, what moved of its asset up to and with the row."""
+    transfers = pc.equal(rows["section"], "transfer")
+    moved = rows.filter(transfers)
+    if not moved.num_rows:
+        return rows
+    keys = [
+        moved[n].combine_chunks().dictionary_encode().indices.to_numpy() for n in ("merchant_id", "asset")
+    ]
+    first = np.append(True, (keys[0][1:] != keys[0][:-1]) | (keys[1][1:] != keys[1][:-1]))
+    pending, active, opening = (moved[n].to_numpy() for n in ("pending", "active", "balance"))
+    change = pending + active
+    sums = np.cumsum(change)
+    before = (sums - change)[first][np.cumsum(first) - 1]
+    balance = pc.replace_with_mask(
+        rows["balance"].combine_chunks(), transfers.combine_chunks(), pa.array(opening + sums - before)
+    )
+    return rows.set_column(rows.column_names.index("balance"), "balance", balance)
 
 
 def _add_orders(con: duckdb.DuckDBPyConnection, span: Span) -> None:

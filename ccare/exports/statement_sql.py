@@ -4,24 +4,27 @@ EXPIRING_DAYS = 30
 TRAFFIC_DAYS = 28
 PARTS = ("pending", "active", "reserved", "debt")
 _EFFECTS = ",\n".join(
-    f"case {account} when credit_account then {gain} when debit_account then -({gain}) else 0 end as {part}"
-    for part in PARTS
-    for account, gain in (
-        (f"('merchant:' || merchant_id || ':{part}')", "-amount" if part == "debt" else "amount"),
-    )
+    f"case '{part}' when gained then {gain} when lost then -({gain}) else 0 end as {part}"
+    for part, gain in ((part, "-amount" if part == "debt" else "amount") for part in PARTS)
 )
+_OWN = "'merchant:' || merchant_id || ':'"
 MOVES = f"""
 create or replace temp table moves as
-select merchant_id, asset, booked_date, programme, code, reason, effective_date, matures_on, expires_on, amount,
-    transfer_id, business_key, leg,
-    coalesce(array_position(['fund', 'adjust', 'settle', 'void', 'fall', 'debt', 'activate', 'repay', 'expire',
-                             'reserve', 'earn'], code), 0) as step, {_EFFECTS}
-from ledger_transfers
-where merchant_id between $first and $last and booked_date <= $day
-    and (starts_with(debit_account, 'merchant:' || merchant_id || ':')
-         or starts_with(credit_account, 'merchant:' || merchant_id || ':'))
+select * exclude (gained, lost), {_EFFECTS}
+from (
+    select merchant_id, asset, booked_date, programme, code, reason, effective_date, matures_on, expires_on, amount,
+        transfer_id, business_key, leg,
+        coalesce(array_position(['fund', 'adjust', 'settle', 'void', 'fall', 'debt', 'activate', 'repay', 'expire',
+                                 'reserve', 'earn'], code), 0) as step,
+        if(starts_with(credit_account, {_OWN}), substr(credit_account, length({_OWN}) + 1), null) as gained,
+        if(starts_with(debit_account, {_OWN}), substr(debit_account, length({_OWN}) + 1), null) as lost
+    from ledger_transfers
+    where merchant_id between $first and $last and booked_date <= $day
+)
+where gained is not null or lost is not null
 """
 _SUMS = ", ".join(f"sum({part})::bigint as {part}" for part in PARTS)
+# A transfer's balance is the opening one here; what moved up to it is added once the rows are in order.
 STATEMENT = f"""
 create or replace temp table statement as
 with sums as (
@@ -39,14 +42,12 @@ with sums as (
         null as reference, 0 as step, '' as business_key, 0 as leg
     from opened
     union all
-    select merchant_id, asset, 2, 'transfer', booked_date, programme, code, reason, effective_date, matures_on,
-        expires_on, amount, pending, active, reserved, debt,
-        coalesce((select pending + active from opened o where o.section = 'opening'
-                  and o.merchant_id = m.merchant_id and o.asset = m.asset), 0)
-            + sum(pending + active) over (partition by merchant_id, asset
-                order by booked_date, step, business_key, leg, transfer_id rows unbounded preceding),
+    select m.merchant_id, m.asset, 2, 'transfer', booked_date, programme, code, reason, effective_date, matures_on,
+        expires_on, amount, m.pending, m.active, m.reserved, m.debt, coalesce(o.pending + o.active, 0),
         transfer_id, step, business_key, leg
-    from moves m where booked_date >= $start
+    from moves m left join (from opened where section = 'opening') o
+        on o.merchant_id = m.merchant_id and o.asset = m.asset
+    where booked_date >= $start
     union all
     select merchant_id, asset, 4, 'lot', booked_date, programme, null, null, effective_date, matures_on,
         expires_on, amount, pending, active, reserved, null, null, lot_id, 0, business_key, revision

@@ -175,11 +175,10 @@ def test_a_file_that_reads_back_otherwise_gets_no_manifest(
 ) -> None:
     put = merchant_files._put
 
-    def torn(folder: Path, name: str, content: bytes) -> str:
-        digest = put(folder, name, content)
+    def torn(folder: Path, name: str, content: bytes, **how: bool) -> None:
+        put(folder, name, content, **how)
         if name == "statement.csv":
             (folder / name).write_bytes(content[:-9])
-        return digest
 
     monkeypatch.setattr(merchant_files, "_put", torn)
     with pytest.raises(IntegrityBroken, match="reads back otherwise"):

@@ -216,5 +216,5 @@ def test_what_was_hidden_once_stays_hidden() -> None:
 
 def test_the_manifest_can_say_what_is_hidden() -> None:
     world = _world(np.random.default_rng(3))
-    hidden = suppressed(protected(_metrics(world)), 0)
+    hidden = suppressed(protected(_metrics(world)))[0]
     assert hidden["c_new_users"] == "few" and not any(name.endswith("_rest") for name in hidden)
