@@ -19,7 +19,7 @@ _NAMED = """
 select m.name, m.industry, s.*
 from score_merchants s
 left join core_merchants m on m.merchant_id = s.merchant_id and m.valid_from <= s.as_of_date
-    and (m.valid_to is null or m.valid_to >= s.as_of_date)
+    and coalesce(m.valid_to, s.as_of_date) >= s.as_of_date
 where s.as_of_date = ({day})
 """
 _PLAIN = "from {table} where as_of_date = ({day})"
