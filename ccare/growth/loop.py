@@ -7,6 +7,8 @@ there are thirty or more, for what traffic does may differ between them; merchan
 five. A Student quantile (Cornish-Fisher) stands for the normal one.
 """
 
+import re
+
 from ccare.tables.model import Column
 
 OUTCOMES = ("orders", "new_users", "new_payers", "net_gmv_fen")
@@ -48,7 +50,7 @@ _SUMS = ",\n    ".join(
     for arm in _ARMS
 )
 
-LOOP_DAYS = """
+_DAYS = """
 with grants as (
     select r.request_id as grant_id, a.programme, any_value(r.points / r.impressions) as price,
         sum(a.amount) / sum(sum(a.amount)) over (partition by r.request_id) as share
@@ -57,7 +59,7 @@ with grants as (
     group by r.request_id, a.programme
 ), delivered as (
     select *, date_trunc('hour', occurred_at) as hour, sum(impressions) over one as all_shown, count(*) over one as rows
-    from core_traffic_hours where event_type = 'delivered'
+    from core_traffic_hours where event_type = 'delivered'<and business_date>
     window one as (partition by merchant_id, slot, source, arm, date_trunc('hour', occurred_at))
 ), parts as (
     -- DuckDB 1.4 has no nullif of a window.
@@ -76,13 +78,13 @@ with grants as (
     select p.merchant_id, date_trunc('hour', p.occurred_at) as hour, count(*) as orders,
         sum(p.amount_fen - coalesce(r.back_fen, 0)) as net_gmv_fen
     from core_payments p left join refunds r using (merchant_id, trade_no)
-    where p.event_type = 'paid' group by all
+    where p.event_type = 'paid'<and p.business_date> group by all
 ), people as (
     from state_users u anti join core_staff s on s.merchant_id = u.merchant_id and s.user_key = u.user_key
 ), first_pays as (
     select u.merchant_id, u.user_key, date_trunc('hour', min(p.occurred_at)) as hour
     from people u join core_payments p on p.merchant_id = u.merchant_id and p.user_key = u.user_key
-        and p.business_date = u.first_paid_date and p.event_type = 'paid'
+        and p.business_date = u.first_paid_date and p.event_type = 'paid'<and p.business_date>
     group by all
 ), visits as (
     select merchant_id, user_key, business_date, occurred_at from core_payments where event_type = 'paid'
@@ -99,7 +101,7 @@ with grants as (
 ), first_visits as (
     select u.merchant_id, u.user_key, date_trunc('hour', min(v.occurred_at)) as hour
     from people u join visits v on v.merchant_id = u.merchant_id and v.user_key = u.user_key
-        and v.business_date = u.first_seen_date
+        and v.business_date = u.first_seen_date<and v.business_date>
     group by all
 ), came as (
     select merchant_id, hour, count(*) as new_users from first_visits group by all
@@ -119,6 +121,10 @@ left join came using (merchant_id, hour)
 left join paid using (merchant_id, hour)
 group by merchant_id, business_date, slot, source, programme
 """.replace("<sums>", _SUMS)
+_BOUNDED = re.compile("<and (.*?)>")
+LOOP_DAYS = _BOUNDED.sub("", _DAYS)
+# An hour that begins on one date may end on the next, where dates do not begin with an hour.
+_WITHIN = r" and \1 between since::date and until::date + 1"
 
 _OUTCOME_STRUCTS = ", ".join(
     f"{{'outcome': '{name}', 'a': coalesce({name}_treated * holdout_hours / hours, 0), "
@@ -133,7 +139,7 @@ with days as (
         merchant_id, business_date, sum(treated_hours) as treated_hours, sum(holdout_hours) as holdout_hours,
         nullif(sum(treated_hours + holdout_hours), 0) as hours, sum(shown) as shown, sum(clicks) as clicks,
         sum(points) as points, <sums>
-    from loop_days
+    from (<days>) loop_days
     where business_date > since::date and business_date <= until::date
         and source = paid_by::varchar and (merchant::varchar is null or merchant_id = merchant::varchar)
     group by grouping sets ((slot, programme, merchant_id, business_date), (slot, merchant_id, business_date),
@@ -177,7 +183,8 @@ select slot, programme, outcome, merchants, coalesce(clusters, 0) as clusters, t
 from told
 """
 LOOP_ESTIMATES = (
-    _ESTIMATES.replace("<sums>", _OUTCOME_SUMS)
+    _ESTIMATES.replace("<days>", _BOUNDED.sub(_WITHIN, _DAYS))
+    .replace("<sums>", _OUTCOME_SUMS)
     .replace("<outcomes>", _OUTCOME_STRUCTS)
     .replace("<many>", str(MANY_MERCHANTS))
     .replace("<few>", str(FEW_CLUSTERS))

@@ -29,12 +29,14 @@ with received as (
 ), vouchers as (
     select r.*, c.last_change, c.trade_no, c.merchant_fen, c.platform_fen
     from received r left join changes c using (merchant_id, voucher_code)
+), spent as (
+    from vouchers where last_change = 'used'
 ), trades as (
-    select distinct v.merchant_id, v.activity_id, p.trade_no, p.amount_fen
-    from vouchers v
-    join core_payments p on p.event_type = 'paid' and p.merchant_id = v.merchant_id
-        and (p.trade_no = v.trade_no or p.voucher_code = v.voucher_code)
-    where v.last_change = 'used'
+    select v.merchant_id, v.activity_id, p.trade_no, p.amount_fen
+    from spent v join core_payments p using (merchant_id, trade_no) where p.event_type = 'paid'
+    union
+    select v.merchant_id, v.activity_id, p.trade_no, p.amount_fen
+    from spent v join core_payments p using (merchant_id, voucher_code) where p.event_type = 'paid'
 ), bought as (
     select merchant_id, activity_id, count(*) as trades, sum(amount_fen)::bigint as gmv_fen
     from trades group by all

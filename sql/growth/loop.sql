@@ -13,8 +13,9 @@
 -- upper bound (null) where none at all lies within the interval, and no value where the estimate itself is not above 0.
 -- points are what the impressions cost at the prices of their requests. What comes in a later hour is not seen.
 with told as (
-    select e.* from snapshot,
-        loop_estimates(business_date - $days::integer, business_date, $source::varchar, $merchant_id::varchar) e
+    -- Scalars: with columns of snapshot no scan knows its dates.
+    from loop_estimates((select business_date - $days::integer from snapshot), (select business_date from snapshot),
+        $source::varchar, $merchant_id::varchar)
 ), wide as (
     select slot, programme, any_value(merchants) as merchants, any_value(points) as points,
         any_value(shown) as impressions, any_value(clicks) as clicks,

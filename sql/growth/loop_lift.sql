@@ -16,7 +16,8 @@ select e.slot, e.programme, e.outcome, e.merchants, e.clusters, round(e.treated_
     round(e.holdout_hours, 1) as holdout_hours, round(e.treated_an_hour, 4) as treated_an_hour,
     round(e.holdout_an_hour, 4) as holdout_an_hour, round(e.lift_percent, 2) as lift_percent,
     round(e.lift_low, 2) as low, round(e.lift_high, 2) as high
-from snapshot,
-    loop_estimates(business_date - $days::integer, business_date, $source::varchar, $merchant_id::varchar) e
+-- Scalars: with columns of snapshot no scan knows its dates.
+from loop_estimates((select business_date - $days::integer from snapshot), (select business_date from snapshot),
+    $source::varchar, $merchant_id::varchar) e
 where $outcome::varchar is null or e.outcome = $outcome::varchar
 order by e.slot = 'all', e.slot, e.programme = 'all', e.programme, e.outcome
