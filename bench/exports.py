@@ -8,6 +8,7 @@ import argparse
 import resource
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -71,8 +72,8 @@ def _cpu() -> float:
     )
 
 
-def build(root: Path, merchants: int, transfers: int) -> Settings:
-    """A published lake under ``root``."""
+def build(root: Path, merchants: int, transfers: int, more: Mapping[str, str] | None = None) -> Settings:
+    """A published lake under ``root``; ``more``: queries of further tables, or in place of those here."""
     settings = Settings(lake=root / "lake", landing=root / "landing", exports=root / "exports")
     settings.lake.mkdir(parents=True)
     con = duckdb.connect()
@@ -83,7 +84,7 @@ def build(root: Path, merchants: int, transfers: int) -> Settings:
         {"n": merchants},
     )
     versions = {}
-    for name, sql in _queries(settings, transfers).items():
+    for name, sql in {**_queries(settings, transfers), **(more or {})}.items():
         rows = con.execute(sql).to_arrow_table()
         versions[name] = _write(settings.lake, table(name), rows)
     manifest.append(

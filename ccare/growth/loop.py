@@ -74,17 +74,23 @@ with grants as (
 ), refunds as (
     select merchant_id, trade_no, sum(amount_fen) as back_fen
     from core_payments where event_type = 'refunded' group by all
+), served as (
+    select distinct merchant_id, hour from delivered
+), sold as (
+    select merchant_id, trade_no, amount_fen, date_trunc('hour', occurred_at) as hour
+    from core_payments p where event_type = 'paid'<and p.business_date>
 ), sales as (
-    select p.merchant_id, date_trunc('hour', p.occurred_at) as hour, count(*) as orders,
-        sum(p.amount_fen - coalesce(r.back_fen, 0)) as net_gmv_fen
-    from core_payments p left join refunds r using (merchant_id, trade_no)
-    where p.event_type = 'paid'<and p.business_date> group by all
+    select s.merchant_id, s.hour, count(*) as orders, sum(s.amount_fen - coalesce(r.back_fen, 0)) as net_gmv_fen
+    from sold s semi join served v on v.merchant_id = s.merchant_id and v.hour = s.hour
+    left join refunds r using (merchant_id, trade_no)
+    group by all
 ), people as (
     from state_users u anti join core_staff s on s.merchant_id = u.merchant_id and s.user_key = u.user_key
+    semi join served v on v.merchant_id = u.merchant_id
 ), first_pays as (
     select u.merchant_id, u.user_key, date_trunc('hour', min(p.occurred_at)) as hour
     from people u join core_payments p on p.merchant_id = u.merchant_id and p.user_key = u.user_key
-        and p.business_date = u.first_paid_date and p.event_type = 'paid'<and p.business_date>
+        and p.business_date = u.first_paid_date and p.event_type = 'paid'<and p.business_date><and u.first_paid_date>
     group by all
 ), visits as (
     select merchant_id, user_key, business_date, occurred_at from core_payments where event_type = 'paid'
@@ -101,7 +107,7 @@ with grants as (
 ), first_visits as (
     select u.merchant_id, u.user_key, date_trunc('hour', min(v.occurred_at)) as hour
     from people u join visits v on v.merchant_id = u.merchant_id and v.user_key = u.user_key
-        and v.business_date = u.first_seen_date<and v.business_date>
+        and v.business_date = u.first_seen_date<and v.business_date><and u.first_seen_date>
     group by all
 ), came as (
     select merchant_id, hour, count(*) as new_users from first_visits group by all

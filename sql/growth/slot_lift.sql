@@ -13,11 +13,6 @@
 -- ratio estimator); null with fewer than two merchant-days in an arm. An hour of two slots counts in both.
 with span as (
     select business_date as until, business_date - $days::integer as since from snapshot
-), trades as (
-    select merchant_id, date_trunc('hour', occurred_at) as hour, count(*) as orders
-    from core_payments, span
-    where event_type = 'paid' and business_date > since and business_date <= until
-    group by all
 ), hours as (
     select merchant_id, business_date, slot, arm, date_trunc('hour', occurred_at) as hour,
         sum(impressions) as shown, sum(clicks) as clicks
@@ -25,6 +20,11 @@ with span as (
     where event_type = 'delivered' and source = $source::varchar
         and business_date > since and business_date <= until
         and ($merchant_id::varchar is null or merchant_id = $merchant_id::varchar)
+    group by all
+), trades as (
+    select merchant_id, date_trunc('hour', occurred_at) as hour, count(*) as orders
+    from core_payments semi join hours using (merchant_id), span
+    where event_type = 'paid' and business_date > since and business_date <= until
     group by all
 ), told as (
     select h.*, coalesce(t.orders, 0) as orders
