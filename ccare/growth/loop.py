@@ -78,7 +78,8 @@ with grants as (
     select distinct merchant_id, hour from delivered
 ), sold as (
     select merchant_id, trade_no, amount_fen, date_trunc('hour', occurred_at) as hour
-    from core_payments p where event_type = 'paid'<and p.business_date>
+    from core_payments p semi join (select distinct merchant_id from served) using (merchant_id)
+    where event_type = 'paid'<and p.business_date>
 ), sales as (
     select s.merchant_id, s.hour, count(*) as orders, sum(s.amount_fen - coalesce(r.back_fen, 0)) as net_gmv_fen
     from sold s semi join served v on v.merchant_id = s.merchant_id and v.hour = s.hour

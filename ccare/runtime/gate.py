@@ -157,13 +157,24 @@ def failures(rows: DataFrame | pa.Table, table: Table, suite: tuple[Rule, ...]) 
 
 
 def _pandas(rows: pa.Table, suite: tuple[Rule, ...]) -> Any:
-    """The columns that the suite looks at; whole numbers stay whole where some are null."""
-    looked: set[str] = set()
+    """The columns that the suite looks at; whole numbers stay whole where some are null.
+
+    Texts and dates that are only asked whether they are there, or there once, come as codes: millions of Python objects
+    would be made of them, and hashed.
+    """
+    looked: dict[str, set[str]] = {}
     for rule in suite:
         told = dict(rule.arguments)
-        looked |= {told[name] for name in ("column", "other") if name in told} | set(told.get("columns", ()))
-    names = [name for name in rows.column_names if name in looked] or rows.column_names[:1]
-    return rows.select(names).to_pandas(integer_object_nulls=True, split_blocks=True)
+        for name in (told.get("column"), told.get("other"), *told.get("columns", ())):
+            looked.setdefault(str(name), set()).add(rule.expect)
+    shown = rows.select([name for name in rows.column_names if name in looked] or rows.column_names[:1])
+    coded = [
+        field.name
+        for field in shown.schema
+        if (pa.types.is_string(field.type) or pa.types.is_date(field.type))
+        and looked.get(field.name, set()) <= {"not_null", "unique"}
+    ]
+    return shown.to_pandas(categories=coded, integer_object_nulls=True, split_blocks=True)
 
 
 def _broken(rows: Any, suite: tuple[Rule, ...], held: bool) -> list[Rule]:
