@@ -95,9 +95,8 @@ def _score(con: duckdb.DuckDBPyConnection, lake: Path, close: Close, merchants: 
             _pass_gate(rows, name)
         with _timed("    written"):
             version = storage.write_held(lake, table(name), rows, close.run_id, [DAY])
-        con.execute(f"create or replace view {name}_now as {view_sql(lake, table(name), version)}")
         if name == "score_drivers":
-            con.execute("create or replace view score_drivers as from score_drivers_now")
+            con.execute(f"create or replace view {name} as {view_sql(lake, table(name), version)}")
     assert rows.num_rows == merchants
 
 

@@ -25,7 +25,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 
@@ -34,11 +33,11 @@ from ccare.events.slots import load_slots
 from ccare.ledger.policy import LedgerPolicies, load_ledger
 from ccare.ledger.programmes import FundingFile, ProgrammesFile
 from ccare.runtime.close import Close
-from ccare.runtime.rowstore import arrow_rows
 from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import conform, frame, held
 from ccare.scoring.policy import load_scoring
 from ccare.tables import Column, Table, WriteStyle, table
+from tests.held_lake import held_lake
 
 CASES = Path(__file__).parent / "cases"
 _RELATIVE = re.compile(r"^d([+-]\d+)?(?: (\d\d:\d\d(?::\d\d)?))?$")
@@ -121,10 +120,8 @@ class Case:
         """What a job makes of the case's rows, by table."""
         declared, job = table(name), import_module(f"jobs.{name}")
         if declared.engine == "duckdb":
-            with duckdb.connect() as con:
-                con.execute("set TimeZone = 'UTC'")
-                for each in dict.fromkeys((*declared.inputs, *declared.previous)):
-                    con.register(each, arrow_rows(table(each), self.rows(each)))
+            inputs = dict.fromkeys((*declared.inputs, *declared.previous))
+            with held_lake({each: self.rows(each) for each in inputs}) as con:
                 return {name: held(spark, declared, job.build(con, self.close()))}
         made = job.build(self.inputs(spark, name), self.close())
         return made if isinstance(made, dict) else {name: made}

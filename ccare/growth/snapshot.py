@@ -1,13 +1,13 @@
 """One consistent snapshot in DuckDB: every table as one published run left it, by plain read_parquet."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import duckdb
 
 from ccare.runtime import deltalog
 from ccare.runtime.manifest import Published
-from ccare.tables import Table, stored_tables
+from ccare.tables import REGISTRY, Table, stored_tables
 from ccare.tables.model import Column
 
 _DUCK = {
@@ -79,6 +79,15 @@ def connect(lake: Path, row: Published | None, *, database: str = ":memory:") ->
     con = duckdb.connect(database)
     con.execute("set TimeZone = 'UTC'")
     add_views(con, lake, row)
+    return con
+
+
+def connect_to(lake: Path, versions: Mapping[str, int | None]) -> duckdb.DuckDBPyConnection:
+    """A connection with a view for each table named, at its version (None: empty)."""
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'")
+    for name, version in versions.items():
+        con.execute(f"create view {name_of(name)} as {view_sql(lake, REGISTRY[name], version)}")
     return con
 
 

@@ -11,6 +11,9 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from ccare.potential.observed import by_merchant
+from ccare.state.facts import FUTURE_DAYS
+
 BOTH_ENDS = (0.05, 0.95)
 FEW_DAYS = 5
 """Days with such hours below which no interval is told."""
@@ -18,20 +21,20 @@ RESAMPLES = 1_000
 _DAYS_BACK = 27
 Floats = NDArray[np.float64]
 
-# A row of the window was taken a few days before its date at most (a clock that runs fast).
+# A row of the window was taken after it happened, or FUTURE_DAYS before at most: older partitions hold none.
 _DAYS = """
 with recent as (
     select merchant_id, slot, occurred_at as hour, business_date, arm, sum(impressions) as shown
     from core_traffic_hours
     where event_type = 'delivered' and source = 'points' and arm in ('treated', 'holdout')
-        and business_date between $first and $day and taken_on <= $day
+        and business_date between $first and $day and taken_on between $taken_from and $day
     group by all
 ), hours as (
     select distinct merchant_id, hour from recent
 ), sales as (
     select p.merchant_id, h.hour, count(*) as orders
     from core_payments p asof join hours h on p.merchant_id = h.merchant_id and p.occurred_at >= h.hour
-    where p.event_type = 'paid' and p.business_date between $first and $day and p.taken_on <= $day
+    where p.event_type = 'paid' and p.business_date between $first and $day and p.taken_on between $taken_from and $day
         and p.occurred_at < h.hour + interval 1 hour
     group by all
 )
@@ -51,13 +54,10 @@ def points_lift(con: duckdb.DuckDBPyConnection, day: date) -> Iterator[dict[str,
 
     ``con`` has core_traffic_hours and core_payments; rows taken after ``day`` are left out.
     """
-    rows = con.execute(_DAYS, {"first": day - timedelta(days=_DAYS_BACK), "day": day}).fetchnumpy()
-    merchants = np.asarray(rows["merchant_id"], dtype=object)
-    sums = np.stack([np.ma.getdata(rows[name]) for name in SUMS], axis=1)
-    cuts = np.flatnonzero(merchants[1:] != merchants[:-1]) + 1 if merchants.size else np.array([], dtype=int)
-    for mine in np.split(np.arange(merchants.size), cuts):
-        if mine.size:
-            yield {"merchant_id": str(merchants[mine[0]]), **_told(sums[mine])}
+    first = day - timedelta(days=_DAYS_BACK)
+    told = {"first": first, "day": day, "taken_from": first - timedelta(days=FUTURE_DAYS)}
+    for merchant, mine in by_merchant(con.execute(_DAYS, told).fetchnumpy()):
+        yield {"merchant_id": merchant, **_told(np.stack([mine[name] for name in SUMS], axis=1))}
 
 
 def lift(sums: Floats) -> Floats:

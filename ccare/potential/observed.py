@@ -108,9 +108,9 @@ def observe(con: duckdb.DuckDBPyConnection, end: date, many: int = MANY_USERS) -
     """Merchant -> its users as they stand at ``end``, from ``paid_days``; merchants without one are left out."""
     con.execute(_USERS, {"end": end, "many": many})
     rows, spends = con.execute(_HISTORIES).fetchnumpy(), con.execute(_SPENDS).fetchnumpy()
-    money = dict(_by_merchant(spends))
+    money = dict(by_merchant(spends))
     result = {}
-    for merchant, part in _by_merchant(rows):
+    for merchant, part in by_merchant(rows):
         own = money.get(merchant)
         days = float(part["all_days"].sum())
         result[merchant] = Observed(
@@ -152,8 +152,8 @@ def industries(con: duckdb.DuckDBPyConnection, on: date) -> dict[str, str]:
     return {merchant: industry or "" for merchant, industry in rows}
 
 
-def _by_merchant(columns: Mapping[str, Any]) -> list[tuple[str, dict[str, NDArray]]]:
-    """Rows in merchant order, cut where the merchant changes."""
+def by_merchant(columns: Mapping[str, Any]) -> list[tuple[str, dict[str, NDArray]]]:
+    """Columns of rows in merchant order, cut where the merchant changes: merchant, and its part of each column."""
     names = np.asarray(columns["merchant_id"], dtype=object)
     if not names.size:
         return []

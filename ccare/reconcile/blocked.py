@@ -1,10 +1,9 @@
 """Which merchants a close does not score because their bills and payments differ."""
 
-from ccare.growth.snapshot import name_of, view_sql
+from ccare.growth.snapshot import connect_to
 from ccare.reconcile.compare import MerchantDay, merchant_days
 from ccare.reconcile.policy import load_reconcile
 from ccare.runtime.run import Run
-from ccare.tables import table
 
 SHOWN = 20
 _READ = ("core_bill_lines", "core_payments", "core_merchants")
@@ -27,12 +26,6 @@ def unreconciled(run: Run) -> tuple[str, ...]:
 
 
 def _compared(run: Run) -> list[MerchantDay]:
-    import duckdb
-
     day = run.close.day
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        for name in _READ:
-            sql = view_sql(run.settings.lake, table(name), run.version(name))
-            con.execute(f"create view {name_of(name)} as {sql}")
+    with connect_to(run.settings.lake, {name: run.version(name) for name in _READ}) as con:
         return merchant_days(con, load_reconcile(run.settings.conf, day), day, known_on=day, new_on=day)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
 
-import duckdb
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ccare.growth.snapshot import name_of, view_sql
+from ccare.growth.snapshot import connect_to
 from ccare.runtime import deltalog, gate, storage
 from ccare.runtime.close import Close
 from ccare.runtime.failpoint import reach
@@ -115,11 +114,7 @@ class Run:
         """The rows of a job that reads its inputs as views of a DuckDB connection."""
         pinned = {name: self.version(name) for name in declared.inputs}
         pinned |= {name: self.as_published.get(name) for name in declared.previous}
-        with duckdb.connect() as con:
-            con.execute("set TimeZone = 'UTC'")
-            for name, version in pinned.items():
-                sql = view_sql(self.settings.lake, REGISTRY[name], version)
-                con.execute(f"create view {name_of(name)} as {sql}")
+        with connect_to(self.settings.lake, pinned) as con:
             rows: pa.Table = import_module(f"jobs.{declared.name}").build(con, self.close)
         return rows
 

@@ -121,7 +121,7 @@ def metrics(run: Run) -> None:
 
 def score(run: Run) -> None:
     """Benchmarks where the month has none yet, then drivers and scores; nobody's whose bills do not reconcile."""
-    month, day, merchants = month_of(run.close.day), [run.close.day], run.merchants()
+    month, day = month_of(run.close.day), [run.close.day]
     if month not in _months(run):
         run.make("score", "score_benchmarks", [month])
     in_use = month_in_use(run.close.day, _months(run))
@@ -133,9 +133,9 @@ def score(run: Run) -> None:
     _know_touched(run)
     with ThreadPoolExecutor(1) as beside:
         found = beside.submit(_evidence, run)
-        run.make("score", "score_drivers", day, merchants * len(run.close.scoring.weights))
+        run.make("score", "score_drivers", day)
         run.close = replace(run.close, unreconciled=unreconciled(run))
-        run.make("score", "score_merchants", day, merchants)
+        run.make("score", "score_merchants", day)
         found.result()
 
 

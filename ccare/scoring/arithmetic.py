@@ -89,7 +89,7 @@ def quantiles(values: Floats) -> Floats:
     return np.minimum(low + (high - low) * ((at % LAST) / LAST), high)
 
 
-def pulled(own: Floats, n: Floats, mean: Floats, strength: Floats) -> Floats:
+def pulled(own: Floats, n: Floats, mean: Floats | float, strength: Floats | float) -> Floats:
     """(own + k m) / (n + k); the peers' mean where the merchant has nothing to put in (NaN)."""
     return np.where(np.isnan(own), mean, (own + strength * mean) / (n + strength))
 

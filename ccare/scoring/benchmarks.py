@@ -22,7 +22,7 @@ from ccare.metrics.definitions import METRIC_BY_ID, Metric
 from ccare.scoring import arithmetic as a
 from ccare.scoring.arithmetic import Floats
 from ccare.scoring.months import ANY_INDUSTRY, TIERS
-from ccare.scoring.places import Benchmark, Benchmarks, Flags, Measured, as_columns, columns_of, measured
+from ccare.scoring.places import Benchmark, Benchmarks, Flags, as_columns, columns_of, measured
 from ccare.scoring.policy import ScoringPolicy
 
 LEVELS = ("group", "industry", "all")
@@ -133,14 +133,9 @@ def _pool(metric: Metric, peers: _Peers, inside: Flags) -> tuple[Benchmark, int]
         bottom = fsum(np.nan_to_num(told.denominator))
         mean = fsum(np.nan_to_num(told.numerator)) / bottom if bottom else None
         strength = metric.fixed_k or moments(told.numerator[known], told.n[known], peers.policy)
-        values = _pulled(told, mean, strength)
+        values = a.pulled(told.own, told.n, np.nan if mean is None else mean, strength)
     placed = a.transformed(values[known], metric.scoring)
     return Benchmark(a.quantiles(placed) if known.any() else None, mean, strength), int(known.sum())
-
-
-def _pulled(told: Measured, mean: float | None, strength: float) -> Floats:
-    means = np.full(told.n.shape, np.nan if mean is None else mean)
-    return a.pulled(told.own, told.n, means, np.full(told.n.shape, strength))
 
 
 def moments(hits: Floats, n: Floats, policy: ScoringPolicy) -> float:

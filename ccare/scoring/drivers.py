@@ -10,23 +10,19 @@ from numpy.typing import NDArray
 
 from ccare.metrics.definitions import METRIC_BY_ID, Metric
 from ccare.runtime.rowstore import arrow_schema
-from ccare.scoring.arithmetic import Floats
 from ccare.scoring.columns import chosen, floats, told, whole
 from ccare.scoring.months import ANY_INDUSTRY, TIERS, days_of
 from ccare.scoring.places import (
     BAD,
     GOOD,
     NONE,
-    NOTHING,
     WATCH,
-    Benchmark,
-    Benchmarks,
     Groups,
     Placed,
+    as_benchmarks,
     columns_of,
     driver_status,
     goal,
-    measured,
     places,
 )
 from ccare.scoring.policy import ScoringPolicy
@@ -71,33 +67,17 @@ def drivers(
     bound: dict[str, object] = {**dict(zip(TIERS, TIERS, strict=True)), "anyone": ANY_INDUSTRY}
     bound |= {"month": benchmarks_of, "since": since, "day": day}
     members = con.execute(asked, bound).to_arrow_table()
-    benchmarks = benchmarks_in(con, benchmarks_of)
+    frozen = con.execute("from score_benchmarks where month = $1", [benchmarks_of]).to_arrow_table()
     groups = Groups.of(members["peer_group"].to_pylist())
-    rows = floats(members, names)
-    placed = places(rows, groups, benchmarks, policy)
-    return _table(members, metrics, rows, placed, groups, benchmarks, day, policy, run_id)
-
-
-def benchmarks_in(con: duckdb.DuckDBPyConnection, month: str) -> Benchmarks:
-    """The month's rows of score_benchmarks."""
-    found = con.execute(
-        "select peer_group, metric_id, quantiles, prior_mean, prior_strength from score_benchmarks "
-        "where month = $1",
-        [month],
-    ).fetchall()
-    return {
-        (group, metric): Benchmark(None if ordered is None else np.array(ordered), mean, strength)
-        for group, metric, ordered, mean, strength in found
-    }
+    placed = places(floats(members, names), groups, as_benchmarks(frozen.to_pylist()), policy)
+    return _table(members, metrics, placed, groups, day, policy, run_id)
 
 
 def _table(
     members: pa.Table,
     metrics: Sequence[Metric],
-    rows: Mapping[str, Floats],
     placed: Mapping[str, Placed],
     groups: Groups,
-    benchmarks: Benchmarks,
     day: date,
     policy: ScoringPolicy,
     run_id: str,
@@ -108,18 +88,16 @@ def _table(
     weights = [policy.weights[m.id] for m in metrics]
     percentile = _by_merchant(p.percentile for p in each)
     statuses = _by_merchant(driver_status(p.known, p.percentile, policy) for p in each)
-    targets = _by_merchant(groups.spread(_goals(m, groups, benchmarks, policy)) for m in metrics)
-    compared = _by_merchant(
-        groups.spread([benchmarks.get((g, m.id), NOTHING).ordered is not None for g in groups.names])
-        for m in metrics
-    )
+    goals = ([goal(m, bench, policy) for bench in placed[m.id].benches] for m in metrics)
+    targets = _by_merchant(groups.spread(of) for of in goals)
+    compared = _by_merchant(groups.spread([b.ordered is not None for b in p.benches]) for p in each)
     columns = {
         "merchant_id": members["merchant_id"].take(pa.array(who)),
         "as_of_date": pa.repeat(pa.scalar(day), count * many),
         "metric_id": chosen(which, [m.id for m in metrics]),
         "dimension": chosen(which, [m.dimension for m in metrics]),
-        "value": told(_by_merchant(measured(m, rows).value for m in metrics)),
-        **_counts(members, metrics, rows),
+        "value": told(_by_merchant(p.told.value for p in each)),
+        **_counts(members, metrics, placed),
         "shrunk_value": told(_by_merchant(p.shrunk for p in each)),
         "percentile": pa.array(percentile),
         "percentile_low": pa.array(_by_merchant(p.low for p in each)),
@@ -153,13 +131,9 @@ def _codes(statuses: NDArray[np.str_]) -> NDArray[np.intp]:
     return codes
 
 
-def _goals(
-    metric: Metric, groups: Groups, benchmarks: Benchmarks, policy: ScoringPolicy
-) -> list[float | None]:
-    return [goal(metric, benchmarks.get((name, metric.id), NOTHING), policy) for name in groups.names]
-
-
-def _counts(members: pa.Table, metrics: Sequence[Metric], rows: Mapping[str, Floats]) -> dict[str, pa.Array]:
+def _counts(
+    members: pa.Table, metrics: Sequence[Metric], placed: Mapping[str, Placed]
+) -> dict[str, pa.Array]:
     """numerator, denominator and n, whole to the last digit."""
     tops, bottoms, people = [], [], []
     for m in metrics:
@@ -173,7 +147,7 @@ def _counts(members: pa.Table, metrics: Sequence[Metric], rows: Mapping[str, Flo
         if m.scored_as == "part_of_whole":
             bottom = top[0] + bottom[0], top[1] | bottom[1]
         n, _ = bottom if m.scored_as == "part_of_whole" else whole(members[m.population])
-        unknown = np.isnan(measured(m, rows).value)
+        unknown = np.isnan(placed[m.id].told.value)
         tops.append(top)
         bottoms.append(bottom)
         people.append((np.where(unknown, 0, n), np.zeros(n.shape, bool)))

@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from ccare.metrics.definitions import SCORED_METRICS
@@ -61,7 +60,7 @@ def _row(frozen: Frozen) -> dict[str, object]:
         "industry": frozen.industry,
         "tier": frozen.tier,
         "members": frozen.members,
-        "quantiles": None if bench.ordered is None else np.asarray(bench.ordered),
+        "quantiles": bench.ordered,
         "prior_mean": bench.mean,
         "prior_strength": bench.strength,
         "peers": frozen.peers,

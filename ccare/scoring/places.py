@@ -1,6 +1,6 @@
 """Each metric of many merchants among their frozen peers: shrunk, placed, bounded. NumPy; NaN stands for null."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,7 +31,19 @@ class Benchmark:
 
 Benchmarks = Mapping[tuple[str, str], Benchmark]
 """(peer group, metric id) -> benchmark."""
-NOTHING = Benchmark(None, None, None)
+_NOTHING = Benchmark(None, None, None)
+
+
+def as_benchmarks(frozen: Iterable[Mapping[str, Any]]) -> Benchmarks:
+    """Rows of score_benchmarks by group and metric."""
+    return {
+        (row["peer_group"], row["metric_id"]): Benchmark(
+            None if row["quantiles"] is None else np.array(row["quantiles"], dtype=np.float64),
+            row["prior_mean"],
+            row["prior_strength"],
+        )
+        for row in frozen
+    }
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,8 @@ class Groups:
     @cached_property
     def members(self) -> list[NDArray[np.intp]]:
         """For each group the merchants in it."""
+        if not self.names:
+            return []
         order = np.argsort(self.codes, kind="stable")
         return np.split(order, np.searchsorted(self.codes[order], np.arange(1, len(self.names))))
 
@@ -74,8 +88,13 @@ class Groups:
 
 @dataclass(frozen=True)
 class Placed:
-    """A metric of N merchants among their peers; places from 0 to 100, higher is better, to four decimals."""
+    """A metric of N merchants among their peers; places from 0 to 100, higher is better, to four decimals.
 
+    ``benches``: what each group was compared with.
+    """
+
+    told: Measured
+    benches: Sequence[Benchmark]
     shrunk: Floats
     percentile: Floats
     low: Floats
@@ -131,7 +150,7 @@ def _placed(
     metric: Metric, rows: Mapping[str, Floats], groups: Groups, benchmarks: Benchmarks, active: Flags
 ) -> Placed:
     told = measured(metric, rows)
-    benches = [benchmarks.get((name, metric.id), NOTHING) for name in groups.names]
+    benches = [benchmarks.get((name, metric.id), _NOTHING) for name in groups.names]
     strength = groups.spread([bench.strength for bench in benches])
     shrunk = told.value
     if metric.is_ratio:
@@ -148,7 +167,7 @@ def _placed(
     percentile, one, other = a.rounded(np.where(np.isnan(turned), MIDDLE, turned), 4)
     compared = groups.spread([bench.ordered is not None for bench in benches]) > 0
     known = compared & active & (np.isnan(told.n) | (told.n > 0))
-    return Placed(shrunk, percentile, np.minimum(one, other), np.maximum(one, other), known)
+    return Placed(told, benches, shrunk, percentile, np.minimum(one, other), np.maximum(one, other), known)
 
 
 def _bounds(

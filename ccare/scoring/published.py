@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 
 from ccare.errors import InputMissing, IntegrityBroken
 from ccare.growth.snapshot import view_sql
@@ -18,7 +17,7 @@ from ccare.runtime.lease import FORGET, read_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 from ccare.scoring.months import days_of, month_in_use
-from ccare.scoring.places import Benchmark, Benchmarks
+from ccare.scoring.places import Benchmarks, as_benchmarks
 from ccare.scoring.policy import ScoringPolicy, load_scoring
 from ccare.scoring.remeasure import CORES, Sources
 from ccare.tables import table
@@ -171,18 +170,6 @@ def policy_called(settings: Settings, version: str) -> ScoringPolicy:
             remedy="A past version is never taken out of scoring.toml: put it back.",
         )
     return found[version]
-
-
-def as_benchmarks(frozen: Sequence[Row]) -> Benchmarks:
-    """Rows of score_benchmarks by group and metric."""
-    return {
-        (row["peer_group"], row["metric_id"]): Benchmark(
-            None if row["quantiles"] is None else np.array(row["quantiles"], dtype=np.float64),
-            row["prior_mean"],
-            row["prior_strength"],
-        )
-        for row in frozen
-    }
 
 
 def read_rows(

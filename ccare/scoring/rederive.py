@@ -6,22 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-import duckdb
 import numpy as np
 
-from ccare.growth.snapshot import name_of, quoted, view_sql
+from ccare.growth.snapshot import connect_to, quoted, view_sql
 from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID, Metric
 from ccare.potential.realised import realised
 from ccare.scoring import arithmetic as a
 from ccare.scoring.months import ANY_INDUSTRY
 from ccare.scoring.places import (
-    Benchmark,
     Placed,
     as_columns,
     columns_of,
     driver_status,
     goal,
-    measured,
 )
 from ccare.scoring.published import Row, Scored
 from ccare.scoring.remeasure import Sources, metrics_of, rows_of_merchant
@@ -72,11 +69,13 @@ def derive(scored: Scored, sources: Sources) -> Derived:
 
 def _realised(sources: Sources, merchant_id: str, day: date) -> Row:
     """r_realised_ratio's parts, from the merchant's rows and the model that was in force."""
-    with duckdb.connect() as con:
-        for name in ("core_payments", "core_staff", "score_potentials"):
-            rows = view_sql(sources.lake, table(name), sources.versions.get(name))
-            mine = f"from ({rows}) where merchant_id = {quoted(merchant_id)}"
-            con.execute(f"create view {name_of(name)} as {mine}")
+    pinned = {
+        name: sources.versions.get(name) for name in ("core_payments", "core_staff", "score_potentials")
+    }
+    with connect_to(sources.lake, pinned) as con:
+        for name in pinned:
+            mine = f"from memory.{name} where merchant_id = {quoted(merchant_id)}"
+            con.execute(f"create temp view {name} as {mine}")
         told = next(realised(con, day), {})
     return {name: told.get(name, nothing) for name, nothing in _UNTOLD.items()}
 
@@ -91,8 +90,7 @@ def derive_from(scored: Scored, metrics: Mapping[str, int], industry: str | None
     blocked = scored.scores["score_status"] == "unreconciled"
     result = replay(columns, [group], scored.benchmarks, scored.policy, [blocked])
     drivers = {
-        name: _driver(METRIC_BY_ID[name], columns, placed, group, scored)
-        for name, placed in result.drivers.items()
+        name: _driver(METRIC_BY_ID[name], placed, group, scored) for name, placed in result.drivers.items()
     }
     return Derived(group, drivers, _scores(result, group, scored))
 
@@ -121,11 +119,8 @@ def _fresh_group(scored: Scored, industry: str | None, mau: int) -> str | None:
     return f"{name}/{'small' if mau <= low else 'mid' if mau <= high else 'large'}"
 
 
-def _driver(
-    metric: Metric, columns: Mapping[str, a.Floats], placed: Placed, group: str | None, scored: Scored
-) -> Row:
-    told, policy = measured(metric, columns), scored.policy
-    bench = scored.benchmarks.get((group or "", metric.id), Benchmark(None, None, None))
+def _driver(metric: Metric, placed: Placed, group: str | None, scored: Scored) -> Row:
+    told, (bench,), policy = placed.told, placed.benches, scored.policy
     percentile = float(placed.percentile[0])
     to_reach = goal(metric, bench, policy)
     weight = policy.weights[metric.id]

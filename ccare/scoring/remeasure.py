@@ -14,8 +14,7 @@ from typing import Any
 import duckdb
 
 from ccare.events.slots import load_slots
-from ccare.growth.snapshot import name_of, view_sql
-from ccare.tables import table
+from ccare.growth.snapshot import connect_to, name_of
 
 EVENTS = ("core_payments", "core_mini_program_events", "core_life_account_events", "core_voucher_events")
 CORES = (*EVENTS, "core_traffic_hours", "core_staff")
@@ -154,11 +153,7 @@ def rows_of_merchant(
     sources: Sources, merchant_id: str, day: date, known: date
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that holds the merchant's rows dated by ``day`` and taken by ``known``: taken, shown, staff."""
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        for name in CORES:
-            sql = view_sql(sources.lake, table(name), sources.versions.get(name))
-            con.execute(f"create view {name_of(name)} as {sql}")
+    with connect_to(sources.lake, {name: sources.versions.get(name) for name in CORES}) as con:
         take_rows(con, sources.conf, merchant_id, day, known)
         yield con
 

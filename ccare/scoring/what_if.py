@@ -18,10 +18,10 @@ from ccare.ledger.policy import LedgerPolicies, load_ledger, read_programmes
 from ccare.runtime.policy_file import read_policy
 from ccare.runtime.settings import Settings
 from ccare.scoring.benchmarks import refreeze, same_rules
-from ccare.scoring.places import Benchmarks, as_columns, columns_of
+from ccare.scoring.places import Benchmarks, as_benchmarks, as_columns, columns_of
 from ccare.scoring.points import earned, not_replayed, trades
 from ccare.scoring.policy import ScoringPolicies, ScoringPolicy, read_scoring
-from ccare.scoring.published import Lake, Row, as_benchmarks, frozen_for, open_lake, policy_called, read_rows
+from ccare.scoring.published import Lake, Row, frozen_for, open_lake, policy_called, read_rows
 from ccare.scoring.score import replay
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from ccare.metrics.points_lift import FEW_DAYS, interval, lift, points_lift
-from ccare.runtime.rowstore import arrow_rows
-from ccare.tables import table
+from tests.held_lake import held_lake
 
 DAY = date(2026, 3, 28)
 HOUR = datetime(2026, 3, 20, 4, 30, tzinfo=UTC)
@@ -16,11 +15,7 @@ HOUR = datetime(2026, 3, 20, 4, 30, tzinfo=UTC)
 
 
 def _lake(traffic: list[dict], payments: list[dict]) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect()
-    con.execute("set TimeZone = 'UTC'")
-    for name, rows in (("core_traffic_hours", traffic), ("core_payments", payments)):
-        con.register(name, arrow_rows(table(name), rows))
-    return con
+    return held_lake({"core_traffic_hours": traffic, "core_payments": payments})
 
 
 def _hour(**own: object) -> dict:

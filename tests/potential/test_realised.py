@@ -3,13 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-import duckdb
 import pytest
 from lifetimes import BetaGeoFitter, GammaGammaFitter
 
 from ccare.potential.realised import realised
-from ccare.runtime.rowstore import arrow_rows
-from ccare.tables import table
+from tests.held_lake import held_lake
 from tests.potential.payers import LAST, Row, World, paid_days, provenance
 
 DAY = LAST
@@ -28,7 +26,6 @@ FITTED: Row = {
 
 
 def _told(payments: list[Row], models: list[Row], staff: tuple[str, ...] = ("staff",)) -> dict[str, Row]:
-    con = duckdb.connect()
     core = {
         "core_payments": payments,
         "core_staff": [
@@ -36,9 +33,7 @@ def _told(payments: list[Row], models: list[Row], staff: tuple[str, ...] = ("sta
         ],
         "score_potentials": models,
     }
-    for name, rows in core.items():
-        con.register(name, arrow_rows(table(name), rows))
-    return {str(row["merchant_id"]): row for row in realised(con, DAY)}
+    return {str(row["merchant_id"]): row for row in realised(held_lake(core), DAY)}
 
 
 def _models(**own: Any) -> list[Row]:

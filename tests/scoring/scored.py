@@ -1,21 +1,19 @@
 """Runs the three score jobs on rows, as the harness does, and gives plain rows back."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
 from ccare.runtime.close import Close
-from ccare.runtime.rowstore import arrow_rows
 from ccare.runtime.settings import default_conf
 from ccare.scoring.policy import load_scoring
 from ccare.tables import table
 from jobs import score_benchmarks, score_drivers, score_merchants
+from tests.held_lake import held_lake
 from tests.scoring.metric_rows import DAY
 
 Rows = list[dict[str, Any]]
@@ -32,7 +30,7 @@ def close_of(day: date, benchmarks_of: str = "", **policy: Any) -> Close:
 
 def frozen(metrics: Rows, day: date = DAY, **policy: Any) -> Rows:
     """score_benchmarks that the close of ``day`` freezes."""
-    con = _lake({"metric_merchants": metrics, "score_benchmarks": ()})
+    con = held_lake({"metric_merchants": metrics, "score_benchmarks": ()})
     return _rows(score_benchmarks.build(con, close_of(day, **policy)), "score_benchmarks")
 
 
@@ -41,18 +39,12 @@ def scored(
 ) -> tuple[Rows, Rows]:
     """score_drivers and score_merchants of ``day``."""
     close, name = close_of(day, **policy), "score_drivers"
-    con = _lake({"metric_merchants": metrics, "score_benchmarks": benchmarks, "score_merchants": previous})
+    con = held_lake(
+        {"metric_merchants": metrics, "score_benchmarks": benchmarks, "score_merchants": previous}
+    )
     drivers = score_drivers.build(con, close)
     con.register(name, drivers)
     return _rows(drivers, name), _rows(score_merchants.build(con, close), "score_merchants")
-
-
-def _lake(rows: Mapping[str, Rows]) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect()
-    con.execute("set TimeZone = 'UTC'")
-    for name, told in rows.items():
-        con.register(name, arrow_rows(table(name), told))
-    return con
 
 
 def _rows(made: pa.Table, name: str) -> Rows:

@@ -121,6 +121,12 @@ def test_without_events_there_is_nothing_rather_than_0(benchmarks) -> None:
     assert {row["value"] for row in drivers if row["denominator"] == 0} == {None}
 
 
+def test_without_merchants_there_are_no_rows(benchmarks) -> None:
+    """A lake whose first days bring nobody closes all the same."""
+    assert frozen([]) == []
+    assert scored([], []) == scored([], benchmarks) == ([], [])
+
+
 def test_a_month_without_benchmarks_compares_with_the_last_frozen(benchmarks) -> None:
     """Byte for byte what April's benchmarks give, under April's groups; only the status says so."""
     april, may = date(2024, 4, 9), date(2024, 5, 2)
