@@ -105,7 +105,8 @@ class Case:
     def inputs(self, spark: SparkSession, job: str) -> dict[str, DataFrame]:
         """Every table that the harness would hand to the job, empty where the case gives no rows."""
         declared = table(job)
-        own = (job,) if declared.layer in ("state", "score") else ()
+        kept = declared.layer in ("state", "score") and declared.write is not WriteStyle.TRANSIENT
+        own = (job,) if kept else ()
         names = dict.fromkeys((*declared.inputs, *declared.previous, *own))
         return {name: self._input(spark, name) for name in names}
 
