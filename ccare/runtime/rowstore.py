@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Schema,
+    WriterProperties,
+    write_deltalake,
+)
 
 from ccare.runtime import deltalog
 from ccare.tables import Table, WriteStyle
@@ -18,8 +25,17 @@ _PROPERTIES = {
 }
 
 
-WRITER = WriterProperties(compression="ZSTD", max_row_group_size=131_072)
-"""Row groups are what tasks share a file by: one of a million rows would leave a core idle."""
+_ROW_GROUP = 131_072
+"""Rows that tasks share a file by: one group of a million rows would leave a core idle."""
+
+
+def writer(table: Table) -> WriterProperties:
+    """How files are packed. Doubles hardly repeat: a dictionary of them is built in vain and thrown away."""
+    plain = ColumnProperties(dictionary_enabled=False)
+    doubles = {column.name: plain for column in table.columns if column.type == "double"}
+    return WriterProperties(
+        compression="ZSTD", max_row_group_size=_ROW_GROUP, column_properties=doubles or None
+    )
 
 
 def properties(table: Table) -> dict[str, str]:
@@ -98,11 +114,14 @@ def write_arrow(
     ValueError where a required column holds a null.
     """
     arrow = rows.select(table.column_names).cast(arrow_schema(table))
+    # One batch of millions of rows would be encoded and then packed, in turns; group by group both go on at once.
+    arrow = pa.Table.from_batches(arrow.to_batches(max_chunksize=_ROW_GROUP), arrow.schema)
+    packing = writer(table)
     opened = ensure_table(lake, table)
     values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
     commit = CommitProperties(custom_metadata={"userMetadata": run_id})
     if mode == "append":
-        write_deltalake(opened, arrow, mode="append", writer_properties=WRITER, commit_properties=commit)
+        write_deltalake(opened, arrow, mode="append", writer_properties=packing, commit_properties=commit)
     else:
         where = f"{table.partition_by[0]} in ({values})" if replaced else None
         write_deltalake(
@@ -110,7 +129,7 @@ def write_arrow(
             arrow,
             mode="overwrite",
             predicate=where,
-            writer_properties=WRITER,
+            writer_properties=packing,
             commit_properties=commit,
         )
     version = deltalog.latest_version(lake, table.name)

@@ -13,10 +13,7 @@ from ccare.runtime.rowstore import arrow_schema
 from ccare.scoring.columns import chosen, floats, told, whole
 from ccare.scoring.months import ANY_INDUSTRY, TIERS, days_of
 from ccare.scoring.places import (
-    BAD,
-    GOOD,
-    NONE,
-    WATCH,
+    STATUSES,
     Groups,
     Placed,
     as_benchmarks,
@@ -49,7 +46,6 @@ select c.merchant_id, <columns>, coalesce(h.peer_group, cut.industry || '/' || c
 from compared c left join held h using (merchant_id)
 order by c.merchant_id
 """
-_STATUSES = (GOOD, WATCH, BAD, NONE)
 
 
 def drivers(
@@ -109,7 +105,7 @@ def _table(
         "target_status": chosen(
             np.where(~np.isnan(targets), 0, np.where(compared > 0, 1, 2)), ["reachable", "ceiling", None]
         ),
-        "driver_status": chosen(_codes(statuses), _STATUSES),
+        "driver_status": chosen(statuses, STATUSES),
         "window_days": pa.array(np.array([m.window_days for m in metrics], np.int32)[which]),
         "peer_group": members["peer_group"].take(pa.array(who)),
         "policy_version": pa.repeat(policy.version, count * many),
@@ -122,13 +118,6 @@ def _table(
 def _by_merchant(columns: Iterable[NDArray]) -> NDArray:
     """A column for each metric -> one value for each merchant and metric, merchants first."""
     return np.stack(list(columns), axis=1).ravel()
-
-
-def _codes(statuses: NDArray[np.str_]) -> NDArray[np.intp]:
-    codes = np.zeros(statuses.shape, np.intp)
-    for code, status in enumerate(_STATUSES):
-        codes[statuses == status] = code
-    return codes
 
 
 def _counts(

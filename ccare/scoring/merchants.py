@@ -29,9 +29,10 @@ left join facts using (peer_group)
 order by merchant_id
 """
 _PARTS = """
-select merchant_id, metric_id, contribution, weight * (percentile_high - percentile_low) / 2 as half,
+select place, metric, contribution, weight * (percentile_high - percentile_low) / 2 as half,
     if(driver_status <> 'none', weight, 0) as known
-from score_drivers where as_of_date = $day
+from score_drivers join merchant_places using (merchant_id) join metric_places using (metric_id)
+where as_of_date = $day
 """
 
 
@@ -72,17 +73,18 @@ def _parts(
     con: duckdb.DuckDBPyConnection, day: date, names: pa.ChunkedArray, policy: ScoringPolicy
 ) -> dict[str, Part]:
     """What each weighted metric puts in, merchant by merchant; NaN where a merchant has no such driver."""
+    weighted = [name for d in DIMENSIONS for name in policy.metrics_of(d)]
+    # Numbers take the place of texts before millions of rows leave DuckDB.
+    con.register("merchant_places", pa.table({"merchant_id": names, "place": np.arange(len(names))}))
+    con.register("metric_places", pa.table({"metric_id": weighted, "metric": np.arange(len(weighted))}))
     rows = con.execute(_PARTS, {"day": day}).to_arrow_table()
-    values = floats(rows, ["contribution", "half", "known"])
-    at = pa.compute.index_in(rows["merchant_id"], value_set=names.combine_chunks())
-    here, place = at.is_valid().to_numpy(), at.fill_null(0).to_numpy()
-    metrics = rows["metric_id"].combine_chunks().dictionary_encode()
-    codes, known = metrics.indices.to_numpy(), metrics.dictionary.to_pylist()
-    parts = {}
-    for name in (name for d in DIMENSIONS for name in policy.metrics_of(d)):
-        mine = np.flatnonzero((codes == (known.index(name) if name in known else -1)) & here)
-        columns = {part: np.full(len(names), np.nan) for part in values}
-        for part, column in columns.items():
-            column[place[mine]] = values[part][mine]
-        parts[name] = Part(**columns)
-    return parts
+    con.unregister("merchant_places")
+    con.unregister("metric_places")
+    at = rows["metric"].to_numpy(), rows["place"].to_numpy()
+    told = {name: np.full((len(weighted), len(names)), np.nan) for name in ("contribution", "half", "known")}
+    for name, values in told.items():
+        values[at] = rows[name].to_numpy()
+    return {
+        metric: Part(**{name: values[i] for name, values in told.items()})
+        for i, metric in enumerate(weighted)
+    }

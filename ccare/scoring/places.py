@@ -1,6 +1,8 @@
 """Each metric of many merchants among their frozen peers: shrunk, placed, bounded. NumPy; NaN stands for null."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +17,7 @@ from ccare.scoring.policy import ScoringPolicy
 
 MIDDLE = 50.0
 """Place of a metric that nobody has data of: nobody stands above anybody. It carries no coverage."""
-GOOD, WATCH, BAD, NONE = "good", "watch", "bad", "none"
+STATUSES = GOOD, WATCH, BAD, NONE = "good", "watch", "bad", "none"
 _TENTH, _NINE_TENTHS = 10, 90
 Flags = NDArray[np.bool_]
 
@@ -74,12 +76,15 @@ class Groups:
         return Groups(tuple(map(str, names)), codes.ravel())
 
     @cached_property
-    def members(self) -> list[NDArray[np.intp]]:
-        """For each group the merchants in it."""
-        if not self.names:
-            return []
-        order = np.argsort(self.codes, kind="stable")
-        return np.split(order, np.searchsorted(self.codes[order], np.arange(1, len(self.names))))
+    def order(self) -> NDArray[np.intp]:
+        """Merchants group by group."""
+        return np.argsort(self.codes, kind="stable")
+
+    @cached_property
+    def ranges(self) -> list[slice]:
+        """For each group its merchants' part of ``order``."""
+        ends = np.searchsorted(self.codes[self.order], np.arange(len(self.names)), "right").tolist()
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
     def spread(self, told: Sequence[float | None]) -> Floats:
         """One number a group -> one a merchant."""
@@ -143,7 +148,13 @@ def places(
     """Every weighted metric of N merchants, dimension by dimension; ``rows`` hold ``columns_of`` them."""
     weighted = [name for d in policy.dimensions for name in policy.metrics_of(d)]
     active = rows["events_56d"] > 0
-    return {name: _placed(METRIC_BY_ID[name], rows, groups, benchmarks, active) for name in weighted}
+
+    def placed(name: str) -> Placed:
+        return _placed(METRIC_BY_ID[name], rows, groups, benchmarks, active)
+
+    # Metrics do not look at each other, and NumPy lets other threads on while it works.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return dict(zip(weighted, threads.map(placed, weighted), strict=True))
 
 
 def _placed(
@@ -158,13 +169,16 @@ def _placed(
     x = a.transformed(shrunk, metric.scoring)
     low, high = _bounds(metric, shrunk, x, told.n, strength, groups, benches)
     # Near 0 a posterior is so skewed that both its points lie below its mean: the interval holds the mean.
-    points = np.stack([x, np.fmin(low, x), np.fmax(high, x)])
-    at = np.full(points.shape, np.nan)
-    for bench, members in zip(benches, groups.members, strict=True):
+    points = np.stack([x, np.fmin(low, x), np.fmax(high, x)] if metric.is_ratio else [x])
+    ordered, found = points[:, groups.order], np.full(points.shape, np.nan)
+    for bench, here in zip(benches, groups.ranges, strict=True):
         if bench.ordered is not None:
-            at[:, members] = a.place(points[:, members], bench.ordered)
+            found[:, here] = a.place(ordered[:, here], bench.ordered)
+    at = np.empty_like(found)
+    at[:, groups.order] = found
     turned = a.LAST - at if metric.lower_is_better else at
-    percentile, one, other = a.rounded(np.where(np.isnan(turned), MIDDLE, turned), 4)
+    each = a.rounded(np.where(np.isnan(turned), MIDDLE, turned), 4)
+    percentile, one, other = each if metric.is_ratio else (*each, *each, *each)
     compared = groups.spread([bench.ordered is not None for bench in benches]) > 0
     known = compared & active & (np.isnan(told.n) | (told.n > 0))
     return Placed(told, benches, shrunk, percentile, np.minimum(one, other), np.maximum(one, other), known)
@@ -191,10 +205,11 @@ def _bounds(
     return a.amount_bounds(x, n, strength, *ends)
 
 
-def driver_status(known: Flags, percentile: Floats, policy: ScoringPolicy) -> NDArray[np.str_]:
-    """good, watch, bad, or none without data; ``percentile`` to four decimals."""
-    told = np.where(percentile < policy.bad_percentile, BAD, WATCH)
-    return np.where(known, np.where(percentile >= policy.good_percentile, GOOD, told), NONE)
+def driver_status(known: Flags, percentile: Floats, policy: ScoringPolicy) -> NDArray[np.int8]:
+    """Which of STATUSES: good, watch, bad, or none without data; ``percentile`` to four decimals."""
+    good, watch, bad, none = np.arange(len(STATUSES), dtype=np.int8)
+    told = np.where(percentile < policy.bad_percentile, bad, watch)
+    return np.where(known, np.where(percentile >= policy.good_percentile, good, told), none)
 
 
 def goal(metric: Metric, bench: Benchmark, policy: ScoringPolicy) -> float | None:

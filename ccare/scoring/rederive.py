@@ -13,13 +13,7 @@ from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID, Metric
 from ccare.potential.realised import realised
 from ccare.scoring import arithmetic as a
 from ccare.scoring.months import ANY_INDUSTRY
-from ccare.scoring.places import (
-    Placed,
-    as_columns,
-    columns_of,
-    driver_status,
-    goal,
-)
+from ccare.scoring.places import STATUSES, Placed, as_columns, columns_of, driver_status, goal
 from ccare.scoring.published import Row, Scored
 from ccare.scoring.remeasure import Sources, metrics_of, rows_of_merchant
 from ccare.scoring.score import Replayed, replay
@@ -139,7 +133,7 @@ def _driver(metric: Metric, placed: Placed, group: str | None, scored: Scored) -
         "target": to_reach,
         "target_condition": "at_most" if metric.lower_is_better else "at_least",
         "target_status": None if bench.ordered is None else "ceiling" if to_reach is None else "reachable",
-        "driver_status": str(driver_status(placed.known, placed.percentile, policy)[0]),
+        "driver_status": STATUSES[driver_status(placed.known, placed.percentile, policy)[0]],
         "window_days": metric.window_days,
         "peer_group": group,
         "policy_version": policy.version,
