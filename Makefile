@@ -36,9 +36,10 @@ bench-ingest: setup ## 4 million payments into a core table, beside DuckDB doing
 bench-day: setup ## a day's cost over 30, 90 and 365 days of history, beside recomputing it
 	@$(PY) -m bench.day $(ARGS)
 
-bench-score: setup ## 100,000 merchants scored; models of 5,000 with 2 million users, beside lifetimes
+bench-score: setup ## 100,000 merchants scored; models of 5,000 with 2 million users, beside lifetimes; scores explained
 	@$(PY) -m bench.score $(ARGS)
 	@$(PY) -m bench.potential
+	@$(PY) -m bench.explain
 
 bench-programmes: setup ## what 200,000 merchants earn in a day by every programme, beside DuckDB doing the same
 	@$(PY) -m bench.programmes $(ARGS)
