@@ -17,7 +17,7 @@ airflow: setup ## a scheduler and its pages on loopback, over the demo's lake
 
 # Two processes: one alone leaves a core idle half the time. A file's tests stay together, for they share a lake.
 test: check ## style, types, and every test
-	@$(PY) -m pytest -n $(or $(WORKERS),2) --dist loadfile --durations=40 $(ARGS)
+	@$(PY) -m pytest -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
 
 torture: setup ## a ledger's close killed at every pair of places
 	@$(PY) -m pytest tests/ledger/test_killed.py --all-pairs $(ARGS)
