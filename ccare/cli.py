@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from ccare import __version__
-from ccare.commands.printing import Json, latest, print_json, said_to, show
-from ccare.errors import CcareError, GateRefused, InputMissing, UsageError
+from ccare.commands.printing import Json, latest, print_json, published_for, said_to, show
+from ccare.errors import CcareError, GateRefused, UsageError
 from ccare.runtime.settings import Settings
 
 COMMANDS = (
@@ -185,13 +185,14 @@ def export(
     from ccare.runtime.close_days import export_all
 
     settings = Settings.load()
-    row = latest(settings)
-    if day is not None and _day(day) > row.business_date:
-        raise InputMissing(f"{_day(day)} is not published; the last day is {row.business_date}.")
+    asked = None if day is None else _day(day)
+    row = latest(settings) if asked is None else published_for(settings, asked)
     if not (merchant or top or all_merchants):
-        written = export_all(settings, row)
+        written = export_all(settings, latest(settings), of_day=None if asked is None else (row, asked))
     else:
-        made = export_merchants(settings, row, named=merchant or (), top=top, everyone=all_merchants)
+        made = export_merchants(
+            settings, row, named=merchant or (), top=top, everyone=all_merchants, day=asked
+        )
         written = [str(folder) for folder in made.folders]
         written += [str(settings.exports / "merchants")] if all_merchants else []
     if as_json:

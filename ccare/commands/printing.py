@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -46,6 +47,28 @@ def latest(settings: Settings) -> Published:
         )
     manifest.check_tables(settings.lake, row)
     return row
+
+
+def published_for(settings: Settings, day: date) -> Published:
+    """The run that told ``day`` last: for the last closed day what readers see, else the day's own, if it is kept.
+
+    InputMissing where the day is not closed, or files of its version were purged.
+    """
+    from ccare.runtime import deltalog, manifest
+
+    row = latest(settings)
+    told = [r for r in manifest.published(settings.lake) if r.kind in ("close", "republish")]
+    closed = [r.business_date for r in told]
+    if day not in closed:
+        raise InputMissing(
+            f"{day} is not published; days from {min(closed)} to {max(closed)} are.",
+            remedy="Give --day one of them, or leave it out for the last.",
+        )
+    if day == max(closed):
+        return row
+    own = [r for r in told if r.business_date == day][-1]
+    deltalog.require_files(settings.lake, own.table_versions, f"{day} cannot be exported again")
+    return own
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -87,14 +87,15 @@ class ExportSummary:
     simulated_merchants: int
 
 
-def last_day(settings: Settings, row: Published) -> date:
-    """The last as-of day that ``row`` publishes scores for; InputMissing without any."""
+def scored_day(settings: Settings, row: Published, day: date | None = None) -> date:
+    """``day``, or the last as-of day, if ``row`` publishes scores for it; InputMissing where it has none."""
     with connect(settings.lake, row) as con:
-        found = con.execute("select max(as_of_date) from score_merchants").fetchone()
+        asked = "select max(as_of_date) from score_merchants where as_of_date = coalesce($day, as_of_date)"
+        found = con.execute(asked, {"day": day}).fetchone()
     if not found or found[0] is None:
         raise no_scores(settings)
-    day: date = found[0]
-    return day
+    scored: date = found[0]
+    return scored
 
 
 def no_scores(settings: Settings) -> InputMissing:
@@ -104,13 +105,13 @@ def no_scores(settings: Settings) -> InputMissing:
     )
 
 
-def export_scores(settings: Settings, row: Published) -> ExportSummary:
+def export_scores(settings: Settings, row: Published, day: date | None = None) -> ExportSummary:
     """Write ``<exports>/<day>/scores.csv``, ``scores.parquet`` and, last, ``manifest.json``.
 
-    One row for each merchant scored on the last published as-of day, in order of merchant_id; the same
-    published run gives the same bytes. Raises InputMissing where nothing is scored yet.
+    One row for each merchant scored on ``day`` (the last as-of day that ``row`` publishes), in order of merchant_id;
+    the same published run gives the same bytes. Raises InputMissing where nothing is scored.
     """
-    day = last_day(settings, row)
+    day = scored_day(settings, row, day)
     rows = _rows(settings, row, day)
     folder = settings.exports / day.isoformat()
     simulated = sum(value > 0 for value in rows["simulated_events_56d"].to_pylist())

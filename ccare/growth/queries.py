@@ -1,6 +1,7 @@
 """Asking the published lake in SQL: named questions or a query of one's own, read only, values bound."""
 
 from collections.abc import Mapping
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,28 @@ def run_query(
         sql = query if query is not None else read_query(file or Path())
         values = _own_values(sql, given)
     with open_snapshot(settings, published) as con:
+        if name is not None and published is not None:
+            _require_known(con, values, published.business_date)
         return _run(con, settings.lake, sql, values)
+
+
+def _require_known(con: duckdb.DuckDBPyConnection, values: Mapping[str, Any], last: date) -> None:
+    """InputMissing where a merchant or a day is asked for that the lake does not have: zeros would be an answer."""
+    merchant = values.get("merchant_id")
+    if merchant is not None:
+        found = con.execute(
+            "select 1 from core_merchants where merchant_id = $1 limit 1", [merchant]
+        ).fetchone()
+        if found is None:
+            raise InputMissing(
+                f"The lake has no merchant {merchant}.",
+                remedy="Its merchants: ccare sql -c 'select merchant_id, name from merchants_current'.",
+            )
+    for name, value in values.items():
+        if isinstance(value, date) and value > last:
+            raise InputMissing(
+                f"{name} is {value}; the last published day is {last}.", remedy="Give a day until then."
+            )
 
 
 def _listed() -> str:

@@ -10,27 +10,33 @@ from ccare.errors import UsageError
 
 Value = str | int | float | date | None
 _HEADING = re.compile(r"^-- (Question|Grain|Parameters|Run|Plot): ?(.*)$")
-_PARAMETER = re.compile(r"^--   (\w+) (VARCHAR|INTEGER|DOUBLE|DATE) = (\S+): (.+)$")
+_PARAMETER = re.compile(r"^--   (\w+) (VARCHAR|INTEGER|DOUBLE|DATE) = (\S+?)(?: \{([^}]+)\})?: (.+)$")
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A named parameter; ``default`` is none where the query does without."""
+    """A named parameter; ``default`` is none where the query does without, ``choices`` the only words it knows."""
 
     name: str
     type: str
     default: Value
     description: str
+    choices: tuple[str, ...] = ()
 
     def read(self, text: str) -> Value:
-        """The value that ``text`` means; UsageError where it is none of the parameter's type."""
+        """The value that ``text`` means; UsageError where it is none of the parameter's type or choices, or below 0."""
         try:
-            return _convert(self.type, text)
+            value = _convert(self.type, text)
         except ValueError:
-            raise UsageError(
-                f"{self.name} is {text!r}, which is no {self.type}.",
-                remedy=f"{self.name}: {self.description}.",
-            ) from None
+            raise self._refused(f"is {text!r}, which is no {self.type}") from None
+        if isinstance(value, int | float) and value < 0:
+            raise self._refused(f"is {text}, which is below 0")
+        if self.choices and value is not None and value not in self.choices:
+            raise self._refused(f"is {text!r}, which it does not know")
+        return value
+
+    def _refused(self, what: str) -> UsageError:
+        return UsageError(f"{self.name} {what}.", remedy=f"{self.name}: {self.description}.")
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,11 @@ def question(name: str) -> Question:
     known = questions()
     if name in known:
         return known[name]
-    near = get_close_matches(name, known, cutoff=0.5) or list(known)
-    raise UsageError(f"There is no named query {name}.", remedy=f"Did you mean {' or '.join(near)}?")
+    near = get_close_matches(name, known, cutoff=0.5)
+    listed = "They are listed by: ccare sql -c 'select name, question from queries'."
+    raise UsageError(
+        f"There is no named query {name}.", remedy=f"Did you mean {' or '.join(near)}?" if near else listed
+    )
 
 
 def headed(text: str) -> Question | None:
@@ -102,8 +111,7 @@ def parse(name: str, text: str) -> Question:
         if heading:
             found[heading[1].lower()] = heading[2].strip()
         elif parameter:
-            default = _convert(parameter[2], parameter[3])
-            parameters.append(Parameter(parameter[1], parameter[2], default, parameter[4]))
+            parameters.append(_parameter(*parameter.groups()))
     missing = [part for part in ("question", "grain", "parameters", "run") if part not in found]
     if missing:
         raise ValueError(f"{name}.sql says no {', '.join(missing)}")
@@ -111,6 +119,12 @@ def parse(name: str, text: str) -> Question:
     return Question(
         name, found["question"], found["grain"], tuple(parameters), found["run"], text.strip(), plot
     )
+
+
+def _parameter(name: str, kind: str, default: str, choices: str | None, description: str) -> Parameter:
+    words = tuple(re.split(r", ?", choices)) if choices else ()
+    told = f"{description} (one of {', '.join(words)})" if words else description
+    return Parameter(name, kind, _convert(kind, default), told, words)
 
 
 def _plot(name: str, text: str) -> Plot:

@@ -2,7 +2,7 @@
 -- Grain: one row for each slot and programme, each slot in all, and everything
 -- Parameters:
 --   days INTEGER = 28: window up to the last closed day
---   source VARCHAR = points: what pays for the traffic: points, free or paid
+--   source VARCHAR = points {points, free, paid}: what pays for the traffic
 --   merchant_id VARCHAR = none: only this merchant
 --   point_cost_fen INTEGER = 1: what a point costs, in fen
 -- Run: ccare sql loop --param days=56

@@ -2,9 +2,9 @@
 -- Grain: one row for each slot (and all), programme (and all) and outcome
 -- Parameters:
 --   days INTEGER = 28: window up to the last closed day
---   source VARCHAR = points: what pays for the traffic: points, free or paid
+--   source VARCHAR = points {points, free, paid}: what pays for the traffic
 --   merchant_id VARCHAR = none: only this merchant
---   outcome VARCHAR = none: only orders, new_users, new_payers or net_gmv_fen
+--   outcome VARCHAR = none {orders, new_users, new_payers, net_gmv_fen}: only this outcome
 -- Run: ccare sql loop_lift --param outcome=orders
 -- Plot: bar x=slot y=lift_percent by=outcome
 --

@@ -7,8 +7,9 @@
 --
 -- available = funded + returned - granted; receivable is what merchants owe it. days_left at the recent pace.
 with moves as (
-    select split_part(account, ':', 2) as pool, split_part(account, ':', 3) as part, asset, code, amount,
-        booked_date, other
+    -- A pool's own name may hold a colon (resource_pack:traffic): its part is the last word.
+    select regexp_extract(account, '^pool:(.*):[^:]*$', 1) as pool, split_part(account, ':', -1) as part, asset, code,
+        amount, booked_date, other
     from (
         select credit_account as account, debit_account as other, asset, code, amount, booked_date
         from ledger_transfers

@@ -1,7 +1,7 @@
 -- Question: How are the scores spread, and how were they a week before?
 -- Grain: one row for each band of ten points
 -- Parameters:
---   dimension VARCHAR = total: total, scale, activity, potential or efficiency
+--   dimension VARCHAR = total {total, scale, activity, potential, efficiency}: whose scores
 --   industry VARCHAR = none: only this industry
 --   day DATE = none: as-of day; none: the last published
 -- Run: ccare sql score_distribution --param dimension=activity

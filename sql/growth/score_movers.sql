@@ -3,7 +3,7 @@
 -- Parameters:
 --   from_day DATE = none: earlier as-of day; none: a week before to_day, or the first published
 --   to_day DATE = none: later as-of day; none: the last published
---   direction VARCHAR = both: up, down or both
+--   direction VARCHAR = both {up, down, both}: which movers
 --   top INTEGER = 20: how many merchants
 -- Run: ccare sql score_movers --param from_day=2017-12-24 --param direction=down --param top=10
 -- Plot: bar x=merchant_id y=change

@@ -3,7 +3,7 @@
 -- Parameters:
 --   merchant_id VARCHAR = none: only this merchant
 --   days INTEGER = 28: window up to the last closed day
---   source VARCHAR = points: what pays for the traffic: points, free or paid
+--   source VARCHAR = points {points, free, paid}: what pays for the traffic
 --   price INTEGER = 100: points for 1,000 impressions
 -- Run: ccare sql slot_lift --param days=56
 -- Plot: bar x=slot y=lift_per_1000
@@ -60,6 +60,6 @@ select slot, days_t as treated_days, days_h as holdout_days, shown_t::bigint as 
     orders_h::bigint as orders_holdout, round(treated, 4) as treated_per_1000, round(held, 4) as holdout_per_1000,
     round(treated - held, 4) as lift_per_1000, round(treated - held - width, 4) as low,
     round(treated - held + width, 4) as high,
-    if($source::varchar = 'points', (shown_t * $price::integer // 1000)::bigint, 0) as points
+    if($source::varchar = 'points', round(shown_t * $price::integer / 1000)::bigint, 0) as points
 from rates
 order by is_all, slot

@@ -7,14 +7,14 @@ from tests.growth.small_base import LAST, POSTED, RUN, Row, digest
 
 def ledger() -> dict[str, list[Row]]:
     transfers = _transfers()
-    balances: dict[str, Row] = {}
+    balances: dict[tuple[str, str], Row] = {}
     for t in transfers:
         for account, side in ((t["debit_account"], "debits"), (t["credit_account"], "credits")):
             b = balances.setdefault(
-                account,
+                (account, t["asset"]),
                 {
                     "account": account,
-                    "asset": "POINT",
+                    "asset": t["asset"],
                     "credits": 0,
                     "debits": 0,
                     "transfers": 0,
@@ -98,7 +98,16 @@ def _transfers() -> list[Row]:
         expire(31, "m2", 20, 24),
         move(31, "debt", mine("m2", "debt"), "pool:fanxing:receivable", 8, "m2", 24),
         earn(31, "m1", 45, 31),
+        _rebate(move(24, "fund", "world:funding", "pool:chengfeng:rebate:available", 9_000, None, 24)),
+        _rebate(move(30, "grant", "pool:chengfeng:rebate:available", "provider:sp1:pending", 500, None, 30)),
     ]
+
+
+def _rebate(row: Row) -> Row:
+    """The same about a pool whose own name holds a colon, in fen."""
+    key = f"chengfeng|{row['code']}"
+    about = {"asset": "FEN", "programme": "chengfeng", "business_key": key}
+    return row | about | {"transfer_id": digest(key), "content_hash": digest("content", key)}
 
 
 def _lots() -> list[Row]:

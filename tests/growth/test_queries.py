@@ -103,8 +103,23 @@ def test_every_question_says_what_it_is_and_runs_on_an_empty_lake(tmp_path: Path
 
 def test_values_are_bound_never_formatted(settings: Settings) -> None:
     hostile = "m1' or '1'='1"
-    assert all(r["active"] == 0 for r in asked(settings, "growth_accounting", merchant_id=hostile))
+    with pytest.raises(InputMissing, match="no merchant m1' or"):
+        asked(settings, "growth_accounting", merchant_id=hostile)
+    assert all(r["users"] == 0 for r in asked(settings, "slot_funnel", slot=hostile))
     assert run_query(settings, query="select $x as x", params={"x": hostile}) == (["x"], [(hostile,)])
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"merchant_id": "m9"}, "The lake has no merchant m9"),
+        ({"day": "2018-05-05"}, "day is 2018-05-05; the last published day is 2017-12-31"),
+    ],
+)
+def test_what_the_lake_does_not_have_is_told(params: dict, told: str, settings: Settings) -> None:
+    """Zeros, or another day's numbers, would be an answer to another question."""
+    with pytest.raises(InputMissing, match=told):
+        run_query(settings, "l_ness", params=params)
 
 
 def test_files_with_and_without_a_header(settings: Settings, tmp_path: Path) -> None:
@@ -124,10 +139,15 @@ def test_files_with_and_without_a_header(settings: Settings, tmp_path: Path) -> 
     ("arguments", "told"),
     [
         ({"name": "growth_acounting"}, "no named query growth_acounting.*growth_accounting"),
-        ({"name": "zzz"}, "no named query zzz.*score_movers"),
+        ({"name": "zzz"}, "no named query zzz.*from queries"),
         ({"name": "score_movers", "params": {"tp": "3"}}, "no parameter tp.*top"),
         ({"name": "score_movers", "params": {"top": "many"}}, "'many', which is no INTEGER"),
         ({"name": "score_movers", "params": {"to_day": "31.12.2017"}}, "no DATE"),
+        (
+            {"name": "score_movers", "params": {"direction": "sideways"}},
+            "'sideways', which.*one of up, down, both",
+        ),
+        ({"name": "growth_accounting", "params": {"days": "-5"}}, "days is -5, which is below 0"),
         ({}, "Give one of"),
         ({"name": "score_movers", "query": "select 1"}, "Give one of"),
         ({"query": "select $a"}, "needs a value for a"),

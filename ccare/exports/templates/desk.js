@@ -57,8 +57,10 @@ function table(rows, columns, most = 400) {
 
 const money = (fen) => {
   try {
-    const form = new Intl.NumberFormat("en-GB", { style: "currency", currency: facts.currency, notation: "compact" });
-    return form.format(fen / 10 ** form.resolvedOptions().maximumFractionDigits || 0);
+    const style = { style: "currency", currency: facts.currency };
+    // A compact form has digits of its own: none, whatever the currency.
+    const minor = new Intl.NumberFormat("en-GB", style).resolvedOptions().maximumFractionDigits;
+    return new Intl.NumberFormat("en-GB", { ...style, notation: "compact", maximumSignificantDigits: 3 }).format(fen / 10 ** minor);
   } catch {
     return number.format(fen);
   }
