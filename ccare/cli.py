@@ -18,6 +18,7 @@ from ccare.runtime.settings import Settings
 
 COMMANDS = (
     "backtest",
+    "backtest_ranks",
     "evidence",
     "explain",
     "fit_potential",

@@ -38,18 +38,22 @@ def spent(con: duckdb.DuckDBPyConnection, day: date, taken_by: date) -> dict[str
     return dict(con.execute(_SPENT, told).fetchall())
 
 
-def realised(con: duckdb.DuckDBPyConnection, day: date) -> Iterator[dict[str, Any]]:
+def realised(
+    con: duckdb.DuckDBPyConnection, day: date, taken_by: date | None = None
+) -> Iterator[dict[str, Any]]:
     """r_realised_ratio's parts of each merchant that the model in force on d-28 knows; nothing without one.
 
-    ``con`` has core_payments, core_staff and score_potentials; rows taken after ``day`` are left out, so a late
-    payment counts in what was expected as if it had been in time. An expectation of nothing is null.
+    ``con`` has core_payments, core_staff and score_potentials; rows taken after ``taken_by`` (default: ``day``)
+    are left out, so a late payment counts in what was expected as if it had been in time. An expectation of nothing is
+    null.
     """
     start = day - timedelta(days=HORIZON)
     models = con.execute(_IN_FORCE, {"start": start}).to_arrow_table().to_pylist()
     if not models:
         return
-    load_paid_days(con, start, taken_by=day)
-    seen, came = observe(con, start), spent(con, day, day)
+    known = taken_by or day
+    load_paid_days(con, start, taken_by=known)
+    seen, came = observe(con, start), spent(con, day, known)
     for row in models:
         merchant = row["merchant_id"]
         if merchant not in seen:

@@ -52,8 +52,12 @@ def replay(
     events = rows["events_56d"]
     placed = places(rows, Groups.of(groups), benchmarks, policy)
     blocked = np.zeros(events.shape, bool) if unreconciled is None else np.array(unreconciled, bool)
-    parts = {name: _part(policy.weights[name], p) for name, p in placed.items()}
-    return Replayed(placed, *scores(parts, events, blocked, policy))
+    return Replayed(placed, *scores(parts_of(placed, policy), events, blocked, policy))
+
+
+def parts_of(placed: Mapping[str, Placed], policy: ScoringPolicy) -> dict[str, Part]:
+    """What each placed metric puts into its dimension under the policy's weights."""
+    return {name: _part(policy.weights[name], p) for name, p in placed.items()}
 
 
 def _part(weight: float, placed: Placed) -> Part:

@@ -17,12 +17,10 @@ from ccare.errors import InputMissing, UsageError
 from ccare.ledger.policy import LedgerPolicies, load_ledger, read_programmes
 from ccare.runtime.policy_file import read_policy
 from ccare.runtime.settings import Settings
-from ccare.scoring.benchmarks import refreeze, same_rules
-from ccare.scoring.places import Benchmarks, as_benchmarks, as_columns, columns_of
+from ccare.scoring.past_days import replay_published
 from ccare.scoring.points import earned, not_replayed, trades
 from ccare.scoring.policy import ScoringPolicies, ScoringPolicy, read_scoring
-from ccare.scoring.published import Lake, Row, frozen_for, open_lake, policy_called, read_rows
-from ccare.scoring.score import replay
+from ccare.scoring.published import Lake, open_lake, read_rows
 
 
 @dataclass
@@ -127,32 +125,9 @@ def _totals(
     before = {row["merchant_id"]: row["total_score"] for row in published}
     if policy is None or not published:
         return before, before
-    metrics = read_rows(root, "metric_merchants", versions["metric_merchants"], [str(day)])
-    by_id = {row["merchant_id"]: row for row in metrics}
-    rows = [by_id[row["merchant_id"]] for row in published]
-    benchmarks = _benchmarks(lake, day, published[0], policy)
-    result = replay(
-        as_columns(rows, columns_of(list(policy.weights))),
-        [row["peer_group"] for row in published],
-        benchmarks,
-        policy,
-        [row["score_status"] == "unreconciled" for row in published],
-    )
-    totals = [None if np.isnan(t) else float(t) for t in result.scores["total_score"]]
+    result = replay_published(lake, day, published, policy)
+    totals = [None if np.isnan(t) else float(t) for t in result.totals()]
     return before, dict(zip(before, totals, strict=True))
-
-
-def _benchmarks(lake: Lake, day: date, scored: Row, policy: ScoringPolicy) -> Benchmarks:
-    """Those that the day was compared with, frozen anew where the policy would freeze others, or others too."""
-    frozen = frozen_for(lake, scored["run_id"], day)
-    lacking = set(policy.weights) - {row["metric_id"] for row in frozen}
-    if not frozen:
-        return {}
-    if not lacking and same_rules(policy, policy_called(lake.settings, frozen[0]["policy_version"])):
-        return as_benchmarks(frozen)
-    version = lake.last.table_versions["metric_merchants"]
-    rows = read_rows(lake.settings.lake, "metric_merchants", version, [str(frozen[0]["frozen_on"])])
-    return refreeze(rows, policy)
 
 
 def _add_scores(

@@ -8,7 +8,7 @@ import pytest
 
 from ccare.metrics.definitions import SCORED_METRICS
 from ccare.runtime.settings import default_conf
-from ccare.scoring.remeasure import CORES, metrics_of, take_rows
+from ccare.scoring.remeasure import CORES, metrics_of, metrics_of_all, take_rows
 from tests.metrics.random_lake import FIRST, LAST, random_lake
 from tests.oracle.from_core import Oracle
 
@@ -75,3 +75,15 @@ def test_rows_taken_later_and_rows_left_out_do_not_count(con: duckdb.DuckDBPyCon
         assert metrics_of(con, day, day) == now, "late rows count as rows in time would have"
         differing += now != then
     assert differing > 3, "hardly any late row moved anything"
+
+
+def test_all_merchants_at_once_are_each_alone(con: duckdb.DuckDBPyConnection) -> None:
+    day = LAST - timedelta(days=3)
+    take_rows(con, default_conf(), None, day, day)
+    names, columns = metrics_of_all(con, day, day)
+    assert names == sorted(names) and len(names) > 15
+    for i in range(0, len(names), 3):
+        take_rows(con, default_conf(), names[i], day, day)
+        assert metrics_of(con, day, day) == {name: of[i] for name, of in columns.items()}
+    take_rows(con, default_conf(), "nobody", day, day)
+    assert set(metrics_of(con, day, day).values()) == {0}
