@@ -48,6 +48,7 @@ def test_it_is_drawn_and_narrowed(width: int, settings: Settings, row: Published
     assert 'data-ready="*|*"' in shown
     drawn = set(re.findall(r'<div class="chart[^"]*" id="(\w+)"[^>]*>\s*<svg', shown))
     assert drawn == {figure.id for figure in FIGURES}
+    assert "<dd>US$380<small>" in shown, "net sales of 38,000 cents"
     assert "Corner &lt;b&gt;Bakery&lt;/b&gt; &amp; Söhne 面包房 (m1)" in shown, "names are text"
     text = page.read_text(encoding="utf-8")
     end = text.rindex("</body>")
