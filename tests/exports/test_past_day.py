@@ -17,6 +17,7 @@ from ccare.runtime.settings import Settings
 from ccare.tables import table
 from tests.growth.small_base import LAST
 from tests.growth.small_scores import scores
+from tests.published import publish
 
 NEXT = LAST + timedelta(days=1)
 
@@ -25,24 +26,9 @@ NEXT = LAST + timedelta(days=1)
 def lake(small_lake: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The small lake with one more day closed, of which m1 has another score."""
     settings: Settings = small_lake.build(tmp_path)
-    before = manifest.latest(settings.lake)
-    assert before
     rows = [row | {"total_score": 12.5} for row in scores((NEXT,)) if row["merchant_id"] == "m1"]
     version = write_rows(settings.lake, table("score_merchants"), rows, "next")
-    manifest.append(
-        settings.lake,
-        before,
-        run_id="next",
-        business_date=NEXT,
-        revision=0,
-        kind="close",
-        table_versions={**before.table_versions, "score_merchants": version},
-        control_totals={},
-        inputs_digest="0" * 64,
-        code_version="test",
-        policy_version=before.policy_version,
-        published_at=before.published_at,
-    )
+    publish(settings.lake, NEXT, {"score_merchants": version})
     for name in ("lake", "landing", "exports", "currency"):
         monkeypatch.setenv(f"CCARE_{name.upper()}", str(getattr(settings, name)))
     monkeypatch.setenv("CCARE_BUSINESS_TIMEZONE", settings.timezone)

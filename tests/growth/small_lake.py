@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from ccare.runtime import manifest
 from ccare.runtime.manifest import Published
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.settings import Settings, default_conf
 from ccare.tables import Table, table
+from tests import published
 from tests.growth.small_base import FIRST, LAST, POSTED, RUN, Row, provenance
 from tests.growth.small_events import (
     merchant_days,
@@ -93,19 +93,9 @@ def _writable(name: str) -> Table:
 
 def publish(settings: Settings, versions: dict[str, int]) -> Published:
     """One more manifest row over ``versions``."""
-    return manifest.append(
-        settings.lake,
-        manifest.latest(settings.lake),
-        run_id=RUN,
-        business_date=LAST,
-        revision=0,
-        kind="close",
-        table_versions=versions,
-        control_totals={},
-        inputs_digest="0" * 64,
-        code_version="test",
-        policy_version=f"scoring-1/{_ledger_version()}",
-        published_at=POSTED,
+    policy = f"scoring-1/{_ledger_version()}"
+    return published.publish(
+        settings.lake, LAST, versions, run_id=RUN, policy_version=policy, published_at=POSTED
     )
 
 

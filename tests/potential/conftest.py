@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ccare.runtime import manifest
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.settings import Settings, default_conf
 from ccare.tables import table
@@ -20,6 +19,7 @@ from tests.potential.payers import (
     odd_payments,
     provenance,
 )
+from tests.published import publish
 
 
 @pytest.fixture(scope="session")
@@ -37,22 +37,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "core_merchants": [merchant(i) for i in range(MERCHANTS)],
     }
     versions = {name: write_rows(settings.lake, table(name), rows, "test") for name, rows in content.items()}
-    last = None
     for day in (FIRST_CLOSE, LAST):
-        last = manifest.append(
-            settings.lake,
-            last,
-            run_id=f"{day}-0-test",
-            business_date=day,
-            revision=0,
-            kind="close",
-            table_versions=versions,
-            control_totals={},
-            inputs_digest="0" * 64,
-            code_version="test",
-            policy_version="test",
-            published_at=POSTED,
-        )
+        publish(settings.lake, day, versions, published_at=POSTED)
     return World(settings, payments)
 
 

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ccare.runtime import manifest
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.settings import Settings, default_conf
 from ccare.scoring.remeasure import CORES, metrics_of_all, take_rows
 from ccare.tables import table
 from tests.held_lake import held_lake
+from tests.published import publish
 from tests.scoring.metric_rows import metric_row
 from tests.scoring.scored import frozen, scored
 
@@ -93,22 +93,8 @@ def write_lake(root: Path, rows: Rows) -> Settings:
         name: write_rows(settings.lake, table(name), content, "test")
         for name, content in {**rows, **made}.items()
     }
-    last = None
     for day, run_id in ((DAY, "run"), (LAST, "last")):
-        last = manifest.append(
-            settings.lake,
-            last,
-            run_id=run_id,
-            business_date=day,
-            revision=0,
-            kind="close",
-            table_versions=versions,
-            control_totals={},
-            inputs_digest="0" * 64,
-            code_version="test",
-            policy_version="test",
-            published_at=POSTED,
-        )
+        publish(settings.lake, day, versions, run_id=run_id, published_at=POSTED)
     return settings
 
 
