@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from ccare.errors import InputMissing, IntegrityBroken
-from ccare.exports.drivers import Drivers, read_drivers
+from ccare.exports.drivers import NO_PEERS, Drivers, read_drivers
 from ccare.exports.figures import Figures, figures
 from ccare.exports.points_data import Points, read_points
 from ccare.exports.programmes_data import NotGranted, not_granted, promotion
 from ccare.exports.query import one, rows_of
 from ccare.exports.statement import Span, statement_rows
+from ccare.exports.suppression import MIN_PEERS
 from ccare.exports.words import Words
 from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID, Metric
 
@@ -186,16 +187,25 @@ def _drivers(read: Drivers) -> dict[str, tuple[Driver, ...]]:
                 place=row["percentile"] if placed else None,
                 weight=row["weight"],
                 contribution=contribution,
-                change=contribution - before if before is not None and placed else None,
+                change=contribution - before if before is not None and read.moved[place] else None,
                 target=row["target"] if placed else None,
                 target_condition=row["target_condition"],
                 target_status=row["target_status"],
-                driver_status=row["driver_status"] if placed else "few_peers",
+                driver_status=_status(row, placed, bool(read.alone[place])),
                 window_days=row["window_days"],
                 peers=row["compared"],
             )
         )
     return {d: tuple(driver for driver in found if driver.dimension == d) for d in DIMENSIONS}
+
+
+def _status(row: dict[str, Any], placed: bool, alone: bool) -> str:
+    """The driver's status, or why there is none: its own peers, or those of another metric of the dimension."""
+    if alone:
+        return NO_PEERS
+    if placed:
+        return str(row["driver_status"])
+    return "few_peers" if row["compared"] < MIN_PEERS else "few_beside"
 
 
 def _facts(

@@ -10,12 +10,15 @@ from ccare.exports import privacy, words
 from ccare.exports.advice import Action
 from ccare.exports.card_data import CardData, Driver
 from ccare.exports.charts import Point, spark, trend
+from ccare.exports.drivers import NO_PEERS
 from ccare.exports.points_data import Points
 from ccare.exports.suppression import MIN_PEERS
 from ccare.exports.words import Words, same
 from ccare.metrics.definitions import DIMENSIONS, METRIC_BY_ID, Metric
 
 TABLE_DAYS = 5
+_LOOK = {NO_PEERS: "none", "few_beside": "few_peers"}
+"""Status -> the one that it looks like."""
 
 
 @dataclass(frozen=True)
@@ -212,15 +215,20 @@ def _driver(driver: Driver, contribution: str, change: str, currency: str) -> Dr
         window_days=driver.window_days,
         shown=privacy.show(_metric(driver), driver.figures, driver.at, currency),
         target=_target(driver, currency),
-        status=driver.driver_status,
+        status=_LOOK.get(driver.driver_status, driver.driver_status),
         status_name=words.DRIVER_STATUS.get(driver.driver_status, same(driver.driver_status)),
         place="–" if driver.place is None else f"{driver.place:.1f}",
         place_value=driver.place,
-        peers=f"<{MIN_PEERS}" if driver.peers < MIN_PEERS else f"{driver.peers:,}",
+        peers=_peers(driver),
         weight=f"{driver.weight * 100:.1f} %",
         contribution=contribution,
         change=_sign(change),
     )
+
+
+def _peers(driver: Driver) -> str:
+    few = driver.peers < MIN_PEERS and driver.driver_status != NO_PEERS
+    return f"<{MIN_PEERS}" if few else f"{driver.peers:,}"
 
 
 def _target(driver: Driver, currency: str) -> Words:

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from ccare.exports.orders import PUBLIC_TOTAL
 from ccare.exports.suppression import Ints, Protected, Relation, protect
 from ccare.metrics.definitions import METRICS, Metric
 
@@ -59,6 +60,7 @@ class Parts:
     """What stands behind a metric. ``numerator``, ``denominator``: cells, None where they count no users.
 
     ``guards``: cells that must be shown for the value to be; ``payers``: whether few payers withhold it.
+    ``orders``: the numerator's cell counts orders, ``times`` of which one is: it is kept among the orders by slot.
     """
 
     numerator: str | None
@@ -66,6 +68,8 @@ class Parts:
     guards: tuple[str, ...]
     payers: bool
     units: tuple[str, str]
+    orders: str | None = None
+    times: int = 1
 
 
 def cell(column: str) -> str:
@@ -81,8 +85,9 @@ def parts_of(metric: Metric) -> Parts:
         return Parts(cell(own) if own else None, None, (), False, (metric.unit, ""))
     numerator, denominator = cell(f"{metric.id}_num"), cell(f"{metric.id}_den")
     if metric.id in OF_ORDERS:
-        kinds = {"r_aov": ("fen", "trades"), "e_public_conversion": ("trades", "impressions")}
-        return Parts(None, None, (), True, kinds.get(metric.id, ("fen", "fen")))
+        if metric.id == "e_public_conversion":
+            return Parts(None, None, (), True, ("trades", "impressions"), PUBLIC_TOTAL, 1000)
+        return Parts(None, None, (), True, ("fen", "trades") if metric.id == "r_aov" else ("fen", "fen"))
     if metric.id in OF_USER_DAYS:
         unit = "user days" if metric.id == "a_stickiness" else "users"
         return Parts(

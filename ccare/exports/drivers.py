@@ -13,9 +13,12 @@ import pyarrow.compute as pc
 from ccare.exports import words
 from ccare.exports.cells import columns, protected
 from ccare.exports.figures import EXACT, LESS, RANGE, WITHHELD, Figures, Told, figures
+from ccare.exports.orders import Orders, read_orders
 from ccare.exports.statement import Span
-from ccare.exports.suppression import MIN_PEERS, Protected
+from ccare.exports.suppression import MIN_PEERS, Protected, hidden_before
 from ccare.metrics.definitions import METRIC_BY_ID, METRICS, Metric
+from ccare.scoring.months import month_of
+from ccare.scoring.places import MIDDLE
 from ccare.tables import table
 from ccare.tables.model import Column
 
@@ -34,10 +37,17 @@ COLUMNS: tuple[Column, ...] = (
     Column("n", "string", f"People or orders behind a ratio. {_FIGURE}"),
     _DRIVERS.column("target"),
     _DRIVERS.column("target_condition"),
-    _DRIVERS.column("driver_status"),
+    Column(
+        "driver_status",
+        "string",
+        "good, watch, bad, none without data, withheld where the dimension's places are, or no_peers where no peer has "
+        f"data: it counts as the middle, {MIDDLE:.0f}, for everyone.",
+    ),
     _DRIVERS.column("percentile"),
     Column(
-        "peers", "string", f"Merchants that it is compared with; <{MIN_PEERS} tells no place and no target."
+        "peers",
+        "string",
+        f"Merchants that it is compared with; <{MIN_PEERS} tells no place and no target, 0 the middle.",
     ),
     _DRIVERS.column("weight"),
     _DRIVERS.column("contribution"),
@@ -46,22 +56,32 @@ COLUMNS: tuple[Column, ...] = (
     _DRIVERS.column("policy_version"),
     _DRIVERS.column("run_id"),
 )
+NO_PEERS = "no_peers"
 NUMBERS = ("value", "numerator", "denominator", "n")
 """Text columns that hold numbers: a minus sign in them is no formula."""
 
 _SQL = """
-select d.*, coalesce(b.peers, s.peers, 0) as compared, b.prior_mean,
-    e.contribution as contribution_before
-from score_drivers d
-left join (from score_merchants where as_of_date = $day and merchant_id between $first and $last) s
-    using (merchant_id, as_of_date)
-left join score_benchmarks b on b.month = strftime(d.as_of_date, '%Y-%m') and b.peer_group = d.peer_group
-    and b.metric_id = d.metric_id
-left join (from score_drivers where as_of_date = $since and merchant_id between $first and $last) e
-    on e.merchant_id = d.merchant_id and e.metric_id = d.metric_id
-where d.as_of_date = $day and d.merchant_id between $first and $last
+with scored as (
+    select merchant_id, as_of_date, peers, if(benchmark_status = 'last_frozen', m.earlier, m.own) as month
+    from score_merchants join (select unnest([$day::date, $since::date]) as as_of_date,
+        unnest([$month, $month_since]) as own, unnest([$earlier, $earlier_since]) as earlier) m using (as_of_date)
+    where merchant_id between $first and $last
+), placed as (
+    select d.*, coalesce(b.peers, s.peers, 0) as compared,
+        coalesce(b.peers = 0 and b.quantiles is null and d.percentile = $middle, false) as alone
+    from score_drivers d
+    left join scored s using (merchant_id, as_of_date)
+    left join score_benchmarks b on b.month = s.month and b.peer_group = d.peer_group and b.metric_id = d.metric_id
+    where d.as_of_date in ($day, $since) and d.merchant_id between $first and $last
+)
+select d.*, e.contribution as contribution_before,
+    coalesce(e.compared, d.compared) as compared_before, coalesce(e.alone, d.alone) as alone_before
+from placed d
+left join (from placed where as_of_date = $since) e on e.merchant_id = d.merchant_id and e.metric_id = d.metric_id
+where d.as_of_date = $day
 order by d.merchant_id, array_position($metrics, d.metric_id)
 """
+_MONTHS = "select distinct month from score_benchmarks"
 _SINCE = """
 select coalesce(max(as_of_date) filter (as_of_date <= $week::date), min(as_of_date)) as since
 from score_merchants where as_of_date < $day
@@ -72,12 +92,15 @@ from score_merchants where as_of_date < $day
 class Drivers:
     """Rows sorted by merchant and metric; ``figures``: metric id -> its rows' places and figures.
 
-    ``merchants``: ids in the order of the cells of ``safe``; ``placed``: whether a row's place among peers is told.
+    ``merchants``: ids in the order of the cells of ``safe``; ``placed``: whether a row's place among peers is told;
+    ``moved``: whether its change since ``since`` is; ``alone``: no peer has data, so every place is the middle.
     """
 
     rows: pa.Table
     figures: dict[str, tuple[npt.NDArray[np.int64], Figures]]
     placed: npt.NDArray[np.bool_]
+    moved: npt.NDArray[np.bool_]
+    alone: npt.NDArray[np.bool_]
     safe: Protected
     merchants: list[str]
     since: date | None
@@ -90,13 +113,22 @@ def day_before(con: duckdb.DuckDBPyConnection, day: date) -> date | None:
 
 
 def read_drivers(
-    con: duckdb.DuckDBPyConnection, span: Span, hidden: Mapping[str, Mapping[str, str]] | None = None
+    con: duckdb.DuckDBPyConnection,
+    span: Span,
+    hidden: Mapping[str, Mapping[str, str]] | None = None,
+    orders: Orders | None = None,
 ) -> Drivers:
-    """Drivers of every merchant of the span. ``hidden``: merchant -> cells that an earlier export hid."""
+    """Drivers of every merchant of the span.
+
+    ``hidden``: merchant -> cells that an earlier export hid; ``orders``: by slot, where they are read already.
+    """
     since = day_before(con, span.day)
     order = [m.id for m in METRICS]
-    rows = con.execute(_SQL, span.bounds | {"since": since, "metrics": order}).to_arrow_table()
+    asked = {"since": since, "metrics": order, "middle": MIDDLE, **_months(con, span.day, since or span.day)}
+    rows = con.execute(_SQL, span.bounds | asked).to_arrow_table()
     merchants, safe = _protected(con, span, hidden or {})
+    orders = orders or read_orders(con, span.bounds, hidden)
+    safe = safe.beside(orders.safe.at(np.searchsorted(orders.merchants, merchants)))
     at = np.searchsorted(merchants, np.asarray(rows["merchant_id"].to_numpy(zero_copy_only=False), dtype=str))
     ids = np.asarray(rows["metric_id"].to_numpy(zero_copy_only=False), dtype=str)
     numbers = {n: _floats(rows[n]) for n in ("value", "numerator", "denominator", "n")}
@@ -108,13 +140,27 @@ def read_drivers(
             places,
             figures(metric, {n: v[places] for n, v in numbers.items()}, safe, at[places]),
         )
-    return Drivers(rows, told, _placed(rows, at), safe, merchants.tolist(), since)
+    alone, before = _flags(rows["alone"]), _flags(rows["alone_before"])
+    placed = _placed(rows, at, "compared", alone)
+    moved = placed & _placed(rows, at, "compared_before", before)
+    return Drivers(rows, told, placed, moved, alone, safe, merchants.tolist(), since)
+
+
+def _months(con: duckdb.DuckDBPyConnection, day: date, since: date) -> dict[str, str | None]:
+    """The benchmarks' month of each day, and the last frozen before it, which stands in where it has none."""
+    frozen = [row[0] for row in con.execute(_MONTHS).fetchall()]
+    found: dict[str, str | None] = {}
+    for name, each in (("", day), ("_since", since)):
+        own = month_of(each)
+        found[f"month{name}"] = own
+        found[f"earlier{name}"] = max((m for m in frozen if m < own), default=None)
+    return found
 
 
 def driver_table(drivers: Drivers, day: date) -> pa.Table:
     """The rows in the order of COLUMNS."""
     rows = drivers.rows
-    shown = pa.array(drivers.placed)
+    shown, alone = pa.array(drivers.placed), pa.array(drivers.alone)
     text: dict[str, pa.Array] = {}
     places = np.concatenate([p for p, _ in drivers.figures.values()]) if drivers.figures else np.zeros(0, int)
     back = pa.array(np.argsort(places, kind="stable"))
@@ -128,11 +174,13 @@ def driver_table(drivers: Drivers, day: date) -> pa.Table:
         "unit": _said(rows, lambda m: METRIC_BY_ID[m].unit if m in METRIC_BY_ID else ""),
         **text,
         **{n: pc.if_else(shown, rows[n], None) for n in ("target", "percentile", "contribution")},
-        "driver_status": pc.if_else(shown, rows["driver_status"], "withheld"),
+        "driver_status": pc.if_else(alone, NO_PEERS, pc.if_else(shown, rows["driver_status"], "withheld")),
         "peers": pc.if_else(
-            pc.less(rows["compared"], MIN_PEERS), f"<{MIN_PEERS}", pc.cast(rows["compared"], pa.string())
+            pc.and_(pc.less(rows["compared"], MIN_PEERS), pc.invert(alone)),
+            f"<{MIN_PEERS}",
+            pc.cast(rows["compared"], pa.string()),
         ),
-        "contribution_change": pc.if_else(shown, pc.round(change, 6), None),
+        "contribution_change": pc.if_else(pa.array(drivers.moved), pc.round(change, 6), None),
         "since": pa.array([drivers.since] * rows.num_rows, pa.date32()),
     }
     return pa.table(
@@ -156,20 +204,27 @@ def _protected(
         span.bounds,
     ).fetchnumpy()
     merchants = np.asarray(found["merchant_id"], dtype=str)
-    before: dict[str, npt.NDArray[np.bool_]] = {}
-    for place, merchant in enumerate(merchants):
-        for name in hidden.get(str(merchant), ()):
-            before.setdefault(name, np.zeros(len(merchants), dtype=bool))[place] = True
+    before = hidden_before(merchants, hidden)
     return merchants, protected({n: np.asarray(found[n], dtype=np.int64) for n in names}, before)
 
 
-def _placed(rows: pa.Table, at: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """A dimension's places are told where every metric of it has enough peers: one alone would follow from the sum."""
-    few = _floats(rows["compared"]) < MIN_PEERS
+def _placed(
+    rows: pa.Table, at: npt.NDArray[np.int64], compared: str, alone: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """A dimension's places are told where every metric of it has enough peers: one alone would follow from the sum.
+
+    Where no peer has data every place is the middle, which is no secret: such a metric is told and hides no other.
+    """
+    few = (_floats(rows[compared]) < MIN_PEERS) & ~alone
     dimensions = rows["dimension"].to_numpy(zero_copy_only=False)
     _, number = np.unique(np.asarray(dimensions, dtype=str), return_inverse=True)
     group = at * 16 + number
-    return ~np.isin(group, group[few])
+    told: npt.NDArray[np.bool_] = ~np.isin(group, group[few]) | alone
+    return told
+
+
+def _flags(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def _floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:

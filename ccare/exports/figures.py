@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ccare.exports.cells import cell, parts_of
+from ccare.exports.cells import Parts, cell, parts_of
 from ccare.exports.suppression import FEW, HELD, MIN_USERS, SHOWN, UNBOUNDED, Protected
 from ccare.metrics.definitions import Metric
 
@@ -52,7 +52,10 @@ def figures(
     if metric.is_ratio:
         withheld |= rows["n"] < MIN_USERS
     plain = not metric.is_ratio and parts.numerator is None
-    numerator = _cell(parts.numerator, rows["numerator"], withheld, safe, at)
+    if parts.orders:
+        numerator = _orders(parts, rows["numerator"], withheld, safe, at)
+    else:
+        numerator = _cell(parts.numerator, rows["numerator"], withheld, safe, at)
     denominator = _cell(parts.denominator, rows["denominator"], withheld & ~np.bool_(parts.payers), safe, at)
     if not metric.is_ratio:
         counted = _exact(rows["value"]) if plain else numerator
@@ -77,7 +80,7 @@ def _cell(
         kind = np.where(np.isnan(values), NONE, np.where(withheld, WITHHELD, EXACT))
         return Told(kind.astype(np.uint8), values, values)
     state, low, high = safe.state[name][at], safe.low[name][at], safe.high[name][at]
-    held = np.where((high < UNBOUNDED // 2) & (low >= MIN_USERS), RANGE, WITHHELD)
+    held = np.where((high < UNBOUNDED // 2) & (low > MIN_USERS), RANGE, WITHHELD)
     few = (state == FEW) | ((state == HELD) & (high < MIN_USERS))
     kind = np.select([np.isnan(values), state == SHOWN, few], [NONE, EXACT, LESS], held)
     return Told(
@@ -85,6 +88,20 @@ def _cell(
         np.where(few, 0, low).astype(float),
         np.where(few, MIN_USERS, high).astype(float),
     )
+
+
+def _orders(
+    parts: Parts,
+    values: Floats,
+    withheld: npt.NDArray[np.bool_],
+    safe: Protected,
+    at: npt.NDArray[np.int64],
+) -> Told:
+    """A number of orders, times what it stands in the numerator with: by its cell, and by its payers."""
+    told = _cell(parts.orders, values, withheld, safe, at)
+    hidden = withheld & np.isin(told.kind, (EXACT, RANGE))
+    kind = np.where(hidden, WITHHELD, told.kind).astype(np.uint8)
+    return Told(kind, told.low * parts.times, told.high * parts.times)
 
 
 def _share(rows: Mapping[str, Floats], numerator: Told, withheld: npt.NDArray[np.bool_]) -> Told:

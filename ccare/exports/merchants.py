@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ccare.errors import UsageError
+from ccare.events.slots import load_slots
 from ccare.exports import drivers as driver_rows
 from ccare.exports import statement
 from ccare.exports.card import Language, merchant_files
@@ -22,6 +23,7 @@ from ccare.exports.card_data import known_merchant
 from ccare.exports.figures import suppressed
 from ccare.exports.files import checked_id
 from ccare.exports.merchant_files import folder_of, manifest_before, sheet, write_folders
+from ccare.exports.orders import read_orders
 from ccare.exports.scores import MEASURES, scored_day
 from ccare.exports.statement import Span
 from ccare.exports.suppression import MIN_PEERS
@@ -150,13 +152,16 @@ def _write(
 ) -> int:
     folders = {m: folder_of(settings.exports, m, span.day) for m in ids}
     before = {m: manifest_before(folder) for m, folder in folders.items()}
-    told = driver_rows.read_drivers(con, span, {m: b.get("suppressed", {}) for m, b in before.items()})
+    hidden_then = {m: b.get("suppressed", {}) for m, b in before.items()}
+    public = load_slots(settings.conf, span.day).public
+    orders = read_orders(con, span.bounds, hidden_then, public)
+    told = driver_rows.read_drivers(con, span, hidden_then, orders)
     hidden = dict(zip(told.merchants, suppressed(told.safe), strict=True))
     simulated = {r[0] for r in con.execute(_SIMULATED, span.bounds).fetchall()}
     tables = {
         "scores.csv": _scores(con, span),
         "drivers.csv": driver_rows.driver_table(told, span.day),
-        "statement.csv": statement.statement_rows(con, span),
+        "statement.csv": statement.statement_rows(con, span, orders),
     }
     tables = {name: _with_origin(rows, simulated) for name, rows in tables.items()}
     numbers = {"drivers.csv": driver_rows.NUMBERS}

@@ -4,6 +4,7 @@ from importlib.resources import files
 
 from ccare.exports import drivers, merchants, statement
 from ccare.exports.suppression import MIN_PEERS, MIN_USERS, WIDTH
+from ccare.scoring.places import MIDDLE
 from ccare.tables.model import Column
 
 _TABLES = {
@@ -30,7 +31,7 @@ _TABLES = {
 def page() -> str:
     """The page as Markdown."""
     head = files("ccare.exports").joinpath("templates", "exports_page.md").read_text(encoding="utf-8")
-    numbers = {"MIN_USERS": MIN_USERS, "MIN_PEERS": MIN_PEERS, "WIDTH": WIDTH}
+    numbers = {"MIN_USERS": MIN_USERS, "MIN_PEERS": MIN_PEERS, "WIDTH": WIDTH, "MIDDLE": MIDDLE}
     parts = [head.format(**numbers)]
     for name, (schema, columns, about) in _TABLES.items():
         parts.append(f"\n## `{name}` (`{schema}`)\n\n{about}\n\n| column | type | what |\n|---|---|---|\n")

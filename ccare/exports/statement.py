@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 
 from ccare.errors import IntegrityBroken
 from ccare.exports import statement_sql as sql
+from ccare.exports.orders import Orders, cell_of, read_orders
 from ccare.exports.query import rows_of
 from ccare.exports.statement_sql import EXPIRING_DAYS, TRAFFIC_DAYS
-from ccare.exports.suppression import FEW, MIN_USERS, SHOWN, Relation, protect
+from ccare.exports.suppression import FEW, MIN_USERS, SHOWN
 from ccare.tables import REGISTRY
 from ccare.tables.model import Column
-from ccare.tables.state import FUNNEL_SLOTS
 
 SCHEMA = "ccare.statement/1"
 SECTIONS = {
@@ -59,7 +59,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("balance", "bigint", "pending + active of the asset after the row.", unit="units"),
     Column("impressions", "bigint", "Impressions served, or granted to a request."),
     Column("clicks", "bigint", "Clicks on them."),
-    Column("orders", "string", f"Paid trades; <{MIN_USERS}, bounds or withheld where few users paid."),
+    Column(
+        "orders",
+        "string",
+        f"Paid trades; <{MIN_USERS} where they are few, withheld where few users paid or others would follow.",
+    ),
     Column("reference", "string", "Transfer, lot or request number."),
 )
 
@@ -83,9 +87,10 @@ class Span:
         return {"first": self.first, "last": self.last, "day": self.day}
 
 
-def statement_rows(con: duckdb.DuckDBPyConnection, span: Span) -> pa.Table:
+def statement_rows(con: duckdb.DuckDBPyConnection, span: Span, orders: Orders | None = None) -> pa.Table:
     """Statement rows of every merchant of the span, in the order of COLUMNS, sorted by merchant.
 
+    ``orders``: the merchants' orders by slot where they are read already.
     Raises IntegrityBroken where a closing balance is not the one that ledger_balances holds.
     """
     con.execute(sql.MOVES, span.bounds)
@@ -94,7 +99,7 @@ def statement_rows(con: duckdb.DuckDBPyConnection, span: Span) -> pa.Table:
         con.execute(sql.REQUESTS, span.bounds | {"start": span.start})
     con.execute(sql.WITHHELD, span.bounds | {"start": span.start})
     con.execute(sql.TRAFFIC, span.bounds)
-    _add_orders(con, span)
+    _add_orders(con, orders or read_orders(con, span.bounds))
     broken = rows_of(con, sql.BROKEN)
     if broken:
         b = broken[0]
@@ -130,28 +135,16 @@ def _with_running_balance(rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.column_names.index("balance"), "balance", balance)
 
 
-def _add_orders(con: duckdb.DuckDBPyConnection, span: Span) -> None:
-    """Paid trades by slot, small ones hidden together with one that would give them away."""
-    slots = [slot for slot in FUNNEL_SLOTS if slot not in ("private", "offline_scan", "unknown")]
-    found = con.execute(sql.ORDERS, span.bounds | {"slots": slots}).fetchnumpy()
-    ids, at = np.unique(np.asarray(found["merchant_id"], dtype=str), return_inverse=True)
-    if not len(ids):
-        return
-    cells = {slot: np.zeros(len(ids), dtype=np.int64) for slot in slots}
-    hidden = {slot: np.zeros(len(ids), dtype=bool) for slot in slots}
-    for place, slot, orders, payers in zip(at, found["slot"], found["orders"], found["payers"], strict=True):
-        cells[slot][place] = orders
-        hidden[slot][place] = payers < MIN_USERS
-    cells["all"] = np.sum(list(cells.values()), axis=0)
-    safe = protect(cells, [Relation("all", tuple(slots), (*slots, "all"))], before=hidden)
-    rows = [
-        (str(merchant), slot, _orders(safe.state[slot][i], safe.low[slot][i], safe.high[slot][i]))
-        for i, merchant in enumerate(ids)
-        for slot in slots
-        if cells[slot][i]
-    ]
-    told = pa.table({n: [r[k] for r in rows] for k, n in enumerate(("merchant_id", "slot", "orders"))})
-    con.register("told_orders", told)
+def _add_orders(con: duckdb.DuckDBPyConnection, orders: Orders) -> None:
+    """Paid trades by slot. A slot without any has no row, unless it was hidden in an earlier export."""
+    found: dict[str, list[object]] = {"merchant_id": [], "slot": [], "orders": []}
+    for slot, counts in orders.counts.items():
+        state = orders.safe.state[cell_of(slot)]
+        for i in np.flatnonzero((counts > 0) | (state != SHOWN)).tolist():
+            row = (str(orders.merchants[i]), slot, _orders(int(state[i]), int(counts[i])))
+            for values, value in zip(found.values(), row, strict=True):
+                values.append(value)
+    con.register("told_orders", pa.table({n: pa.array(v, pa.string()) for n, v in found.items()}))
     con.execute(
         "insert into statement by name select *, 8 as part, 'orders' as section, 0 as step, slot as business_key, "
         "0 as leg from told_orders"
@@ -159,7 +152,7 @@ def _add_orders(con: duckdb.DuckDBPyConnection, span: Span) -> None:
     con.unregister("told_orders")
 
 
-def _orders(state: int, low: int, high: int) -> str:
+def _orders(state: int, count: int) -> str:
     if state == SHOWN:
-        return str(low)
+        return str(count)
     return f"<{MIN_USERS}" if state == FEW else "withheld"

@@ -97,6 +97,11 @@ where merchant_id between $first and $last and event_type = 'paid' and slot in (
     and business_date between $day::date - {TRAFFIC_DAYS - 1} and $day::date
 group by all
 """
+ORDER_SUMS = """
+select merchant_id, coalesce(r_orders, 0)::bigint as r_orders,
+    coalesce(e_public_conversion_num // 1000, 0)::bigint as public_orders
+from metric_merchants where as_of_date = $day and merchant_id between $first and $last
+"""
 BROKEN = """
 with said as (
     select merchant_id, asset, unnest([{accounts: 'pending', units: pending}, {accounts: 'active', units: active},

@@ -5,7 +5,9 @@ import pytest
 
 from ccare.exports.cells import columns, parts_of, protected
 from ccare.exports.figures import figures
+from ccare.exports.orders import ALL, PUBLIC_TOTAL, SLOTS, protected_orders
 from ccare.exports.privacy import Shown, money, show, users
+from ccare.exports.suppression import Protected
 from ccare.exports.words import metric_about, metric_name
 from ccare.metrics.definitions import METRIC_BY_ID, SCORED_METRICS
 
@@ -24,7 +26,15 @@ def told(
     counts = {name: np.array([given[name] if given.get(name) is not None else 1000]) for name in columns()}
     numbers = {"value": value, "numerator": numerator, "denominator": denominator, "n": n}
     rows = {k: np.array([np.nan if v is None else v], dtype=float) for k, v in numbers.items()}
-    return show(metric, figures(metric, rows, protected(counts), np.array([0])), 0, "USD")
+    safe = protected(counts).beside(orders_safe(1000, 1000))
+    return show(metric, figures(metric, rows, safe, np.array([0])), 0, "USD")
+
+
+def orders_safe(public: int, everything: int, **slots: int) -> Protected:
+    """States of the orders of one merchant; all public ones in one slot where none are given."""
+    given = slots or {"search_box": public}
+    counts = {slot: np.array([given.get(slot, 0)]) for slot in SLOTS}
+    return protected_orders(counts, {PUBLIC_TOTAL: np.array([public]), ALL: np.array([everything])})
 
 
 @pytest.mark.parametrize(("count", "shown"), [(0, "<10"), (9, "<10"), (10, "10"), (1234, "1,234")])
