@@ -73,6 +73,7 @@ def _context(settings: Settings, row: Published, data: CardData, language: Langu
         "facts": card_view.fact_rows(data, settings.currency),
         "slots": slots,
         "traffic": traffic,
+        "not_granted": month_view.not_granted(data, settings.currency),
         "requests": month_view.requests(data),
         "movements": card_view.movements(data.points),
         "signed": card_view.signed,

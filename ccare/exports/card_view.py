@@ -23,13 +23,14 @@ _LOOK = {NO_PEERS: "none", "few_beside": "few_peers"}
 
 @dataclass(frozen=True)
 class DriverRow:
-    """One driver, cell by cell. ``place_value`` is for the bar, 0 to 100."""
+    """One driver, cell by cell. ``bound``: the target in signs, for paper; ``place_value``: the bar, 0 to 100."""
 
     name: Words
     about: Words
     window_days: int
     shown: privacy.Shown
     target: Words
+    bound: Words
     status: str
     status_name: Words
     place: str
@@ -89,7 +90,7 @@ def action_views(data: CardData, found: tuple[Action, ...], currency: str) -> li
             name=words.metric_name(a.driver.metric_id),
             how=a.how,
             now=privacy.show(_metric(a.driver), a.driver.figures, a.driver.at, currency).value,
-            target=_target(a.driver, currency),
+            target=_target(a.driver, currency, words.CONDITION),
             gain=f"+{a.gain:.1f}",
             of=words.DIMENSION["total" if a.of_total else a.driver.dimension],
         )
@@ -214,7 +215,8 @@ def _driver(driver: Driver, contribution: str, change: str, currency: str) -> Dr
         about=words.metric_about(driver.metric_id),
         window_days=driver.window_days,
         shown=privacy.show(_metric(driver), driver.figures, driver.at, currency),
-        target=_target(driver, currency),
+        target=_target(driver, currency, words.CONDITION),
+        bound=_target(driver, currency, words.SIGN),
         status=_LOOK.get(driver.driver_status, driver.driver_status),
         status_name=words.DRIVER_STATUS.get(driver.driver_status, same(driver.driver_status)),
         place="–" if driver.place is None else f"{driver.place:.1f}",
@@ -231,9 +233,9 @@ def _peers(driver: Driver) -> str:
     return f"<{MIN_PEERS}" if few else f"{driver.peers:,}"
 
 
-def _target(driver: Driver, currency: str) -> Words:
+def _target(driver: Driver, currency: str, conditions: dict[str, Words]) -> Words:
     if driver.target is None or driver.target_condition is None:
         return words.CEILING if driver.target_status == "ceiling" and driver.place is not None else same("–")
-    condition = words.CONDITION[driver.target_condition]
+    condition = conditions[driver.target_condition]
     value = privacy.measure(driver.metric_id, driver.target, currency)
     return Words(f"{condition.en} {value}", f"{condition.zh} {value}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from ccare.exports import words
+from ccare.exports import privacy, words
 from ccare.exports.card_data import CardData
 from ccare.exports.words import Words, same
 
@@ -34,6 +34,16 @@ class SlotRow:
     paid: str
     clicks: str
     orders: Words
+
+
+@dataclass(frozen=True)
+class NotGrantedRow:
+    """What a programme did not grant for a date, in the unit of its asset."""
+
+    about: date
+    programme: Words
+    amount: Words
+    reason: Words
 
 
 def month(data: CardData) -> Month:
@@ -104,6 +114,23 @@ def requests(data: CardData) -> list[tuple[date, Words, int, Words, Words]]:
         )
         for r in rows[:REQUESTS]
     ]
+
+
+def not_granted(data: CardData, currency: str) -> list[NotGrantedRow]:
+    """What was not granted lately, newest first."""
+    return [
+        NotGrantedRow(each.about, each.programme, _units(each.amount, each.asset, currency), each.reason)
+        for each in data.not_granted
+    ]
+
+
+def _units(amount: int, asset: str, currency: str) -> Words:
+    if asset == "FEN":
+        return same(privacy.money(amount, currency))
+    unit = words.UNIT.get(asset, same(asset.lower()))
+    return Words(
+        f"{amount:,} {unit.en.removesuffix('s') if amount == 1 else unit.en}", f"{amount:,} {unit.zh}"
+    )
 
 
 def _sum(rows: list[dict[str, Any]], code: str) -> int:

@@ -32,7 +32,8 @@ class NotGranted:
     about: date
     programme: Words
     reason: Words
-    amount: str
+    amount: int
+    asset: str
 
 
 def not_granted(con: duckdb.DuckDBPyConnection, merchant_id: str, day: date) -> tuple[NotGranted, ...]:
@@ -42,7 +43,8 @@ def not_granted(con: duckdb.DuckDBPyConnection, merchant_id: str, day: date) -> 
             row["effective_date"],
             words.PROGRAMME.get(row["programme"], same(row["programme"])),
             Words(**REFUSALS[row["reason"]]),
-            f"{row['amount']:,}" + ("" if row["asset"] == "POINT" else f" {row['asset'].lower()}"),
+            row["amount"],
+            row["asset"],
         )
         for row in rows_of(con, _LATELY, merchant=merchant_id, day=day, shown=SHOWN)
     )

@@ -87,7 +87,10 @@ REFUSAL = {
     "insufficient": Words("not enough usable points", "可用点数不足"),
     "slot_full": Words("the slot's day is full", "当日流量位已满"),
 }
+UNIT = {"POINT": Words("points", "点"), "IMPRESSION": Words("impressions", "次曝光")}
+"""What an asset is counted in; FEN is money."""
 CONDITION = {"at_least": Words("at least", "不低于"), "at_most": Words("at most", "不高于")}
+SIGN = {"at_least": same("≥"), "at_most": same("≤")}
 CEILING = Words("none: peers tie", "无：同行并列")
 BENCHMARK = {
     "monthly": Words("frozen for the month", "按月冻结"),

@@ -13,11 +13,13 @@ from markupsafe import Markup
 from ccare.exports import pages
 from ccare.exports.card import policy_notes
 from ccare.exports.files import write_aside
+from ccare.exports.words import metric_name
 from ccare.growth.catalogue import open_snapshot
 from ccare.growth.desk_data import DeskData, read_desk
 from ccare.growth.desk_figures import FIGURES, specification
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
+from ccare.tables.streams import STREAMS
 
 FILE_NAME = "desk.html"
 LOOPBACK = "127.0.0.1"
@@ -52,7 +54,15 @@ def serve(page: Path, port: int) -> ThreadingHTTPServer:
 
 def _content(data: DeskData) -> dict[str, Any]:
     figures = [asdict(figure) | {"spec": specification(figure)} for figure in FIGURES]
-    return {"facts": data.facts, "figures": figures, "frames": data.frames}
+    movers = data.frames["movers"]
+    at = movers["columns"].index("driver")
+    return {
+        "facts": data.facts,
+        "figures": figures,
+        "frames": data.frames,
+        "metrics": {row[at]: metric_name(row[at]).en for row in movers["rows"] if row[at]},
+        "daily": [stream.name for stream in STREAMS.values() if stream.required_daily],
+    }
 
 
 def _json(value: Any) -> Markup:

@@ -220,14 +220,19 @@ BY_SLOT = {
     "yOffset": {"field": "source", "sort": _SOURCES["domain"]},
     "color": _SOURCE,
 }
+_LIFTED = "trades more per 1,000 impressions"
 LIFT: Spec = {
     "layer": [
-        {"mark": {"type": "rule", "strokeDash": [4, 3], "color": "#4d5763"}, "encoding": {"x": {"datum": 0}}},
         {
+            "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#4d5763", "aria": False},
+            "encoding": {"x": {"datum": 0}},
+        },
+        {
+            "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
             "mark": {"type": "rule", "strokeWidth": 2},
             "encoding": {
                 **BY_SLOT,
-                "x": _n("low", "trades more per 1,000 impressions"),
+                "x": _n("low", _LIFTED),
                 "x2": {"field": "high"},
             },
         },
@@ -235,7 +240,7 @@ LIFT: Spec = {
             "mark": {"type": "point", "filled": True, "size": 70},
             "encoding": {
                 **BY_SLOT,
-                "x": _n("lift_per_1000", None),
+                "x": _n("lift_per_1000", _LIFTED),
                 "tooltip": _tip("slot", "source", "lift_per_1000", "low", "high", "points", "impressions"),
             },
         },

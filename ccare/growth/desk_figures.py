@@ -98,7 +98,7 @@ FIGURES: tuple[Figure, ...] = (
         "lift",
         "What traffic brings against hours held back",
         "Trades per 1,000 impressions in treated hours, less those in holdout hours, with 90 % bounds, over 28 "
-        "days. The whole platform.",
+        "days. Without bounds where either has fewer than two merchant-days. The whole platform.",
         "lift",
         LIFT,
         filtered=False,

@@ -1,5 +1,6 @@
 """The desk in Chromium, opened from disk: charts are drawn, filters narrow them, and nothing is said on the console."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -27,6 +28,18 @@ addEventListener("load", async () => {
 });
 </script>
 """
+
+
+def without_bounds(text: str) -> str:
+    """The page where no lift has bounds, as in a lake of a few days."""
+    start = text.index('id="content">') + len('id="content">')
+    end = text.index("</script>", start)
+    content = json.loads(text[start:end])
+    lift = content["frames"]["lift"]
+    for row in lift["rows"]:
+        for name in ("low", "high"):
+            row[lift["columns"].index(name)] = None
+    return text[:start] + json.dumps(content).replace("<", "\\u003c") + text[end:]
 
 
 def dom(page: Path, width: int, folder: Path) -> tuple[str, list[str]]:
@@ -59,3 +72,35 @@ def test_it_is_drawn_and_narrowed(width: int, settings: Settings, row: Published
     assert "Bakery" not in shown.split('id="content"')[0], "m1 is served by sp1"
     drawn = set(re.findall(r'<div class="chart[^"]*" id="(\w+)"[^>]*>\s*<svg', shown))
     assert drawn == {"stages", "lift", "pools", "rejected"}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("bounds", [True, False], ids=["bounds", "no bounds"])
+def test_it_can_be_heard(width: int, bounds: bool, settings: Settings, row: Published) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the dev extra's playwright")
+    from axe_playwright_python.sync_playwright import Axe
+
+    written = write_desk(settings, row)
+    if not bounds:
+        written.write_text(without_bounds(written.read_text(encoding="utf-8")), encoding="utf-8")
+    said: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = opened.new_page(viewport={"width": width, "height": 900})
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(written.as_uri())
+        page.wait_for_selector('body[data-ready="*|*"]')
+        found = Axe().run(page).response["violations"]
+        movers, streams = page.inner_text("#movers"), page.inner_text("#freshness")
+        late = page.locator("#freshness .late").count()
+        opened.close()
+    assert said == []
+    assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+    assert "Return rate" in movers and "a_return_rate" not in movers
+    assert late == 0 or "payments" in streams
+
+
+def test_only_streams_that_are_due_daily_are_late(settings: Settings, row: Published) -> None:
+    text = write_desk(settings, row).read_text(encoding="utf-8")
+    assert '"daily":["payments","mini_program","life_account"]' in text

@@ -1,5 +1,5 @@
 "use strict";
-const { facts, figures, frames } = JSON.parse(document.getElementById("content").textContent);
+const { facts, figures, frames, metrics, daily } = JSON.parse(document.getElementById("content").textContent);
 const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
 const chosen = () => ["industry", "provider"].map((id) => document.getElementById(id)?.value ?? "*");
 
@@ -32,6 +32,9 @@ function shown(value) {
   return typeof value === "number" ? number.format(value) : String(value);
 }
 
+/** Whether a stream lacks days: those that are not due daily come when there is something to deliver. */
+const isLate = (row) => row.days_behind > 0 && daily.includes(row.stream);
+
 function table(rows, columns, most = 400) {
   if (!rows.length) return element("p", "Nothing to show.", "empty");
   const made = element("table");
@@ -48,7 +51,7 @@ function table(rows, columns, most = 400) {
     columns.forEach(([key, , told], at) => {
       const cell = element(at ? "td" : "th", told ? told(row) : shown(row[key]), numeric[at] ? "num" : "");
       if (!at) cell.scope = "row";
-      if (key === "days_behind" && row[key] > 0) cell.classList.add("late");
+      if (key === "days_behind" && isLate(row)) cell.classList.add("late");
       line.append(cell);
     });
   }
@@ -72,7 +75,7 @@ function tiles() {
   const [trade] = cube("trade");
   const drift = cube("drift").at(-1);
   const points = cube("points").filter((row) => row.asset === "POINT");
-  const late = rowsOf("freshness").filter((row) => row.days_behind > 0);
+  const late = rowsOf("freshness").filter(isLate);
   const active = growth ? growth.new + growth.retained + growth.resurrected : 0;
   const before = growth ? growth.retained + growth.churned : 0;
   const told = [
@@ -81,7 +84,7 @@ function tiles() {
     ["Net sales, 28 days", trade ? money(trade.net_fen) : "–", trade ? `${percent(trade.net_fen / trade.net_before_fen - 1)} against the 28 days before` : ""],
     ["Median total score", shown(drift?.median), drift ? `${shown(drift.scored)} of ${shown(drift.merchants)} merchants scored` : ""],
     ["Points outstanding", shown(points.reduce((sum, row) => sum + row.outstanding, 0)), `of ${shown(points.reduce((sum, row) => sum + row.granted, 0))} granted`],
-    ["Late streams", shown(late.length), late.length ? late.map((row) => row.stream).join(", ") : "every stream is up to date"],
+    ["Late streams", shown(late.length), late.length ? late.map((row) => row.stream).join(", ") : "every stream that is due daily is up to date"],
   ];
   document.getElementById("tiles").replaceChildren(
     ...told.map(([name, value, note]) => {
@@ -111,6 +114,9 @@ async function draw(figure) {
   const bands = new Set(values.map((row) => figure.bands.map((column) => row[column]).join("|"))).size;
   const height = figure.bands.length ? Math.max(24 * bands, 48) : figure.spec.height;
   const spec = { ...figure.spec, height, data: { values } };
+  // A layer of a column that no row has would be an empty mark, which a screen reader meets without a name.
+  const drawn = ({ field }) => !(field in values[0]) || values.some((row) => row[field] !== null);
+  if (spec.layer) spec.layer = spec.layer.filter((layer) => Object.values(layer.encoding ?? {}).every(drawn));
   await vegaEmbed(place, spec, { actions: false, renderer: "svg", tooltip: { theme: "light" } });
 }
 
@@ -120,14 +126,14 @@ function lists() {
     ["name", "Merchant", (row) => `${row.name ?? ""} (${row.merchant_id})`], ["total_from", "From", (row) => row.total_from.toFixed(1)],
     ["total_to", "To", (row) => row.total_to.toFixed(1)],
     ["change", "Change", (row) => `${row.change > 0 ? "+" : ""}${row.change.toFixed(1)}`],
-    ["driver", "Driver", (row) => `${row.driver} ${row.driver_change > 0 ? "+" : ""}${shown(row.driver_change)}`]]));
+    ["driver", "Driver", (row) => `${metrics[row.driver] ?? row.driver ?? "–"} ${row.driver_change > 0 ? "+" : ""}${shown(row.driver_change)}`]]));
   const risk = listed("at_risk").slice(0, 12);
   document.getElementById("at_risk").replaceChildren(table(risk, [
     ["name", "Merchant", (row) => `${row.name ?? ""} (${row.merchant_id})`], ["active_before", "Before"], ["active", "Now"],
     ["change", "Change", (row) => percent(row.change)], ["gmv_before_fen", "Sales before", (row) => money(row.gmv_before_fen)],
     ["total_score", "Score"]]));
   document.getElementById("freshness").replaceChildren(table(rowsOf("freshness"), [
-    ["stream", "Stream"], ["last_delivery", "Last delivery"], ["days_behind", "Days behind"], ["rows_read", "Rows read"],
+    ["stream", "Stream"], ["last_delivery", "Last delivery"], ["days_behind", "Days behind", (row) => (daily.includes(row.stream) ? shown(row.days_behind) : "as delivered")], ["rows_read", "Rows read"],
     ["duplicate", "Duplicate"], ["rejected", "Refused"], ["rejected_share", "Share refused", (row) => (row.rejected_share === null ? "–" : `${(100 * row.rejected_share).toFixed(2)} %`)]]));
 }
 
