@@ -99,7 +99,7 @@ def _transfers() -> list[Row]:
         move(31, "debt", mine("m2", "debt"), "pool:fanxing:receivable", 8, "m2", 24),
         earn(31, "m1", 45, 31),
         _rebate(move(24, "fund", "world:funding", "pool:chengfeng:rebate:available", 9_000, None, 24)),
-        _rebate(move(30, "grant", "pool:chengfeng:rebate:available", "provider:sp1:pending", 500, None, 30)),
+        _rebate(move(31, "grant", "pool:chengfeng:rebate:available", "provider:sp1:pending", 500, None, 31)),
     ]
 
 
