@@ -43,8 +43,8 @@ DRIVER_STATUS = {
     "bad": Words("weak", "偏弱"),
     "none": Words("no data", "无数据"),
     "few_peers": Words("too few peers", "同行过少"),
-    "few_beside": Words("withheld: another metric has too few peers", "不予显示：另一指标同行过少"),
-    "no_peers": Words("no peers: counts as the middle", "无同行数据：按中位计"),
+    "few_beside": Words("withheld for another metric", "因另一指标不予显示"),
+    "no_peers": Words("no peers: the middle", "无同行：按中位计"),
 }
 WITHHELD = Words("withheld", "不予显示")
 COUNT = {

@@ -15,6 +15,8 @@ from ccare.exports.words import Words
 from ccare.ledger.reasons import REFUSALS
 from ccare.metrics.definitions import DIMENSIONS, SCORED_METRICS, Metric
 
+_LONGEST = max(words.DRIVER_STATUS, key=lambda status: len(words.DRIVER_STATUS[status].en))
+
 
 def fill(data: CardData) -> CardData:
     """``data`` with more of everything, in numbers as long as those of a large merchant."""
@@ -54,7 +56,7 @@ def _drivers(dimension: str) -> tuple[Driver, ...]:
             target=0.4321 if m.unit == "share" else 123_456.0,
             target_condition="at_least",
             target_status="reachable",
-            driver_status="watch",
+            driver_status="watch" if m is not mine[-1] else _LONGEST,
             window_days=m.window_days,
             peers=1_234,
         )

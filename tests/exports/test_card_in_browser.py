@@ -125,6 +125,20 @@ def test_it_prints_to_two_pages_of_a4(browser: "sync_api.Browser", full: Path, l
     assert [round(float(n)) for n in box.split()] in ([0, 0, 595, 842], [0, 0, 596, 842], [0, 0, 594, 842])
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_long_status_takes_no_room_from_the_metrics_name(
+    browser: "sync_api.Browser", full: Path, language: str
+) -> None:
+    page = browser.new_page(viewport=DESK)  # type: ignore[arg-type]
+    page.goto(full.as_uri())
+    page.click(f'label[for="{language}"]')
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.drivers tbody th')].map(th => th.getBoundingClientRect().width)"
+    )
+    page.close()
+    assert min(widths) >= 190
+
+
 def test_what_was_not_granted_is_told_in_its_own_unit(full: Path) -> None:
     text = full.read_text(encoding="utf-8")
     for told in ("40,983 points", "40,983 点", "40,984 impressions", "40,984 次曝光", "USD 409.85"):

@@ -85,15 +85,15 @@ def test_words_match_the_peers_beside_them(market: duckdb.DuckDBPyConnection) ->
         }
 
     assert shown() == {
-        "Discount rate": ("no peers: counts as the middle", "无同行数据：按中位计", "0", "25.00"),
+        "Discount rate": ("no peers: the middle", "无同行：按中位计", "0", "25.00"),
         "Refund rate": ("weak", "偏弱", "272", "2.00"),
     }
     frozen(market, "2017-12", 7)
     assert shown() == {
         "Discount rate": ("too few peers", "同行过少", "<20", "–"),
         "Refund rate": (
-            "withheld: another metric has too few peers",
-            "不予显示：另一指标同行过少",
+            "withheld for another metric",
+            "因另一指标不予显示",
             "272",
             "–",
         ),
