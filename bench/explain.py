@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Seconds of an explanation.")
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="folder of a finished `ccare demo`")
     settings = demo_settings(parser.parse_args().folder)
-    row = manifest.latest(settings.lake) if settings.lake.exists() else None
+    row = manifest.latest(settings.lake)
     if row is None:
         print(f"explanations: no demo in {settings.lake.parent}; run `make demo` first")
         return

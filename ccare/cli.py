@@ -186,14 +186,12 @@ def export(
     from ccare.runtime.close_days import export_all
 
     settings = Settings.load()
-    asked = None if day is None else _day(day)
-    row = latest(settings) if asked is None else published_for(settings, asked)
+    now = latest(settings)
+    row = now if day is None else published_for(settings, now, _day(day))
     if not (merchant or top or all_merchants):
-        written = export_all(settings, latest(settings), of_day=None if asked is None else (row, asked))
+        written = export_all(settings, now, scores_of=row)
     else:
-        made = export_merchants(
-            settings, row, named=merchant or (), top=top, everyone=all_merchants, day=asked
-        )
+        made = export_merchants(settings, row, named=merchant or (), top=top, everyone=all_merchants)
         written = [str(folder) for folder in made.folders]
         written += [str(settings.exports / "merchants")] if all_merchants else []
     if as_json:

@@ -1,13 +1,12 @@
 """``ccare backtest``: how well the forecasts would have done, on the published payments."""
 
-import csv
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccare.commands.printing import Json, latest, print_json
+from ccare.commands.printing import Json, latest, print_json, require_folder, write_csv
 from ccare.errors import InputMissing, UsageError
 from ccare.runtime.settings import Settings
 
@@ -46,12 +45,11 @@ def backtest(
             remedy="Choose an earlier --fit-to or a shorter --horizon.",
         )
     for path in (out, plot):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise UsageError(f"{path.parent} is no folder.", remedy="Make it first, or name another file.")
+        require_folder(path)
     with connect(settings.lake, row) as con:
         result = judge(con, day, horizon)
     if out is not None:
-        _write(result, out)
+        write_csv(out, COLUMNS, ((m.merchant_id, m.users, m.actual, m.forecast) for m in result.merchants))
     if plot is not None:
         from ccare.potential.plots import write_plot
 
@@ -60,16 +58,6 @@ def backtest(
         print_json(result.told())
     else:
         _print(result)
-
-
-def _write(result: "Backtest", path: Path) -> None:
-    """Beside, then renamed: a reader sees a whole file or none."""
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows((m.merchant_id, m.users, m.actual, m.forecast) for m in result.merchants)
-    aside.replace(path)
 
 
 def _print(result: "Backtest") -> None:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccare.commands.printing import Json, print_json, show
-from ccare.errors import UsageError
+from ccare.commands.printing import Json, print_json, require_folder, show, write_csv
 from ccare.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,16 +42,15 @@ def backtest_ranks(
 ) -> None:
     """Rank correlation of total_score with the net GMV growth of the next 28 days, beside that of the last growth."""
     from ccare.scoring.ranks import Ask, ranks
-    from ccare.scoring.ranks_told import lines, tables, told, write_rows
+    from ccare.scoring.ranks_told import COLUMNS, each_row, lines, tables, told
 
-    if out is not None and not out.resolve().parent.is_dir():
-        raise UsageError(f"{out.parent} is no folder.", remedy="Make it first, or name another file.")
+    require_folder(out)
     ask = Ask(
         from_day.date(), to_day.date(), step, train_to and train_to.date(), policy, real_only, least_orders
     )
     found: Ranks = ranks(Settings.load(), ask)
     if out is not None:
-        write_rows(found, out)
+        write_csv(out, COLUMNS, each_row(found))
     if as_json:
         print_json(told(found))
         return

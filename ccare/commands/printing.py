@@ -1,17 +1,20 @@
 """What commands share: how results are printed, and the published run that they read."""
 
+import csv
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import date
+from io import StringIO
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from ccare.errors import InputMissing
+from ccare.errors import InputMissing, UsageError
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 
@@ -49,26 +52,45 @@ def latest(settings: Settings) -> Published:
     return row
 
 
-def published_for(settings: Settings, day: date) -> Published:
-    """The run that told ``day`` last: for the last closed day what readers see, else the day's own, if it is kept.
+def published_for(settings: Settings, now: Published, day: date) -> Published:
+    """The lake as it stood when ``day`` was the last closed one; ``now``, what readers see, where it still is.
 
-    InputMissing where the day is not closed, or files of its version were purged.
+    A day that was told again after later ones closed is not in it: no one version ends with that day then.
+    InputMissing where the day is not closed, or files of that version were purged.
     """
     from ccare.runtime import deltalog, manifest
 
-    row = latest(settings)
-    told = [r for r in manifest.published(settings.lake) if r.kind in ("close", "republish")]
-    closed = [r.business_date for r in told]
-    if day not in closed:
+    rows = manifest.published(settings.lake)
+    closes = [row for row in rows if row.kind == "close"]
+    first, last = closes[0].business_date, closes[-1].business_date
+    if day not in {row.business_date for row in closes}:
         raise InputMissing(
-            f"{day} is not published; days from {min(closed)} to {max(closed)} are.",
+            f"{day} is not published; days from {first} to {last} are.",
             remedy="Give --day one of them, or leave it out for the last.",
         )
-    if day == max(closed):
-        return row
-    own = [r for r in told if r.business_date == day][-1]
-    deltalog.require_files(settings.lake, own.table_versions, f"{day} cannot be exported again")
-    return own
+    following = next((row.seq for row in closes if row.business_date > day), None)
+    if following is None:
+        return now
+    then = [row for row in rows if row.seq < following][-1]
+    deltalog.require_files(settings.lake, then.table_versions, f"{day} cannot be exported again")
+    return then
+
+
+def require_folder(path: Path | None) -> None:
+    """UsageError where a file that is asked for has no folder to stand in: told before any work is done."""
+    if path is not None and not path.resolve().parent.is_dir():
+        raise UsageError(f"{path.parent} is no folder.", remedy="Make it first, or name another file.")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Beside, then renamed: a reader sees a whole file or none."""
+    from ccare.exports.files import write_aside
+
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_aside(path, text.getvalue().encode())
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -24,7 +24,7 @@ from ccare.exports.figures import suppressed
 from ccare.exports.files import checked_id
 from ccare.exports.merchant_files import folder_of, manifest_before, sheet, write_folders
 from ccare.exports.orders import read_orders
-from ccare.exports.scores import MEASURES, scored_day
+from ccare.exports.scores import MEASURES, last_day
 from ccare.exports.statement import Span
 from ccare.exports.suppression import MIN_PEERS
 from ccare.growth.snapshot import connect
@@ -91,9 +91,8 @@ def export_merchants(
     everyone: bool = False,
     language: Language | None = None,
     processes: int | None = None,
-    day: date | None = None,
 ) -> MerchantsWritten:
-    """Write ``<exports>/merchants/<merchant_id>/<day>/`` of ``day`` (the last as-of day that ``row`` publishes).
+    """Write ``<exports>/merchants/<merchant_id>/<day>/`` of the last as-of day that ``row`` publishes.
 
     ``named`` merchants, and the ``top`` by total score, get every file with card.html and report.xlsx; ``everyone``
     gives all merchants their CSV files, in ``processes`` processes (one a core). Raises UsageError where an id is
@@ -106,7 +105,7 @@ def export_merchants(
         raise UsageError(
             "No merchant was asked for.", remedy="Name one, or ask for the top ones or for everyone."
         )
-    day, files = scored_day(settings, row, day), 0
+    day, files = last_day(settings, row), 0
     with connect(settings.lake, row) as con:
         for merchant in named:
             known_merchant(con, merchant, day)

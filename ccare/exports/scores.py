@@ -87,15 +87,14 @@ class ExportSummary:
     simulated_merchants: int
 
 
-def scored_day(settings: Settings, row: Published, day: date | None = None) -> date:
-    """``day``, or the last as-of day, if ``row`` publishes scores for it; InputMissing where it has none."""
+def last_day(settings: Settings, row: Published) -> date:
+    """The last as-of day that ``row`` publishes scores for; InputMissing without any."""
     with connect(settings.lake, row) as con:
-        asked = "select max(as_of_date) from score_merchants where as_of_date = coalesce($day, as_of_date)"
-        found = con.execute(asked, {"day": day}).fetchone()
+        found = con.execute("select max(as_of_date) from score_merchants").fetchone()
     if not found or found[0] is None:
         raise no_scores(settings)
-    scored: date = found[0]
-    return scored
+    day: date = found[0]
+    return day
 
 
 def no_scores(settings: Settings) -> InputMissing:
@@ -105,13 +104,13 @@ def no_scores(settings: Settings) -> InputMissing:
     )
 
 
-def export_scores(settings: Settings, row: Published, day: date | None = None) -> ExportSummary:
+def export_scores(settings: Settings, row: Published) -> ExportSummary:
     """Write ``<exports>/<day>/scores.csv``, ``scores.parquet`` and, last, ``manifest.json``.
 
-    One row for each merchant scored on ``day`` (the last as-of day that ``row`` publishes), in order of merchant_id;
-    the same published run gives the same bytes. Raises InputMissing where nothing is scored.
+    One row for each merchant scored on the last published as-of day, in order of merchant_id; the same
+    published run gives the same bytes. Raises InputMissing where nothing is scored yet.
     """
-    day = scored_day(settings, row, day)
+    day = last_day(settings, row)
     rows = _rows(settings, row, day)
     folder = settings.exports / day.isoformat()
     simulated = sum(value > 0 for value in rows["simulated_events_56d"].to_pylist())

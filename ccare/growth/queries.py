@@ -10,7 +10,7 @@ import duckdb
 
 from ccare.errors import InputMissing, UsageError
 from ccare.growth.catalogue import open_snapshot
-from ccare.growth.questions import Question, headed, question
+from ccare.growth.questions import LISTED, Question, headed, question
 from ccare.runtime import manifest
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
@@ -36,7 +36,7 @@ def run_query(
     """
     given = dict(params or {})
     if sum(part is not None for part in (name, query, file)) != 1:
-        raise UsageError("Give one of a query's name, -c QUERY or -f FILE.", remedy=_listed())
+        raise UsageError("Give one of a query's name, -c QUERY or -f FILE.", remedy=LISTED)
     published = row or manifest.latest(settings.lake)
     if name is not None:
         asked = question(name)
@@ -67,10 +67,6 @@ def _require_known(con: duckdb.DuckDBPyConnection, values: Mapping[str, Any], la
             raise InputMissing(
                 f"{name} is {value}; the last published day is {last}.", remedy="Give a day until then."
             )
-
-
-def _listed() -> str:
-    return "Named queries: from queries, as in ccare sql -c 'select name, question from queries'."
 
 
 def read_query(file: Path) -> str:

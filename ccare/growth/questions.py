@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ccare.errors import UsageError
 
+LISTED = "Named queries: from queries, as in ccare sql -c 'select name, question from queries'."
 Value = str | int | float | date | None
 _HEADING = re.compile(r"^-- (Question|Grain|Parameters|Run|Plot): ?(.*)$")
 _PARAMETER = re.compile(r"^--   (\w+) (VARCHAR|INTEGER|DOUBLE|DATE) = (\S+?)(?: \{([^}]+)\})?: (.+)$")
@@ -86,9 +87,8 @@ def question(name: str) -> Question:
     if name in known:
         return known[name]
     near = get_close_matches(name, known, cutoff=0.5)
-    listed = "They are listed by: ccare sql -c 'select name, question from queries'."
     raise UsageError(
-        f"There is no named query {name}.", remedy=f"Did you mean {' or '.join(near)}?" if near else listed
+        f"There is no named query {name}.", remedy=f"Did you mean {' or '.join(near)}?" if near else LISTED
     )
 
 

@@ -89,15 +89,15 @@ def _due(settings: Settings, first: date, last: date, *, whole: bool) -> list[da
     return sorted({*closed, *due})
 
 
-def export_all(settings: Settings, row: Published, of_day: tuple[Published, date] | None = None) -> list[str]:
+def export_all(settings: Settings, row: Published, scores_of: Published | None = None) -> list[str]:
     """Scores for all merchants, bulk files and the catalogue, from one published run; returns the paths.
 
-    ``of_day``: a day and the run that told it, whose scores are meant; the rest always shows what is published now.
+    ``scores_of``: an earlier run whose last day's scores are meant; the rest always shows what is published now.
     """
     from ccare.exports.bulk import export_bulk
     from ccare.exports.scores import export_scores
     from ccare.growth.catalogue import write_catalogue
 
-    summary = export_scores(settings, *(of_day or (row,)))
+    summary = export_scores(settings, scores_of or row)
     bulk = [str(each.folder) for each in export_bulk(settings, row)]
     return [*map(str, summary.files), *bulk, str(write_catalogue(settings, row))]

@@ -56,7 +56,7 @@ def drivers(
     ``con`` has metric_merchants, score_benchmarks and score_merchants as published before, whose rows since the
     benchmarks came into use hold each merchant's frozen group; ``benchmarks_of``: the month (YYYY-MM) compared with.
     """
-    metrics = [METRIC_BY_ID[name] for d in policy.dimensions for name in policy.metrics_of(d)]
+    metrics = [METRIC_BY_ID[name] for name in policy.metrics]
     names = columns_of([m.id for m in metrics])
     since, _ = days_of(benchmarks_of, day)
     asked = _MEMBERS.replace("<columns>", ", ".join(names))

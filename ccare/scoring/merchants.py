@@ -7,7 +7,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ccare.metrics.definitions import DIMENSIONS
 from ccare.runtime.rowstore import arrow_schema
 from ccare.scoring.columns import floats, told
 from ccare.scoring.months import LAST_FROZEN, month_of
@@ -73,7 +72,7 @@ def _parts(
     con: duckdb.DuckDBPyConnection, day: date, names: pa.ChunkedArray, policy: ScoringPolicy
 ) -> dict[str, Part]:
     """What each weighted metric puts in, merchant by merchant; NaN where a merchant has no such driver."""
-    weighted = [name for d in DIMENSIONS for name in policy.metrics_of(d)]
+    weighted = policy.metrics
     # Numbers take the place of texts before millions of rows leave DuckDB.
     con.register("merchant_places", pa.table({"merchant_id": names, "place": np.arange(len(names))}))
     con.register("metric_places", pa.table({"metric_id": weighted, "metric": np.arange(len(weighted))}))

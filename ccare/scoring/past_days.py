@@ -2,7 +2,7 @@
 
 Before a lake's first close there is no row of metric_merchants. What that close took is dated by business day all the
 same, so metrics of an earlier day can be counted from it as if every row had come in time, frozen and scored as a close
-would have. On a closed day both roads give the same figures (tests/runtime/test_ranks.py).
+would have. On a closed day both roads give the same figures (tests/scoring/test_ranks.py).
 """
 
 from collections.abc import Mapping, Sequence

@@ -146,7 +146,7 @@ def places(
     rows: Mapping[str, Floats], groups: Groups, benchmarks: Benchmarks, policy: ScoringPolicy
 ) -> dict[str, Placed]:
     """Every weighted metric of N merchants, dimension by dimension; ``rows`` hold ``columns_of`` them."""
-    weighted = [name for d in policy.dimensions for name in policy.metrics_of(d)]
+    weighted = policy.metrics
     active = rows["events_56d"] > 0
 
     def placed(name: str) -> Placed:

@@ -45,6 +45,11 @@ class ScoringPolicy:
         """Weighted metrics of a dimension, in the order of their declaration."""
         return tuple(m for m in METRIC_BY_ID if m in self.weights and METRIC_BY_ID[m].dimension == dimension)
 
+    @property
+    def metrics(self) -> list[str]:
+        """Every weighted metric, dimension by dimension."""
+        return [name for dimension in self.dimensions for name in self.metrics_of(dimension)]
+
 
 @dataclass(frozen=True)
 class ScoringPolicies:

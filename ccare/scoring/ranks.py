@@ -85,9 +85,10 @@ def ranks(settings: Settings, ask: Ask, draws: int = DRAWS) -> Ranks:
     if ask.train_to is None:
         return Ranks(ask, policy, period_of(days, draws), None, None, simulated)
     early, late = _parted(days, ask.train_to)
+    places = numbers(early)
     choice = choose(
-        [ranked(day, numbers(early), {NOW: day.scores[TOTAL]} | dict(day.candidates)) for day in early],
-        draw_counts(len(numbers(early)), draws, SEED),
+        [ranked(day, places, {NOW: day.scores[TOTAL]} | dict(day.candidates)) for day in early],
+        draw_counts(len(places), draws, SEED),
     )
     return Ranks(
         ask, policy, period_of(late, draws, choice), period_of(early, draws, choice), choice, simulated

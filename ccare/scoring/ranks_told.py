@@ -1,8 +1,6 @@
-"""What ``ccare backtest-ranks`` prints, as JSON, as lines and tables, and as a file of rows."""
+"""What ``ccare backtest-ranks`` prints, as JSON, as lines and tables, and as rows of a file."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ccare.metrics.definitions import DIMENSIONS
@@ -166,17 +164,12 @@ def _shown(sample: Sample) -> str:
     return f"{value} ({low} to {high})"
 
 
-def write_rows(found: Ranks, path: Path) -> None:
-    """One row for each day and merchant, beside and then renamed; growths as they are ranked."""
-    aside = path.with_name(f".{path.name}.part")
+def each_row(found: Ranks) -> Iterator[list[Any]]:
+    """One row of COLUMNS for each day and merchant; growths as they are ranked."""
     periods = (found.trained, found.judged) if found.trained is not None else (found.judged,)
-    with aside.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for day in (day for period in periods for day in period.days):
-            money = [day.net_fen[name].astype(int) for name in ("earlier", "until", "coming")]
-            said = [day.scores[name] for name in (TOTAL, *DIMENSIONS)]
-            columns = [*said, *money, day.scores[LAST], day.came]
-            for i, merchant in enumerate(day.merchants):
-                writer.writerow([day.day, merchant, *(of[i].item() for of in columns)])
-    aside.replace(path)
+    for day in (day for period in periods for day in period.days):
+        money = [day.net_fen[name].astype(int) for name in ("earlier", "until", "coming")]
+        said = [day.scores[name] for name in (TOTAL, *DIMENSIONS)]
+        columns = [*said, *money, day.scores[LAST], day.came]
+        for i, merchant in enumerate(day.merchants):
+            yield [day.day, merchant, *(of[i].item() for of in columns)]

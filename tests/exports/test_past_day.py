@@ -66,6 +66,14 @@ def test_a_merchants_folder_is_that_of_the_day(lake: Settings) -> None:
     assert not (lake.exports / "merchants" / "m1" / str(NEXT)).exists()
 
 
+def test_a_day_told_again_later_is_told_as_the_lake_stood(lake: Settings) -> None:
+    """The version of such a run ends with another day: its card would be of that one, its balances later."""
+    publish(lake.lake, LAST, {}, run_id="again", kind="republish")
+    (folder,) = export("--merchant", "m1", "--day", str(LAST))
+    card = Path(folder, "card.html").read_text(encoding="utf-8")
+    assert f" {LAST} · " in card and str(NEXT) not in card
+
+
 @pytest.mark.parametrize("days", [-30, 2])
 def test_a_day_that_was_never_closed_is_refused(days: int, lake: Settings) -> None:
     with pytest.raises(InputMissing, match=rf"is not published; days from {LAST} to {NEXT} are"):
