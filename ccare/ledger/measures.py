@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ccare.ledger.frames import beside, by_merchant, quotient
+from ccare.ledger.frames import beside, by_merchant, quotient, shared
 from ccare.ledger.monthly import monthly
 from ccare.ledger.rules import TopOfPeers, TradeNet
 from ccare.ledger.touched import KEY, Inputs, staff_pairs
 from ccare.ledger.trades import trade_nets
 from ccare.ledger.transfers import together
 from ccare.ledger.user_days import activities, counted, day_of, follow_ups, per_part, receipt_of, told_of_user
+from ccare.runtime.spark import compiled
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -76,7 +77,10 @@ def _user_counts(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFram
     met = by_merchant(recent).join(beside(dates), "merchant_id")
     met = met.filter(_may_count(F.col("business_date"), followed)).select(*pair).distinct()
     if close.changes <= FEW_CHANGES and len(searched) <= FEW_DATES:
-        theirs = [by_merchant(made(rows.join(F.broadcast(met), pair, "left_semi"))) for rows, made in sources]
+        met = shared(met)
+        with compiled(met.sparkSession):
+            kept = [made(rows.join(F.broadcast(met), pair, "left_semi")) for rows, made in sources]
+            theirs = [shared(by_merchant(rows)) for rows in kept]
     else:
         theirs = [by_merchant(made(rows)).join(beside(met), pair, "left_semi") for rows, made in sources]
     users = together(theirs).groupBy(*pair).agg(*told_of_user()).join(beside(dates), "merchant_id")
