@@ -184,12 +184,14 @@ def specification(figure: Figure, language: Language) -> Spec:
     described = Words(f"{figure.title.en}. {figure.note.en}", f"{figure.title.zh}。{figure.note.zh}")
     # Vega tells of axes and legends in English only; in Chinese its marks, which name their columns, are read alone.
     aloud = {"aria": language == "en"}
-    config = CONFIG | {"axis": CONFIG["axis"] | aloud, "legend": CONFIG["legend"] | aloud | {"orient": "top"}}
+    legend = CONFIG["legend"] | aloud | {"orient": "top"}
+    config = CONFIG | {"axis": CONFIG["axis"] | aloud | {"labelSeparation": 6}, "legend": legend}
     spec: Spec = in_language(
         {
             "$schema": SCHEMA,
             "description": described,
             "config": config,
+            "padding": {"left": 5, "top": 5, "right": 12, "bottom": 5},
             "width": "container",
             "height": 280,
             "autosize": {"type": "fit-x", "contains": "padding"},

@@ -47,9 +47,9 @@ _SQUEEZED = """() => [...document.querySelectorAll("h1, h2, h3, p, dt, dd, th, t
   }).map((box) => box.innerText)"""
 """What stands on lines of a character or two."""
 _CUT = """() => [...document.querySelectorAll(".chart svg")].filter((svg) => {
-    const { left, right } = svg.getBoundingClientRect();
-    return [...svg.querySelectorAll("text")].map((text) => text.getBoundingClientRect())
-      .some((box) => box.width && (box.left < left - 1 || box.right > right + 1));
+    const { left, right, top } = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll("text:not([opacity='0'])")].map((text) => text.getBoundingClientRect())
+      .some((box) => box.width && (box.left < left - 1 || box.right > right + 1 || box.top < top - 1));
   }).map((svg) => svg.parentElement.closest("figure").querySelector("h3").innerText)"""
 """Charts of which a text reaches beyond their edge."""
 _FILTERED = """

@@ -80,7 +80,7 @@ const money = (fen) => {
     const style = { style: "currency", currency: facts.currency };
     // A compact form has digits of its own: none, whatever the currency.
     const minor = new Intl.NumberFormat(text("locale"), style).resolvedOptions().maximumFractionDigits;
-    return number(fen / 10 ** minor, { ...style, notation: "compact", maximumSignificantDigits: 3 });
+    return number(fen / 10 ** minor, { ...style, notation: "compact", maximumSignificantDigits: 3, useGrouping: "always" });
   } catch {
     return number(fen);
   }
@@ -126,8 +126,8 @@ const drawn = {};
 async function draw(figure) {
   const rows = figure.filtered ? cube(figure.frame) : rowsOf(figure.frame);
   const place = at(figure.id);
-  const columns = frames[figure.frame].columns.filter((c) => !figure.filtered || !["industry", "provider"].includes(c));
-  at(`${figure.id}-table`).replaceChildren(table(rows, columns.map((c) => [c])));
+  const told = frames[figure.frame].columns.filter((c) => !figure.filtered || !["industry", "provider"].includes(c));
+  at(`${figure.id}-table`).replaceChildren(table(rows, told.map((c) => [c])));
   const values = rows.filter((row) => !figure.needs || row[figure.needs]).map(named);
   drawn[figure.id]?.finalize();
   delete drawn[figure.id];
@@ -138,9 +138,10 @@ async function draw(figure) {
   const bands = new Set(values.map((row) => figure.bands.map((column) => row[column]).join("|"))).size;
   const chart = figure.specs[language()];
   const height = figure.bands.length ? Math.max(24 * bands, 48) : chart.height;
-  // One line of a legend is wider than a phone.
-  const legend = { ...chart.config.legend, columns: place.clientWidth < 420 ? 2 : 0 };
-  const spec = { ...chart, height, data: { values }, config: { ...chart.config, legend } };
+  // One line of a legend is wider than a phone, and two columns than what labels of several parts leave of it.
+  const columns = place.clientWidth > 460 ? 0 : figure.bands.length > 2 ? 1 : 2;
+  const config = { ...chart.config, legend: { ...chart.config.legend, columns } };
+  const spec = { ...chart, height, config, data: { values } };
   // A layer of a column that no row has would be an empty mark, which a screen reader meets without a name.
   const known = ({ field }) => !(field in values[0]) || values.some((row) => row[field] !== null);
   if (spec.layer) spec.layer = spec.layer.filter((layer) => Object.values(layer.encoding ?? {}).every(known));
