@@ -1,6 +1,6 @@
 """One merchant's score card: a self-contained page in English and Chinese, for a phone, a desk or paper."""
 
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -11,14 +11,12 @@ from ccare.exports.card_data import CardData, read_card
 from ccare.exports.charts import flows
 from ccare.exports.drivers import Drivers
 from ccare.exports.suppression import MIN_PEERS
-from ccare.exports.words import same
+from ccare.exports.words import Language, Words, first_language, same
 from ccare.exports.workbook import workbook
 from ccare.ledger.policy import load_ledger
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 from ccare.scoring.policy import load_scoring
-
-Language = Literal["en", "zh"]
 
 
 def merchant_files(
@@ -58,7 +56,7 @@ def _context(settings: Settings, row: Published, data: CardData, language: Langu
         "row": row,
         "currency": settings.currency,
         "timezone": settings.timezone,
-        "language": language or ("zh" if settings.currency == "CNY" else "en"),
+        "language": language or first_language(settings.currency),
         "since": data.since,
         "total": total,
         "dimensions": dimensions,
@@ -82,7 +80,9 @@ def _context(settings: Settings, row: Published, data: CardData, language: Langu
     }
 
 
-def policy_notes(settings: Settings, row: Published) -> tuple[str, ...]:
+def policy_notes(settings: Settings, row: Published) -> tuple[Words, ...]:
     """What the ledger policy asks every page with points to say; nothing where another one closed the day."""
     policy = load_ledger(settings.conf).for_day(row.business_date)
-    return policy.notes if row.policy_version.endswith(f"/{policy.version}") else ()
+    if not row.policy_version.endswith(f"/{policy.version}"):
+        return ()
+    return tuple(Words(note.en, note.zh) for note in policy.notes)

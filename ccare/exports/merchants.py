@@ -18,7 +18,7 @@ from ccare.errors import UsageError
 from ccare.events.slots import load_slots
 from ccare.exports import drivers as driver_rows
 from ccare.exports import statement
-from ccare.exports.card import Language, merchant_files
+from ccare.exports.card import merchant_files
 from ccare.exports.card_data import known_merchant
 from ccare.exports.figures import suppressed
 from ccare.exports.files import checked_id
@@ -27,6 +27,7 @@ from ccare.exports.orders import read_orders
 from ccare.exports.scores import MEASURES, last_day
 from ccare.exports.statement import Span
 from ccare.exports.suppression import MIN_PEERS
+from ccare.exports.words import Language
 from ccare.growth.snapshot import connect
 from ccare.metrics.definitions import DIMENSIONS
 from ccare.runtime.manifest import Published

@@ -152,7 +152,7 @@ def demo_summary(settings: Settings, row: Published) -> DemoSummary:
             **rows_of(con, _REFUNDS)[0],
             simulated_event_share=rows_of(con, _SHARE)[0]["share"] or 0.0,
             example_merchant=_example(con),
-            notes=policy_notes(settings, row),
+            notes=tuple(note.en for note in policy_notes(settings, row)),
             provenance=_provenance(),
         )
 

@@ -1,8 +1,11 @@
 """The page's words in English and Chinese. A metric that has none yet is shown by its id and declaration."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ccare.metrics.definitions import METRIC_BY_ID
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 
 class Words(NamedTuple):
@@ -15,6 +18,11 @@ class Words(NamedTuple):
 def same(text: str) -> Words:
     """A text that reads alike in both languages: numbers, dates, ids."""
     return Words(text, text)
+
+
+def first_language(currency: str) -> Language:
+    """The language that a page shows first: Chinese in a lake of CNY, else English."""
+    return "zh" if currency == "CNY" else "en"
 
 
 DIMENSION = {

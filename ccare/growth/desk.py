@@ -1,7 +1,6 @@
 """The growth desk: one page that holds its figures and its charts, opened from disk or served on loopback."""
 
 import json
-from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,10 +12,12 @@ from markupsafe import Markup
 from ccare.exports import pages
 from ccare.exports.card import policy_notes
 from ccare.exports.files import write_aside
-from ccare.exports.words import metric_name
+from ccare.exports.words import LANGUAGES, Words, first_language
 from ccare.growth.catalogue import open_snapshot
 from ccare.growth.desk_data import DeskData, read_desk
-from ccare.growth.desk_figures import FIGURES, specification
+from ccare.growth.desk_figures import FIGURES, Figure, specification
+from ccare.growth.desk_values import page_words
+from ccare.growth.desk_words import TEXT, filled
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 from ccare.tables.streams import STREAMS
@@ -28,7 +29,8 @@ LOOPBACK = "127.0.0.1"
 def write_desk(settings: Settings, row: Published) -> Path:
     """Write ``<exports>/desk.html`` from one published run and return its path.
 
-    The page asks nothing of any network: figures, charts and the library that draws them are inside.
+    The page asks nothing of any network: figures, charts and the library that draws them are inside, in English and
+    Chinese. It shows Chinese first in a lake of CNY, else English.
     """
     import vl_convert
 
@@ -36,6 +38,8 @@ def write_desk(settings: Settings, row: Published) -> Path:
         data = read_desk(con)
     page = pages.render(
         "desk.html.j2",
+        language=first_language(settings.currency),
+        text=TEXT | _told(data.facts),
         facts=data.facts,
         industries=data.industries,
         providers=data.providers,
@@ -52,16 +56,37 @@ def serve(page: Path, port: int) -> ThreadingHTTPServer:
     return ThreadingHTTPServer((LOOPBACK, port), partial(_Handler, page))
 
 
+def _told(facts: dict[str, Any]) -> dict[str, Words]:
+    """Texts about the published run; none where nothing is published."""
+    if not facts:
+        return {}
+    values = facts | {
+        "published": facts["published_at"][:16].replace("T", " "),
+        "day": facts["business_date"],
+    }
+    return {name: filled(TEXT[name], **values) for name in ("title", "as_of", "facts", "run")}
+
+
 def _content(data: DeskData) -> dict[str, Any]:
-    figures = [asdict(figure) | {"spec": specification(figure)} for figure in FIGURES]
-    movers = data.frames["movers"]
-    at = movers["columns"].index("driver")
     return {
         "facts": data.facts,
-        "figures": figures,
+        "figures": [_figure(figure) for figure in FIGURES],
         "frames": data.frames,
-        "metrics": {row[at]: metric_name(row[at]).en for row in movers["rows"] if row[at]},
+        "words": page_words(data.frames),
         "daily": [stream.name for stream in STREAMS.values() if stream.required_daily],
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    """What the page's script has to know of a figure; its title and note stand on the page."""
+    return {
+        "id": figure.id,
+        "frame": figure.frame,
+        "filtered": figure.filtered,
+        "bands": figure.bands,
+        "needs": figure.needs,
+        "empty": figure.empty._asdict(),
+        "specs": {language: specification(figure, language) for language in LANGUAGES},
     }
 
 

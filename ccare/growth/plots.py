@@ -16,7 +16,7 @@ PALETTE = ["#0b5394", "#b45f06", "#2f7d4f", "#8e4b9b", "#a1123a", "#5f6b76", "#0
 """Told apart by people who do not see every colour, and 3:1 or more against white."""
 CONFIG: dict[str, Any] = {
     "background": "white",
-    "font": "system-ui, Segoe UI, Roboto, Noto Sans CJK SC, sans-serif",
+    "font": "system-ui, Segoe UI, Roboto, PingFang SC, Microsoft YaHei, Noto Sans CJK SC, sans-serif",
     "axis": {"labelColor": "#4d5763", "titleColor": "#1a1f26", "gridColor": "#e3e7eb", "labelLimit": 160},
     "legend": {"labelColor": "#1a1f26", "titleColor": "#1a1f26", "symbolStrokeWidth": 2},
     "title": {"color": "#1a1f26", "subtitleColor": "#4d5763", "anchor": "start", "fontSize": 14},

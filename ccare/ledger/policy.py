@@ -11,8 +11,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ccare.errors import UsageError
-from ccare.ledger.programmes import AdjustAlone, Funding, FundingFile, Pool, Programme, ProgrammesFile
-from ccare.ledger.rules import USER_KINDS, AnyRule
+from ccare.ledger.programmes import AdjustAlone, Funding, FundingFile, Note, Pool, Programme, ProgrammesFile
+from ccare.ledger.rules import USER_KINDS, AnyRule, Words
 from ccare.runtime.policy_file import policy_path
 
 _File = TypeVar("_File", bound=BaseModel)
@@ -33,7 +33,7 @@ class LedgerPolicy:
     programmes: tuple[Programme, ...]
     pools: tuple[Pool, ...]
     fundings: tuple[Funding, ...]
-    note: str
+    note: Note
 
     def pool(self, name: str) -> Pool:
         """The pool called ``name``; KeyError when there is none."""
@@ -50,9 +50,10 @@ class LedgerPolicy:
         return tuple(rule for rule in self.rules if rule.kind in USER_KINDS)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a page that shows points must say about this policy."""
-        return tuple(filter(None, (self.note, *(p.note for p in self.programmes))))
+    def notes(self) -> tuple[Words, ...]:
+        """What a page that shows points must say about this policy; a text in one language stands for both."""
+        notes = filter(None, (self.note, *(p.note for p in self.programmes)))
+        return tuple(n if isinstance(n, Words) else Words.model_construct(zh=n, en=n) for n in notes)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from ccare.ledger.rules import NAME, POOL, AnyRule, Asset, Part, Words
 OnFall = Literal["within_balance", "only_pending"]
 Eligibility = Literal["everyone", "mini_program", "trade", "enrolled"]
 """Who may earn; ``ccare.ledger.eligibility`` says how each is found out."""
+Note = str | Words
+"""What pages with points have to say: in both languages, or one text for both."""
 
 
 class Programme(Part):
@@ -43,7 +45,7 @@ class Programme(Part):
     maturity_days: int = Field(default=15, ge=0, le=3660)
     expiry_days: int = Field(default=180, ge=0, le=3660)
     retroactive: bool = False
-    note: str = ""
+    note: Note = ""
     texts: dict[Refusal, Words] = Field(default_factory=dict)
     rules: tuple[AnyRule, ...] = Field(min_length=1, strict=False)
 
@@ -156,7 +158,7 @@ class ProgrammesFile(Part):
     go_live: date
     late_window_days: int = Field(default=30, ge=0, le=3660)
     adjust_alone: tuple[AdjustAlone, ...] = Field(default=(), strict=False)
-    note: str = ""
+    note: Note = ""
     pools: tuple[Pool, ...] = Field(min_length=1, strict=False)
     programmes: tuple[Programme, ...] = Field(min_length=1, strict=False)
 

@@ -4,22 +4,37 @@ import http.client
 import json
 import re
 import threading
+from collections.abc import Iterator
 from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import altair
 import pytest
 
+from ccare.events.rules import BEFORE_TYPING
+from ccare.events.slots import load_slots
+from ccare.exports.words import LANGUAGES, Words
 from ccare.growth.catalogue import open_snapshot
 from ccare.growth.desk import serve, write_desk
 from ccare.growth.desk_data import DeskData, read_desk
 from ccare.growth.desk_figures import FIGURES, specification
+from ccare.growth.desk_values import VALUE
+from ccare.growth.desk_words import COLUMN, TEXT
 from ccare.growth.queries import run_query
+from ccare.ledger.policy import load_ledger
+from ccare.metrics.definitions import SCORED_METRICS
 from ccare.runtime import manifest
 from ccare.runtime.manifest import Published
-from ccare.runtime.settings import Settings
+from ccare.runtime.settings import Settings, default_conf
+from ccare.tables.metric import STAGES
+from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS
 from tests.growth.small_events import ACTIVE
+
+ROOT = Path(__file__).resolve().parents[2]
+NO_HAN = {"locale", "comma", "percent", "merchant"}
+"""Texts without a word in them."""
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +101,8 @@ def test_filters_pick_figures_of_their_merchants_alone(data: DeskData) -> None:
 
 
 def test_charts_are_sound_and_drawn_from_columns_that_are_there(data: DeskData) -> None:
-    for figure in FIGURES:
-        spec = specification(figure)
+    for figure, language in product(FIGURES, LANGUAGES):
+        spec = specification(figure, language)
         altair.Chart.from_dict(spec | {"data": {"values": []}})
         made = set(re.findall(r'"as": "(\w+)"', json.dumps(spec)))
         for several in re.findall(r'"as": \[([^\]]+)\]', json.dumps(spec)):
@@ -97,6 +112,78 @@ def test_charts_are_sound_and_drawn_from_columns_that_are_there(data: DeskData) 
         assert used <= made | columns, figure.id
         assert {*figure.bands, figure.needs or figure.frame} <= columns | {figure.frame}, figure.id
         assert figure.filtered == ("industry" in data.frames[figure.frame]["columns"]), figure.id
+
+
+def has_han(text: str) -> bool:
+    return re.search("[\u4e00-\u9fff]", text) is not None
+
+
+def test_whatever_is_declared_is_said_in_both_languages() -> None:
+    told: dict[str, Words] = {**TEXT, **{f"column {name}": words for name, words in COLUMN.items()}}
+    for figure in FIGURES:
+        told |= {f"{figure.id} {part}": getattr(figure, part) for part in ("title", "note", "empty")}
+    told |= {f"{column} {name}": VALUE[column](name) for column, name in _ids()}
+    lacking = [k for k, words in told.items() if k not in NO_HAN and not has_han(words.zh)]
+    assert lacking == [], "no Chinese"
+    assert [k for k, words in told.items() if has_han(words.en) or not words.en] == [], "no English"
+    for name, (english, chinese) in told.items():
+        assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", chinese)), name
+
+
+def _ids() -> Iterator[tuple[str, str]]:
+    """Every id that a row may hold by what is declared: (column, id)."""
+    conf, rules = default_conf(), (ROOT / "docs" / "how-to" / "quality.md").read_text(encoding="utf-8")
+    slots, policy = load_slots(conf, date(2026, 2, 1)), load_ledger(conf).for_day(date(2026, 2, 1))
+    yield from product(["stage"], STAGES)
+    yield from product(["step"], FUNNEL_STEPS)
+    yield from product(["slot"], {*FUNNEL_SLOTS, *slots.names, *slots.public, "all"})
+    yield from product(["source"], ("free", "points", "paid"))
+    yield from product(["moment"], ("now", "before"))
+    yield from product(["asset"], {pool.asset for pool in policy.pools})
+    yield from product(["pool"], (pool.name for pool in policy.pools))
+    yield from product(["programme"], {programme.name for programme in policy.programmes})
+    yield from product(["driver"], (metric.id for metric in SCORED_METRICS))
+    told = re.findall(r"`((?:missing|bad|unknown|duplicate)_\w+|\w+_(?:conflict|future))`", rules)
+    yield from product(["reason"], {*BEFORE_TYPING, *told, "forgotten_user", "bill_line_conflict"})
+
+
+def test_columns_of_figures_have_a_name_and_those_with_ids_words(data: DeskData) -> None:
+    for figure in FIGURES:
+        assert set(data.frames[figure.frame]["columns"]) - {"industry", "provider"} <= set(COLUMN), figure.id
+
+
+def test_charts_are_titled_in_their_language() -> None:
+    for figure in FIGURES:
+        english, chinese = (list(_titles(specification(figure, language))) for language in LANGUAGES)
+        assert len(english) == len(chinese) >= 2, figure.id
+        assert [t for t in chinese if not has_han(t)] == [], figure.id
+        assert [t for t in english if has_han(t)] == [], figure.id
+
+
+def _titles(spec: Any) -> Iterator[str]:
+    """Titles, descriptions and domains of words, wherever they stand."""
+    for key, value in spec.items() if isinstance(spec, dict) else enumerate(spec):
+        if key in ("title", "description") and isinstance(value, str):
+            yield value
+        elif key == "domain" and isinstance(value[0], str):
+            yield from value
+        elif isinstance(value, dict | list):
+            yield from _titles(value)
+
+
+def test_the_script_holds_no_sentence() -> None:
+    script = (ROOT / "ccare" / "exports" / "templates" / "desk.js").read_text(encoding="utf-8")
+    code = re.sub(r"/\*\*.*?\*/|//[^\n]*", "", script, flags=re.S)
+    literals = [re.sub(r"\$\{[^}]*\}", "", a or b) for a, b in re.findall(r'"([^"\n]*)"|`([^`\n]*)`', code)]
+    assert [text for text in literals if re.search(r"[A-Za-z]{2,} [A-Za-z]{2,}", text)] == []
+
+
+def test_a_lake_of_yuan_opens_in_chinese(settings: Settings, row: Published) -> None:
+    text = write_desk(settings.with_(currency="CNY"), row).read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in text and "<title>增长工作台 2017-12-31</title>" in text
+    assert 'id="zh" checked' in text and 'id="en" checked' not in text
+    assert '<option value="*" data-text="all_industries">全部行业</option>' in text
+    assert '<span lang="zh-Hans">演示条款：' in text, "the policy's notes too"
 
 
 def test_the_page_stands_alone_and_takes_names_as_data(page: Path) -> None:

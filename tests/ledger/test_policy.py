@@ -62,8 +62,9 @@ def test_demo_policy_says_what_it_shortens_and_waives():
     assert policy.go_live == date(2017, 12, 24)
     assert (programme.maturity_days, programme.expiry_days) == (3, 3)
     assert programme.eligibility == "mini_program" and not programme.needs_mini_program
-    said = " ".join(policy.notes).lower()
+    said = " ".join(note.en for note in policy.notes).lower()
     assert "3 days" in said and "waives" in said and "mini-program" in said
+    assert all("演示" in note.zh for note in policy.notes)
 
 
 def test_a_missing_file_comes_from_the_product(tmp_path):
