@@ -52,11 +52,13 @@ def state(run: Run) -> None:
         _merchant_days(run)
         if run.version("state_users") is not None:
             # Nothing came in, yet relations of LAG_DAYS ago are a day further on.
-            run.make("state", "state_users", at_most=run.bound("state_users"))
+            _users(run)
         return
     run.close = replace(run.close, refunds_wait=_refunds_wait(run))
-    # Days and users read the same changes and nothing of each other.
-    works = [partial(_days, run), partial(_users, run, refunds)]
+    # They read the same changes, or payments, and nothing of each other; the longest first.
+    works = [partial(_users, run), partial(_days, run)]
+    if refunds or run.close.refunds_wait:
+        works.append(partial(_refund_days, run))
     if run.close.day == run.close.first_day:
         # All that a first close changes is all there is: merchant days need not wait for it to be written.
         run.shared["state_user_days"] = run.shared["state_changes"]
@@ -79,10 +81,12 @@ def _merchant_days(run: Run) -> None:
         run.make("state", "state_merchant_days", days, run.bound("state_user_days", days))
 
 
-def _users(run: Run, refunds: int) -> None:
+def _users(run: Run) -> None:
     run.make("state", "state_users", at_most=run.bound("state_users"))
-    if refunds or run.close.refunds_wait:
-        run.make("state", "state_refund_days", at_most=run.bound("state_refund_days"))
+
+
+def _refund_days(run: Run) -> None:
+    run.make("state", "state_refund_days", at_most=run.bound("state_refund_days"))
 
 
 def _refunds_wait(run: Run) -> bool:
