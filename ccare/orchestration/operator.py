@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -112,12 +113,15 @@ class CcareOperator(ApprovalOperator):
             raise AirflowFailException(str(error)) from None
         self.log.info("running %s", shlex.join(arguments))
         self._child = Child(lambda line: self.log.info("%s", line))
+        began = time.monotonic()
         try:
-            return self._child.run(arguments, environment)
+            ended = self._child.run(arguments, environment)
         except OSError as error:
             raise AirflowFailException(
                 f"{arguments[0]} cannot be started ({error.strerror}). Set CCARE_COMMAND to a ccare that can."
             ) from None
+        self.log.info("ccare ended after %.1f s, exit code %d", time.monotonic() - began, ended.exit_code)
+        return ended
 
     def on_kill(self) -> None:
         """Stop the process: the task was cleared, marked or timed out."""

@@ -83,6 +83,7 @@ def test_done(child: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert f"saw {json.dumps(words)}" in lines
     assert "key ***" in lines and key not in "".join(lines)
     assert "airflow" in lines
+    assert re.fullmatch(r"ccare ended after [0-9.]+ s, exit code 0", lines[-5])
     assert lines[-4].split() == ["step", "table", "rows", "files", "version", "seconds", "jobs"]
     assert lines[-3].split() == ["ingest", "core_payments", "7", "1", "3", "0.5", "2"]
     assert lines[-2] == "published: run 1 of 2026-03-02 (r1)"
