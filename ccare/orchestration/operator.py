@@ -3,7 +3,7 @@
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,7 +76,7 @@ class CcareOperator(ApprovalOperator):
             self._ask(context, ended)
         if ended.exit_code != 0:
             raise self._failure(ended)
-        self._tell_assets(context, asked, ended.result.get("written") or ())
+        self._tell_assets(context, asked, ended.result)
         for line in (*ended.summary(), *links(asked.last, ended.result, os.environ)):
             self.log.info("%s", line)
 
@@ -173,10 +173,9 @@ class CcareOperator(ApprovalOperator):
             return AirflowFailException(ended.sentence())
         return CloseFailed(ended.sentence(), ended.exit_code)
 
-    def _tell_assets(self, context: Any, asked: Asked, written: Iterable[Mapping[str, Any]]) -> None:
-        written = list(written)
+    def _tell_assets(self, context: Any, asked: Asked, result: Mapping[str, Any]) -> None:
         for outlet in self.outlets:
             event = context["outlet_events"][outlet]
             # Equal to the run's own partition where it has one; a run by conf gets the same events by this.
             event.add_partitions([str(day) for day in asked.days] if len(asked.days) > 1 else str(asked.last))
-            event.extra.update(event_extra(outlet.name, asked.last, written))
+            event.extra.update(event_extra(outlet.name, asked.last, result))

@@ -3,6 +3,7 @@
 At the end the lake, its ledger and its manifest are those of plain ``ccare run`` over the same deliveries.
 """
 
+import json
 import os
 import re
 import signal
@@ -20,7 +21,7 @@ from ccare.runtime.digest import lake_digest
 from ccare.runtime.lease import read_record
 from ccare.runtime.settings import Settings
 from ccare.runtime.verify import verify_lake
-from ccare.tables import table
+from ccare.tables import stored_tables, table
 from tests.dags.scheduler import Scheduler, airflow_at
 from tests.dags.three_days import (
     DAYS,
@@ -60,6 +61,7 @@ def test_three_days_and_two_kills_end_in_the_lake_of_plain_runs(tmp_path: Path, 
         airflow.until_done(third)
         for run in (first, second, third):
             report(airflow, run)
+    the_events_tell_all_tries(airflow, night)
     nothing_secret_stands_in(airflow.home)
     close_plainly(plain, night)
     the_lakes_are_the_same(settings(night), settings(plain))
@@ -121,6 +123,22 @@ def kill_the_scheduler(airflow: Scheduler, root: Path) -> None:
     airflow.kill_scheduler()
     assert closes() and manifest.published(root / "lake")[-1].business_date == DAYS[1]
     airflow.start("scheduler")
+
+
+def the_events_tell_all_tries(airflow: Scheduler, root: Path) -> None:
+    """One event a table and day; of the second day's too, half of whose tables a killed process wrote."""
+    with closing(sqlite3.connect(airflow.database)) as con:
+        query = "select e.partition_key, a.name, e.extra from asset_event e join asset a on a.id = e.asset_id"
+        events = {(day, name): json.loads(extra) for day, name, extra in con.execute(query)}
+    assert set(events) == {(str(day), t.name) for day in DAYS for t in stored_tables()}
+    for row in manifest.published(root / "lake"):
+        day = str(row.business_date)
+        told = {name: events[day, name] for name in ("state_users", "score_merchants", "ledger_transfers")}
+        assert {name: extra["version"] for name, extra in told.items()} == {
+            name: row.table_versions[name] for name in told
+        }
+        assert all(extra["rows"] > 0 for extra in told.values())
+        assert events[day, "run_manifest"]["rows"] == 1
 
 
 def the_lakes_are_the_same(night: Settings, plain: Settings) -> None:
