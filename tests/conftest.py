@@ -1,5 +1,6 @@
 """One Spark session for every test that needs one; on CI, no skips."""
 
+import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         pytest.skip(f"no Spark: {missing}")
     yield started
     started.stop()
+
+
+@pytest.fixture
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Held by one test at a time, whatever process it runs in: tests with a cluster or a scheduler of their own.
+
+    Each brings some ten processes; both at once ask too much of two cores.
+    """
+    with (tmp_path_factory.getbasetemp().parent / "alone.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 # On CI a skipped test proves nothing: with CCARE_NO_SKIPS=1 every skip is a failure.

@@ -2,7 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -75,7 +76,7 @@ class CcareOperator(ApprovalOperator):
             self._ask(context, ended)
         if ended.exit_code != 0:
             raise self._failure(ended)
-        self._tell_assets(context, asked, ended.result.get("written") or ())
+        self._tell_assets(context, asked, ended.result)
         for line in (*ended.summary(), *links(asked.last, ended.result, os.environ)):
             self.log.info("%s", line)
 
@@ -112,12 +113,15 @@ class CcareOperator(ApprovalOperator):
             raise AirflowFailException(str(error)) from None
         self.log.info("running %s", shlex.join(arguments))
         self._child = Child(lambda line: self.log.info("%s", line))
+        began = time.monotonic()
         try:
-            return self._child.run(arguments, environment)
+            ended = self._child.run(arguments, environment)
         except OSError as error:
             raise AirflowFailException(
                 f"{arguments[0]} cannot be started ({error.strerror}). Set CCARE_COMMAND to a ccare that can."
             ) from None
+        self.log.info("ccare ended after %.1f s, exit code %d", time.monotonic() - began, ended.exit_code)
+        return ended
 
     def on_kill(self) -> None:
         """Stop the process: the task was cleared, marked or timed out."""
@@ -169,10 +173,9 @@ class CcareOperator(ApprovalOperator):
             return AirflowFailException(ended.sentence())
         return CloseFailed(ended.sentence(), ended.exit_code)
 
-    def _tell_assets(self, context: Any, asked: Asked, written: Iterable[Mapping[str, Any]]) -> None:
-        written = list(written)
+    def _tell_assets(self, context: Any, asked: Asked, result: Mapping[str, Any]) -> None:
         for outlet in self.outlets:
             event = context["outlet_events"][outlet]
             # Equal to the run's own partition where it has one; a run by conf gets the same events by this.
             event.add_partitions([str(day) for day in asked.days] if len(asked.days) > 1 else str(asked.last))
-            event.extra.update(event_extra(outlet.name, asked.last, written))
+            event.extra.update(event_extra(outlet.name, asked.last, result))

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ccare.errors import UsageError
-from ccare.runtime import manifest
+from ccare.runtime import deltalog, manifest
 from ccare.runtime.day import LakeState, next_days, run_steps
 from ccare.runtime.lease import read_record
 from ccare.runtime.manifest import Published
@@ -57,10 +58,27 @@ def close_days(
         result.days.append(day)
     row = manifest.latest(settings.lake)
     if row is not None:
-        result.published = {"seq": row.seq, "business_date": row.business_date, "run_id": row.run_id}
+        result.published = told_of(settings.lake, row)
         if "export" in wanted:
             result.exported = export_all(settings, row)
     return result
+
+
+def told_of(lake: Path, row: Published) -> dict[str, Any]:
+    """A published run as commands tell it.
+
+    ``wrote`` has rows and version of every table that the close or republication wrote, in whichever process: one that
+    goes on where another was killed has no summary line of what that one did.
+    """
+    wrote = {}
+    if row.kind in ("close", "republish"):
+        newest = deltalog.latest_version(lake, manifest.MANIFEST)
+        assert newest is not None, "a published row is read from it"
+        for name, version in {**row.table_versions, manifest.MANIFEST: newest}.items():
+            if deltalog.made_by(lake, name, version) == row.run_id:
+                rows = deltalog.commit_metrics(lake, name, version)["rows"]
+                wrote[name] = {"rows": rows, "version": version}
+    return {"seq": row.seq, "business_date": row.business_date, "run_id": row.run_id, "wrote": wrote}
 
 
 def _wanted(from_step: str, to_step: str) -> tuple[str, ...]:

@@ -188,3 +188,13 @@ def commit_metrics(lake: Path, table: str, version: int) -> dict[str, int]:
             added["bytes"] += int(action["size"])
             added["rows"] += int(json.loads(action.get("stats") or "{}").get("numRecords") or 0)
     return added
+
+
+def made_by(lake: Path, table: str, version: int) -> str | None:
+    """The run that made one commit; None where it names none, or is old and gone."""
+    try:
+        lines = commit_file(lake, table, version).read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    infos = (json.loads(line).get("commitInfo") for line in lines)
+    return next((info.get("userMetadata") for info in infos if info), None)

@@ -14,6 +14,7 @@ from ccare.errors import InputMissing, UsageError
 from ccare.growth.snapshot import connect
 from ccare.ledger.policy import load_ledger
 from ccare.runtime import manifest
+from ccare.runtime.close_days import told_of
 from ccare.runtime.day import LakeState, run_steps
 from ccare.runtime.late import taken_rows
 from ccare.runtime.manifest import Published
@@ -66,7 +67,7 @@ def restate(
         result.days.append(day)
     row = manifest.latest(settings.lake)
     assert row is not None
-    result.published = {"seq": row.seq, "business_date": row.business_date, "run_id": row.run_id}
+    result.published = told_of(settings.lake, row)
     return result
 
 

@@ -28,6 +28,7 @@ from ccare.orchestration import (
     exit_rule,
     runbook,
 )
+from ccare.orchestration.report import event_extra
 
 MORNING = datetime(2026, 3, 3, 6, tzinfo=UTC)
 
@@ -83,6 +84,7 @@ def test_done(child: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert f"saw {json.dumps(words)}" in lines
     assert "key ***" in lines and key not in "".join(lines)
     assert "airflow" in lines
+    assert re.fullmatch(r"ccare ended after [0-9.]+ s, exit code 0", lines[-5])
     assert lines[-4].split() == ["step", "table", "rows", "files", "version", "seconds", "jobs"]
     assert lines[-3].split() == ["ingest", "core_payments", "7", "1", "3", "0.5", "2"]
     assert lines[-2] == "published: run 1 of 2026-03-02 (r1)"
@@ -91,6 +93,21 @@ def test_done(child: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert told["core_payments"].extra == {"day": "2026-03-02", "rows": 7, "version": 3, "rejected": 0}
     assert told["core_merchants"].extra == {"day": "2026-03-02", "rows": 0, "rejected": 0}
     assert {tuple(event.partition_keys) for event in told.values()} == {("2026-03-02",)}
+
+
+def test_events_tell_what_a_killed_try_wrote() -> None:
+    """The process that went on has a line of what it wrote itself; the rest stands in the published run."""
+    line = {"table": "ledger_lots", "rows": 7, "version": 3}
+    wrote = {"ledger_lots": {"rows": 7, "version": 3}, "state_users": {"rows": 61, "version": 2}}
+    result = {"written": [line], "published": {"business_date": "2026-03-02", "wrote": wrote}}
+    day = MORNING.date() - timedelta(days=1)
+    told = {name: event_extra(name, day, result) for name in (*wrote, "state_user_days")}
+    assert told == {
+        "ledger_lots": {"day": "2026-03-02", "rows": 7, "version": 3},
+        "state_users": {"day": "2026-03-02", "rows": 61, "version": 2},
+        "state_user_days": {"day": "2026-03-02", "rows": 0},
+    }
+    assert event_extra("state_users", MORNING.date(), result) == {"day": "2026-03-03", "rows": 0}
 
 
 def test_allow_missing_reaches_only_the_task_that_takes_deliveries(

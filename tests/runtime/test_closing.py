@@ -14,7 +14,7 @@ import pytest
 
 from ccare.errors import InputMissing, IntegrityBroken, LeaseHeld, UsageError
 from ccare.runtime import deltalog, manifest
-from ccare.runtime.close_days import close_days
+from ccare.runtime.close_days import close_days, told_of
 from ccare.runtime.digest import lake_digest
 from ccare.runtime.lease import lease, record_file
 from ccare.runtime.settings import Settings
@@ -208,6 +208,9 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings,
         published = manifest.published(settings.lake)[-1].business_date
         if place == "manifest.appended":
             assert killed == -signal.SIGKILL and published == DAYS[1]
+            wrote = told_of(settings.lake, manifest.published(settings.lake)[-1])["wrote"]
+            assert {"core_payments", "state_users", "ledger_transfers", "run_manifest"} <= set(wrote)
+            assert all(told["rows"] > 0 for told in wrote.values()), "of all five processes"
         else:
             assert killed == -signal.SIGKILL, f"{place} (kill {number}) was not reached"
             assert published == DAYS[0], f"{place}: readers must see the day before"

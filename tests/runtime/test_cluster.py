@@ -48,7 +48,7 @@ def on_cluster(settings: Settings, master: str) -> str:
     return done.stdout
 
 
-def test_a_cluster_ends_with_the_digest_of_local_mode(spark: Any, tmp_path: Path) -> None:
+def test_a_cluster_ends_with_the_digest_of_local_mode(spark: Any, tmp_path: Path, alone: None) -> None:
     """The first day takes the road of large deliveries on the cluster, the small one here; the second the small one."""
     here, there = settings_in(tmp_path / "here"), settings_in(tmp_path / "there")
     write_day(here.landing, DAYS[0], history=5)
