@@ -99,7 +99,7 @@ copy (
     and try_cast(occurred_at as timestamptz) <= timestamptz '2026-03-03 00:10:00+08'
     and merchant_id in (from merchants) and trade_no is not null and amount_fen >= 0
     and origin in ('real', 'simulated')
-) to '$out/core.parquet' (format parquet, compression zstd)
+) to '$out/core.parquet' (format parquet, compression zstd, compression_level 1)
 """
 
 
@@ -116,7 +116,7 @@ def main() -> None:
     if mode == "lines":
         con.execute(_LINES, {"file": file})
         con.execute(_CLASH)
-        zstd = "(format parquet, compression zstd)"
+        zstd = "(format parquet, compression zstd, compression_level 1)"
         kept = "reasons = '' and position not in (from lost)"
         con.execute(
             f"copy (select * exclude (reasons, line) from parsed where {kept}) to '{out}/core.parquet' {zstd}"

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -209,7 +210,7 @@ def run_steps(
     with a closed day that is told again; ``if_open`` leaves a closed day as it is.
     """
     from ccare.runtime import gate, steps
-    from ccare.runtime.ingest import ingest, require_inputs
+    from ccare.runtime.ingest import ingest, require_inputs, survey_due
     from ccare.runtime.run import Run
     from ccare.runtime.spark import interpreted, session
     from ccare.runtime.workload import workload
@@ -251,14 +252,18 @@ def run_steps(
         else:
             read_at = {}
         before_it = workload(settings, lake.last, day)
-        spark = session(settings, brief=before_it.is_brief)
+        with ThreadPoolExecutor(1) as beside:
+            # Reading what was delivered and starting a session have nothing of each other.
+            raw_files = pins.get("raw_files")
+            reading = beside.submit(survey_due, settings, record, raw_files) if "ingest" in due else None
+            spark = session(settings, brief=before_it.is_brief)
         run = Run(settings, spark, record, close, lake.last, said, pins, read_at)
         record.blocked = []
         try:
             with interpreted(spark, before_it.is_tiny):
                 for step in due:
-                    if step == "ingest":
-                        ingest(run, allow_missing)
+                    if step == "ingest" and reading is not None:
+                        ingest(run, reading.result(), allow_missing)
                     else:
                         steps.STEP[step](run)
                     if step != "publish":

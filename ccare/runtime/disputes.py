@@ -17,7 +17,7 @@ from ccare.tables.streams import PAYMENTS, Stream
 
 MEMORY_MB = 512
 """Of all connections of a pass at a time. What does not fit goes to disk."""
-_CORES = os.cpu_count() or 2
+CORES = os.cpu_count() or 2
 # By hashes: two keys that share one are looked at in vain, and nothing else.
 _IDS = ("ids", "hash(event_id)", "true")
 _TRADES = ("trades", "hash(merchant_id, trade_no)", "event_type = 'paid'")
@@ -38,7 +38,7 @@ copy (
 """
 _KEPT = """
 copy (from read_parquet($file) anti join (from read_parquet($lost)) using (file_sha256, position))
-to <out> (format parquet, compression zstd)
+to <out> (format parquet, compression zstd, compression_level 1)
 """
 
 
@@ -59,7 +59,7 @@ def write_disputed(
     keys = [_IDS, _TRADES] if stream.name == PAYMENTS.name else [_IDS]
     disputed = " or ".join(f"({kind} and {key} in (from {name}))" for name, key, kind in keys)
     listed = ", ".join(quoted(str(path)) for path in files)
-    with _connection(out.parent, _CORES) as con:
+    with bounded(out.parent, CORES) as con:
         con.execute(f"create view staged as from read_parquet([{listed}], filename = true)")
         con.execute(f"create view known as {view_sql(lake, table(stream.table), version)}")
         for name, key, kind in keys:
@@ -82,21 +82,22 @@ def write_without(files: Sequence[Path], lost: Sequence[Path], folder: Path) -> 
 
     def write(file: Path) -> None:
         out = folder / file.name
-        with _connection(folder) as con:
+        with bounded(folder) as con:
             query = _KEPT.replace("<out>", quoted(str(out)))
             (rows,) = con.execute(query, {"file": str(file), "lost": gone}).fetchone() or (0,)
         if not rows:
             out.unlink()
 
     # A staged file is mostly one row group, which one thread reads.
-    with ThreadPoolExecutor(_CORES) as pool:
+    with ThreadPoolExecutor(CORES) as pool:
         list(pool.map(write, files))
 
 
-def _connection(folder: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
+def bounded(folder: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
+    """A connection of so many threads, with their share of MEMORY_MB; what does not fit is spilled into ``folder``."""
     con = duckdb.connect()
     con.execute("set TimeZone = 'UTC'")
     con.execute(f"set threads = {threads}")
-    con.execute(f"set memory_limit = '{MEMORY_MB * threads // _CORES}MB'")
+    con.execute(f"set memory_limit = '{MEMORY_MB * threads // CORES}MB'")
     con.execute(f"set temp_directory = {quoted(str(folder / '_spill'))}")
     return con

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,7 @@ from ccare.runtime.bills import take_bills
 from ccare.runtime.failpoint import reach
 from ccare.runtime.fates import Taken, file_lines, late_lines, unknown_lines
 from ccare.runtime.intake import Delivery, Known, deliveries, require_complete
+from ccare.runtime.lease import RunRecord
 from ccare.runtime.passes import Published, file_row, take_bulk, take_small
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
@@ -31,15 +33,27 @@ LARGE_PASSES = 2
 """Streams of a large day taken at once: one's rows are parsed while the other's are looked up, gated and committed."""
 
 
-def ingest(run: Run, allow_missing: tuple[str, ...] = (), require: bool = True) -> None:
+@dataclass(frozen=True)
+class Surveyed:
+    """What lies before an ingest: rows of raw_files as published, and every delivery due, each read once."""
+
+    history: Published
+    found: list[Delivery]
+
+
+def survey_due(settings: Settings, record: RunRecord, raw_files: int | None) -> Surveyed:
+    """Read every delivery due for a close; ``raw_files`` is the published version. It needs no session."""
+    history = published_files(settings.lake, raw_files)
+    known = known_deliveries(history)
+    return Surveyed(history, deliveries(settings.landing, record.day, record.first_day, known))
+
+
+def ingest(run: Run, surveyed: Surveyed, allow_missing: tuple[str, ...] = ()) -> None:
     """Take every delivery due for the close; InputMissing where a required stream has no folder."""
-    settings = run.settings
-    if require:
-        for name in require_complete(settings.landing, run.close.day, allow_missing):
-            run.record.notes.append(f"missing allowed: {name}")
-            run.said(f"  warning: {name} of {run.close.day} is missing and was let go")
-    history = published_files(settings.lake, run.as_published.get("raw_files"))
-    found = deliveries(settings.landing, run.close.day, run.close.first_day, known_deliveries(history))
+    settings, history, found = run.settings, surveyed.history, surveyed.found
+    for name in require_complete(settings.landing, run.close.day, allow_missing):
+        run.record.notes.append(f"missing allowed: {name}")
+        run.said(f"  warning: {name} of {run.close.day} is missing and was let go")
     run.record.inputs_digest = inputs_digest(found)
     reach("landing.surveyed")
     usable = [d for d in found if d.status == "taken" and d.lines]

@@ -7,11 +7,11 @@ milliseconds there, and one more plan and two jobs in Spark.
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-
-import duckdb
+from tempfile import TemporaryDirectory
 
 from ccare.growth.snapshot import view_sql
 from ccare.runtime.dataset_rules import Measured
+from ccare.runtime.disputes import CORES, bounded
 from ccare.tables import table
 
 _REFUNDS = """
@@ -85,8 +85,7 @@ def relation_measures(lake: Path, name: str, version: int, day: date) -> dict[st
     measure = _MEASURES.get(name)
     if measure is None:
         return {}
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
+    with TemporaryDirectory(prefix="ccare-") as spill, bounded(Path(spill), CORES) as con:
         con.execute(f"create view {name} as {view_sql(lake, table(name), version)}")
         query, told = measure
         row = con.execute(query, {"day": day}).fetchone()

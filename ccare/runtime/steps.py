@@ -17,7 +17,6 @@ from ccare.reconcile.blocked import unreconciled
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import control_totals
 from ccare.runtime.failpoint import reach
-from ccare.runtime.ingest import ingest
 from ccare.runtime.lease import clear_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
@@ -236,7 +235,6 @@ def _check_runs(run: Run, versions: dict[str, int]) -> None:
 
 
 STEP: dict[str, Callable[[Run], object]] = {
-    "ingest": ingest,
     "state": state,
     "metrics": metrics,
     "score": score,
