@@ -53,7 +53,6 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     from ccare.ledger.policy import load_ledger
     from ccare.runtime import manifest
     from ccare.runtime.close_days import export_all
-    from ccare.runtime.spark import end_session
     from ccare.simulate.campaign import write_campaign
     from ccare.simulate.providers import write_providers
     from ccare.simulate.redemption import write_redemptions
@@ -76,8 +75,6 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
         _close(settings, GO_LIVE - timedelta(days=1), said)
-    # As a scheduler would, the days do not run in the process that took a year.
-    end_session()
     for n in range((LAST_DAY - GO_LIVE).days + 1):
         day = GO_LIVE + timedelta(days=n)
         with clock(f"close {day}"):

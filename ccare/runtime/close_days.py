@@ -48,12 +48,13 @@ def close_days(
     if last < first:
         raise UsageError(f"{last} is before {first}.", remedy="Give --from the earlier day.")
     result = Closed()
-    for day in _due(settings, first, last, whole=wanted == ROAD):
+    due = _due(settings, first, last, whole=wanted == ROAD)
+    for day in due:
         said(f"— {day} —")
         steps = tuple(step for step in wanted if step != "export")
         if steps:
             result.written += run_steps(
-                settings, day, steps, said, allow_missing=allow_missing, if_open=if_open
+                settings, day, steps, said, allow_missing=allow_missing, if_open=if_open, days=len(due)
             )
         result.days.append(day)
     row = manifest.latest(settings.lake)

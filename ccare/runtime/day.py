@@ -203,11 +203,12 @@ def run_steps(
     allow_missing: tuple[str, ...] = (),
     reason: str = "",
     if_open: bool = False,
+    days: int = 1,
 ) -> "list[Written]":
     """Run ``wanted`` steps (all when None) of the run for ``day``; returns the summary lines.
 
     Steps that the open run has done are passed over; a step whose predecessor is open is refused. ``reason`` is kept
-    with a closed day that is told again; ``if_open`` leaves a closed day as it is.
+    with a closed day that is told again; ``if_open`` leaves a closed day as it is; ``days`` are closed in this process.
     """
     from ccare.runtime import gate, steps
     from ccare.runtime.ingest import ingest, require_inputs, survey_due
@@ -251,7 +252,7 @@ def run_steps(
                 raise
         else:
             read_at = {}
-        before_it = workload(settings, lake.last, day)
+        before_it = workload(settings, lake.last, day, days)
         with ThreadPoolExecutor(1) as beside:
             # Reading what was delivered and starting a session have nothing of each other.
             raw_files = pins.get("raw_files")

@@ -135,13 +135,6 @@ def preload() -> None:
     Thread(target=_library, daemon=True).start()
 
 
-def let_go() -> None:
-    """Forget what Great Expectations holds of the session that is about to end."""
-    with _ONE_AT_A_TIME:
-        _whole.cache_clear()
-        _gx.cache_clear()
-
-
 def failures(rows: DataFrame | pa.Table, table: Table, suite: tuple[Rule, ...]) -> list[Failure]:
     """Rules of the suite that do not hold, each with a count and one sample.
 

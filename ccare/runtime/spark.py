@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from ccare.events.read import LINE_MAX_BYTES
-from ccare.runtime import gate
 from ccare.runtime.jvm import java_strings, remember_names
 from ccare.runtime.rowstore import arrow_rows
 from ccare.runtime.settings import Settings
@@ -67,22 +65,6 @@ def session(settings: Settings, *, brief: bool = False) -> SparkSession:
         hadoop.set(f"parquet.enable.dictionary#{name}", "false")
     hadoop.set("mapreduce.input.linerecordreader.line.maxlength", str(LINE_MAX_BYTES))
     return spark
-
-
-def end_session() -> None:
-    """End the process's session and its JVM: the next one is started for the work that is then before it."""
-    active = SparkSession.getActiveSession()
-    if active is None:
-        return
-    gate.let_go()
-    active.stop()
-    gateway: Any = SparkContext._gateway
-    if gateway is not None:
-        gateway.shutdown()
-        # The JVM ends with its standard input.
-        gateway.proc.stdin.close()
-        gateway.proc.wait()
-        SparkContext._gateway = SparkContext._jvm = None
 
 
 def _conf(settings: Settings, brief: bool) -> dict[str, str]:

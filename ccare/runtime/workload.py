@@ -12,6 +12,8 @@ BRIEF_BYTES = 48 << 20
 """Deliveries of up to this many bytes, some 200,000 lines, are a small day."""
 BRIEF_PAIRS = 2_000_000
 """Up to this many pairs of a merchant and a user are told quickly whatever compiled the loop over them."""
+BRIEF_DAYS = 4
+"""Days closed in one process until code that was compiled well pays back (docs/decisions/0013)."""
 TINY_BYTES = 6 << 20
 """Deliveries of up to this many bytes, some 25,000 lines, are taken and folded faster by code that is not compiled."""
 TINY_PAIRS = 20_000
@@ -20,15 +22,18 @@ TINY_PAIRS = 20_000
 
 @dataclass(frozen=True)
 class Workload:
-    """Bytes due, counted to just over BRIEF_BYTES, and pairs of a merchant and a user as published before."""
+    """Bytes due, counted to just over BRIEF_BYTES, pairs of a merchant and a user as published before, and the days
+    that the process closes one after the other.
+    """
 
     bytes: int
     pairs: int
+    days: int = 1
 
     @property
     def is_brief(self) -> bool:
         """So little work that compiling code well would not pay back."""
-        return self.bytes <= BRIEF_BYTES and self.pairs <= BRIEF_PAIRS
+        return self.bytes <= BRIEF_BYTES and self.pairs <= BRIEF_PAIRS and self.days <= BRIEF_DAYS
 
     @property
     def is_tiny(self) -> bool:
@@ -36,8 +41,8 @@ class Workload:
         return self.bytes <= TINY_BYTES and self.pairs <= TINY_PAIRS
 
 
-def workload(settings: Settings, last: Published | None, day: date) -> Workload:
-    """What closing ``day`` after the run ``last`` has before it.
+def workload(settings: Settings, last: Published | None, day: date, days: int = 1) -> Workload:
+    """What closing ``day`` after the run ``last`` has before it, as the first of so many ``days``.
 
     A folder is counted by the names and sizes of its files: none is opened. A first close takes every folder.
     """
@@ -48,7 +53,7 @@ def workload(settings: Settings, last: Published | None, day: date) -> Workload:
         due += size
         if due > BRIEF_BYTES:
             break
-    return Workload(due, last.rows.get("state_users", 0) if last else 0)
+    return Workload(due, last.rows.get("state_users", 0) if last else 0, days)
 
 
 def _sizes(landing: Path, since: date, until: date) -> Iterator[int]:

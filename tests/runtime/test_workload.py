@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from ccare.runtime.settings import Settings
-from ccare.runtime.workload import BRIEF_BYTES, BRIEF_PAIRS, TINY_BYTES, TINY_PAIRS, workload
+from ccare.runtime.workload import (
+    BRIEF_BYTES,
+    BRIEF_DAYS,
+    BRIEF_PAIRS,
+    TINY_BYTES,
+    TINY_PAIRS,
+    workload,
+)
 
 DAY = date(2026, 3, 4)
 
@@ -49,6 +56,12 @@ def test_by_bytes(tmp_path: Path, size: int, tiny: bool, brief: bool) -> None:
 def test_by_pairs(tmp_path: Path, pairs: int, tiny: bool, brief: bool) -> None:
     found = workload(delivered(tmp_path, d20260305=10), published(pairs), DAY)
     assert (found.is_tiny, found.is_brief) == (tiny, brief)
+
+
+def test_by_days_closed_in_one_process(tmp_path: Path) -> None:
+    settings = delivered(tmp_path, d20260305=10)
+    found = [workload(settings, published(9), DAY, days).is_brief for days in (1, BRIEF_DAYS, BRIEF_DAYS + 1)]
+    assert found == [True, True, False]
 
 
 def test_a_first_close_takes_every_folder_a_later_one_those_since(tmp_path: Path) -> None:
