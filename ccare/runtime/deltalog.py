@@ -181,20 +181,23 @@ def partition_rows(lake: Path, table: str, version: int | None, values: Collecti
 def commit_metrics(lake: Path, table: str, version: int) -> dict[str, int]:
     """What one commit added by its own actions: rows, bytes and files."""
     added = {"rows": 0, "bytes": 0, "files": 0}
-    for line in commit_file(lake, table, version).read_text().splitlines():
-        action = json.loads(line).get("add")
-        if action:
+    for action in _actions(lake, table, version):
+        if add := action.get("add"):
             added["files"] += 1
-            added["bytes"] += int(action["size"])
-            added["rows"] += int(json.loads(action.get("stats") or "{}").get("numRecords") or 0)
+            added["bytes"] += int(add["size"])
+            added["rows"] += int(json.loads(add.get("stats") or "{}").get("numRecords") or 0)
     return added
 
 
 def made_by(lake: Path, table: str, version: int) -> str | None:
     """The run that made one commit; None where it names none, or is old and gone."""
     try:
-        lines = commit_file(lake, table, version).read_text().splitlines()
+        infos = [action["commitInfo"] for action in _actions(lake, table, version) if "commitInfo" in action]
     except FileNotFoundError:
         return None
-    infos = (json.loads(line).get("commitInfo") for line in lines)
-    return next((info.get("userMetadata") for info in infos if info), None)
+    return infos[0].get("userMetadata") if infos else None
+
+
+def _actions(lake: Path, table: str, version: int) -> list[dict[str, Any]]:
+    """The actions of one commit, as its log file has them; FileNotFoundError where that is gone."""
+    return [json.loads(line) for line in commit_file(lake, table, version).read_text().splitlines()]

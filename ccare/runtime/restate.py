@@ -59,11 +59,11 @@ def restate(
     if last < first:
         raise UsageError(f"{last} is before {first}.", remedy="Give --from the earlier day.")
     _require_closed(LakeState(manifest.published(settings.lake)), first, last)
-    result = Restated()
-    for n in range((last - first).days + 1):
+    result, days = Restated(), (last - first).days + 1
+    for n in range(days):
         day = first + timedelta(days=n)
         said(f"— {day} —")
-        result.written += run_steps(settings, day, None, said, reason=reason[:REASON_CHARACTERS])
+        result.written += run_steps(settings, day, None, said, reason=reason[:REASON_CHARACTERS], days=days)
         result.days.append(day)
     row = manifest.latest(settings.lake)
     assert row is not None

@@ -241,3 +241,4 @@ STEP: dict[str, Callable[[Run], object]] = {
     "post": post,
     "publish": publish,
 }
+"""Every step but ingest, which is given what was read of the deliveries (ccare.runtime.ingest)."""
