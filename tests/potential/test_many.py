@@ -13,7 +13,8 @@ from ccare.potential.bg_nbd_loss import ManyHistories
 from ccare.potential.fitting import Prior
 from ccare.potential.gamma_gamma import GammaGamma, ManySpends, Spends
 from ccare.potential.histories import Array, Histories
-from ccare.potential.losses import Many
+from ccare.potential.losses import Many, Penalised
+from ccare.potential.newton import descend
 from ccare.potential.rows import Rows
 from tests.potential.test_laws import STEP, histories, models, spend_models, spends
 
@@ -73,21 +74,41 @@ CASES = [
 
 @pytest.mark.parametrize(("stack", "merchants", "prior"), CASES)
 def test_the_optimum_is_that_of_l_bfgs_b(stack: many.Stack, merchants: dict, prior: Prior) -> None:
-    """To five digits of the parameters, or at a lower loss."""
+    """To five digits of the parameters, or at a lower loss.
+
+    Along a flat valley L-BFGS-B ends some 1e-5 early, by a machine's rounding more or less: it is asked for the
+    rest of its way, by the curvature its slopes show.
+    """
     tasks = [many.Task(of, prior) for of in merchants.values()]
     for name, task, found in zip(merchants, tasks, many.fit_many(stack, tasks)):
         known = many.alone(stack, task)
         rounding = 1e-9 * (task.of.total + abs(known.loss))
         assert found.converged and found.loss <= known.loss + rounding, name
-        near = np.abs(found.theta - known.theta).max() < 1e-5
+        apart = found.theta - known.theta
+        near = (
+            max(np.abs(apart - _rest_of_the_way(stack, task, known.theta)).max(), np.abs(apart).max() / 10)
+            < 1e-5
+        )
         assert near or not known.converged or found.loss < known.loss - rounding, (name, found, known)
+
+
+def _rest_of_the_way(stack: many.Stack, task: many.Task, theta: Array) -> Array:
+    of = Penalised(stack([task.of]), task.prior.mean[None], task.prior.precision[None])
+    steps = STEP * np.eye(len(theta))
+    bend = [of.losses((theta + h)[None]).slope[0] - of.losses((theta - h)[None]).slope[0] for h in steps]
+    return -np.linalg.solve(np.array(bend) / (2 * STEP), of.losses(theta[None]).slope[0])
 
 
 @pytest.mark.parametrize("of", BEYOND.values(), ids=BEYOND)
 def test_where_newton_finds_no_minimum_l_bfgs_b_is_asked(of: Histories) -> None:
-    task = many.Task(of, ORDERS)
+    task, one = (
+        many.Task(of, ORDERS),
+        Penalised(ManyHistories.of([of]), ORDERS.mean[None], ORDERS.precision[None]),
+    )
+    *_, done = descend(one, task.begin[None], np.array([False]))
     (found,), known = many.fit_many(ManyHistories.of, [task]), many.alone(ManyHistories.of, task)
-    assert not found.converged and found.theta.tolist() == known.theta.tolist()
+    assert not done.any()
+    assert (found.theta.tolist(), found.converged) == (known.theta.tolist(), known.converged)
 
 
 @pytest.mark.parametrize(("stack", "merchants", "prior"), CASES)
