@@ -30,8 +30,10 @@ def made_table(con: duckdb.DuckDBPyConnection, lake: Path, name: str, queries: l
     opened, root = ensure_table(lake, declared), lake / name
     for number, query in enumerate(queries):
         con.execute(f"CREATE OR REPLACE TEMP VIEW made AS {query}")
-        target = root / f"made-{number}{'' if declared.partition_by else '.parquet'}"
-        by = f", PARTITION_BY ({declared.partition_by[0]})" if declared.partition_by else ""
+        target = root if declared.partition_by else root / f"made-{number}.parquet"
+        # The table's own folders, for a scan takes what they are named for the column; beside the log and each other.
+        into = f"OVERWRITE_OR_IGNORE, FILENAME_PATTERN 'made-{number}-{{i}}'"
+        by = f", PARTITION_BY ({declared.partition_by[0]}), {into}" if declared.partition_by else ""
         con.execute(
             f"COPY (SELECT {_declared(con, declared)} FROM made) TO '{target}' (FORMAT parquet, COMPRESSION zstd{by})"
         )
