@@ -25,6 +25,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 
@@ -113,19 +114,29 @@ class Case:
     def _input(self, spark: SparkSession, name: str) -> DataFrame:
         """The case's rows; what lives in the run only and stands in the table's own layer comes from its own job."""
         declared = table(name)
-        if declared.write is WriteStyle.TRANSIENT and declared.layer == table(self.table).layer:
+        if self._is_built(name):
             return conform(self.built(spark, name)[name], declared)
         return frame(spark, declared, self.rows(name))
+
+    def _is_built(self, name: str) -> bool:
+        declared = table(name)
+        return declared.write is WriteStyle.TRANSIENT and declared.layer == table(self.table).layer
 
     def built(self, spark: SparkSession, name: str) -> dict[str, DataFrame]:
         """What a job makes of the case's rows, by table."""
         declared, job = table(name), import_module(f"jobs.{name}")
         if declared.engine == "duckdb":
-            inputs = dict.fromkeys((*declared.inputs, *declared.previous))
-            with held_lake({each: self.rows(each) for each in inputs}) as con:
-                return {name: held(spark, declared, job.build(con, self.close()))}
+            return {name: held(spark, declared, self._told_by_duckdb(name))}
         made = job.build(self.inputs(spark, name), self.close())
         return made if isinstance(made, dict) else {name: made}
+
+    def _told_by_duckdb(self, name: str) -> pa.Table:
+        inputs = dict.fromkeys((*table(name).inputs, *table(name).previous))
+        with held_lake({each: self.rows(each) for each in inputs if not self._is_built(each)}) as con:
+            for each in filter(self._is_built, inputs):
+                con.register(each, self._told_by_duckdb(each))
+            rows: pa.Table = import_module(f"jobs.{name}").build(con, self.close())
+        return rows
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Rows of one input, repeated rows written out."""

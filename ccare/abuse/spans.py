@@ -73,13 +73,6 @@ def days_to_judge(close: "Close") -> tuple[date, ...]:
     return dates_judged(close, close.abuse.judging(close.first_day, close.day))
 
 
-def earlier_judged(changes: DataFrame, close: "Close") -> DataFrame | None:
-    """merchant_id and effective_date before the close's day whose evidence it finds again; None where there is none."""
-    dates = days_to_judge(close)
-    rules = close.abuse.judging(dates[0], dates[-1]) if dates else ()
-    return judged(changes, dates, max(r.rule.window_days for r in rules)).of if rules else None
-
-
 def judged(changes: DataFrame, dates: tuple[date, ...], reach: int) -> Judged:
     """``dates``, and on all but the last only merchants whose rows came in (``changes``: state_changes)."""
     earlier = dates[:-1]

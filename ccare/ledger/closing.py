@@ -42,7 +42,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     A day that is only published again, or that lies before go-live, books nothing.
     """
     lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
-    if not close.posts or close.day < close.ledger.go_live:
+    if not close.may_earn:
         return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
     asked = approved(inputs, close)
     adjusting = adjusted(inputs, asked, close)

@@ -7,11 +7,11 @@ from pyspark.sql import functions as F
 
 from ccare.abuse.verdicts import with_verdict
 from ccare.ledger.eligibility import with_refusal
-from ccare.ledger.frames import by_merchant, by_party, quotient, shared, through
+from ccare.ledger.frames import by_merchant, by_party, quotient, through
 from ccare.ledger.measures import measured
 from ccare.ledger.parties import IDS, merchant_party, with_party
 from ccare.ledger.rules import USER_KINDS
-from ccare.ledger.touched import Inputs, touched_keys
+from ccare.ledger.touched import Inputs
 
 if TYPE_CHECKING:
     from ccare.ledger.policy import LedgerPolicy
@@ -44,8 +44,7 @@ def targets(inputs: Inputs, close: "Close") -> DataFrame:
     over (units that a cap of the rule left out), refusal (why it earns nothing, null where it may), against (abuse
     rules that withhold it). Laid out by party.
     """
-    touched = shared(by_merchant(touched_keys(inputs, close)).distinct())
-    rows = measured(inputs, close, touched)
+    rows = measured(inputs, close, by_merchant(inputs["ledger_touched_keys"]))
     rated = rows.withColumn("rate", F.explode(_rates(close.ledger, F.col("measure"))))
     rated = rated.select(*rows.columns, *(f"rate.{name}" for name in _RATE_TYPES))
     rated = rated.filter(through("first", "last", F.col("effective_date")))

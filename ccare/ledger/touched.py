@@ -1,16 +1,20 @@
-"""Which merchants and effective dates a close looks at again."""
+"""Which merchants and effective dates a close looks at again: the rows of ledger_touched_keys, found by DuckDB."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import duckdb
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.abuse.spans import earlier_judged
-from ccare.ledger.frames import between
+from ccare.abuse.spans import days_to_judge
+from ccare.growth.snapshot import quoted
 from ccare.ledger.rules import USER_KINDS, TradeNet
-from ccare.ledger.user_days import FOLLOWED, JOINED, follow_ups
+from ccare.ledger.user_counts import FOLLOWED, JOINED, follow_ups
+from ccare.runtime.rowstore import arrow_schema
+from ccare.tables import table
 
 if TYPE_CHECKING:
     from ccare.ledger.policy import LedgerPolicy
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
 
 Inputs = Mapping[str, DataFrame]
 KEY = ["merchant_id", "effective_date"]
-_RELATED = FOLLOWED | JOINED
 
 
 def staff_pairs(inputs: Inputs, close: "Close") -> DataFrame:
@@ -27,100 +30,116 @@ def staff_pairs(inputs: Inputs, close: "Close") -> DataFrame:
     return known.select("merchant_id", "user_key")
 
 
-def touched_keys(inputs: Inputs, close: "Close") -> DataFrame:
-    """Merchant and effective date of what this close looks at again; a key may come up several times.
+def as_effective(day: str) -> Column:
+    """Date column ``day`` as the effective date."""
+    return F.col(day).alias("effective_date")
+
+
+def touched_keys(con: duckdb.DuckDBPyConnection, close: "Close") -> pa.Table:
+    """Grain: merchant and effective date of what this close looks at again.
 
     Dates of rows that came in and of trades refunded; all dates of users who became staff, of merchants whose record
     or enrolment came in, and of keys that another policy booked. Where users are counted by their days: also the
     later dates of users of whom a late row came in, and the dates on which a follow or joining becomes due. Where abuse
     rules are in force: earlier dates that a late row has them judge again.
     """
-    policy, start = close.ledger, close.earn_start
-    changes, refunds, days = inputs["state_changes"], inputs["state_refund_days"], inputs["state_user_days"]
-    counts_users = bool(policy.user_rules)
-    own = changes if counts_users else changes.filter(_any("orders", "gmv_fen"))
-    given_back = changes.filter(_any("refunds", "refund_fen"))
-    returned = given_back.select("merchant_id", F.col("business_date").alias("refund_date"))
-    of_refunds = refunds.join(F.broadcast(returned), ["merchant_id", "refund_date"], "left_semi")
-    booked = inputs["ledger_positions"].filter(F.col("merchant_id").isNotNull() & ~_is_fixed(policy))
-    of_policy = booked.filter(~F.col("policy_version").eqNullSafe(F.lit(policy.version)))
-    found = (
-        own.select("merchant_id", as_effective("business_date"))
-        .union(of_refunds.select("merchant_id", as_effective("paid_date")))
-        .union(_of_people(inputs, close))
-        .union(of_policy.select(*KEY))
+    parts = [_of_rows(close.ledger), _OF_REFUNDS, _of_people(close), _of_policy(close.ledger)]
+    if any(p.asks != "everyone" for p in close.ledger.programmes):
+        parts.append(_of_merchants(close))
+    parts += [*_judged_again(close), *_due(close)]
+    told = " union all ".join(f"({part})" for part in parts)
+    found = con.sql(
+        f"select distinct merchant_id, effective_date from ({told}) "
+        f"where effective_date between {_lit(close.earn_start)} and {_lit(close.day)} order by all"
     )
-    if any(p.asks != "everyone" for p in policy.programmes):
-        found = found.union(_of_merchants(inputs, close))
-    judged_again = earlier_judged(inputs["state_changes"], close)
-    if judged_again is not None:
-        found = found.union(judged_again.select(*KEY))
-    for n in follow_ups(policy.user_rules):
-        due = days.filter(F.col("business_date") == F.lit(close.day - timedelta(days=n)))
-        due = due.filter(F.col("tasks").bitwiseAND(_RELATED) != 0)
-        found = found.union(due.select("merchant_id", F.lit(close.day).alias("effective_date")))
-    return found.filter(between(F.col("effective_date"), start, close.day))
+    return found.to_arrow_table().cast(arrow_schema(table("ledger_touched_keys")))
 
 
-def _is_fixed(policy: "LedgerPolicy") -> Column:
-    """Whether a position is of a rule whose keys follow no rows that come in: it is told on days of its own."""
-    rules = [(f"{p.name}|{rule.name}", rule) for p in policy.programmes for rule in p.rules]
-    follow = {name for name, rule in rules if rule.kind in USER_KINDS or isinstance(rule, TradeNet)}
-    fixed = sorted({name for name, _ in rules} - follow)
-    return F.concat_ws("|", "programme", "rule").isin(*fixed) if fixed else F.lit(False)
+def _of_rows(policy: "LedgerPolicy") -> str:
+    """Dates of rows that came in; trades alone where nobody counts users."""
+    sold = "" if policy.user_rules else " where coalesce(orders, 0) <> 0 or coalesce(gmv_fen, 0) <> 0"
+    return f"select merchant_id, business_date as effective_date from state_changes{sold}"
 
 
-def dates_about(policy: "LedgerPolicy") -> Column:
-    """Effective dates that a day of a user may count for, of state_user_days columns."""
-    day = F.col("business_date")
-    due = [F.date_add(day, n) for n in follow_ups(policy.user_rules)]
-    if not due:
-        return F.array(day)
-    related = F.coalesce("tasks", F.lit(0)).bitwiseAND(_RELATED) != 0
-    return F.when(related, F.array(day, *due)).otherwise(F.array(day))
+_OF_REFUNDS = """
+select merchant_id, paid_date as effective_date from state_refund_days
+semi join (select merchant_id, business_date as refund_date from state_changes
+    where coalesce(refunds, 0) <> 0 or coalesce(refund_fen, 0) <> 0) using (merchant_id, refund_date)"""
 
 
-def _of_people(inputs: Inputs, close: "Close") -> DataFrame:
+def _of_people(close: "Close") -> str:
     """Dates of users who became staff, and of whom a late row came in.
 
     A late row can change what counts on any later day of its user: who was new, when somebody had paid before.
     """
-    start = close.earn_start
+    start, day = close.earn_start, _lit(close.day)
     longest = max(follow_ups(close.ledger.user_rules), default=0)
-    since = start - timedelta(days=longest)
-    staff = inputs["core_staff"].filter(F.col("taken_on") == F.lit(close.day))
-    again = staff.select("merchant_id", "user_key", F.lit(since).alias("since"))
+    since = _lit(start - timedelta(days=longest))
+    again = f"select merchant_id, user_key, {since} as since from core_staff where taken_on = {day}"
     if close.ledger.user_rules and close.day > start:
-        late = inputs["state_changes"].filter(F.col("business_date") < F.lit(close.day))
-        late = late.filter(F.col("user_key").isNotNull())
-        again = again.union(late.select("merchant_id", "user_key", F.date_sub("business_date", longest)))
+        again += f""" union all select merchant_id, user_key, business_date - {longest} from state_changes
+            where business_date < {day} and user_key is not null"""
     # A user may come up several times: the earliest date that anything came in for counts.
-    again = again.groupBy("merchant_id", "user_key").agg(F.min("since").alias("since"))
-    recent = inputs["state_user_days"].filter(between(F.col("business_date"), since, close.day))
-    theirs = recent.join(F.broadcast(again), ["merchant_id", "user_key"])
-    theirs = theirs.filter(F.col("business_date") >= F.col("since"))
-    return theirs.select("merchant_id", F.explode(dates_about(close.ledger)).alias("effective_date"))
+    return f"""
+select d.merchant_id, {_dates_about(close.ledger)} as effective_date
+from state_user_days d
+join (select merchant_id, user_key, min(since) as since from ({again}) group by all) using (merchant_id, user_key)
+where d.business_date between {since} and {day} and d.business_date >= since"""
 
 
-def _of_merchants(inputs: Inputs, close: "Close") -> DataFrame:
+def _of_merchants(close: "Close") -> str:
     """Dates of merchants whose record or enrolment came in, each from the day that it is about."""
-    came = F.col("taken_on") == F.lit(close.day)
-    changed = inputs["core_merchants"].filter(came).select("merchant_id")
+    day = _lit(close.day)
+    changed = f"select merchant_id from core_merchants where taken_on = {day}"
     if any(p.asks == "enrolled" for p in close.ledger.programmes):
-        enrolled = inputs["core_enrolments"].filter(came).select(F.col("party").alias("merchant_id"))
-        changed = changed.union(enrolled)
-    recent = inputs["state_user_days"].filter(between(F.col("business_date"), close.earn_start, close.day))
-    theirs = recent.join(F.broadcast(changed), "merchant_id", "left_semi")
-    return theirs.select("merchant_id", F.explode(dates_about(close.ledger)).alias("effective_date"))
+        changed += f" union all select party from core_enrolments where taken_on = {day}"
+    return f"""
+select d.merchant_id, {_dates_about(close.ledger)} as effective_date
+from state_user_days d semi join ({changed}) using (merchant_id)
+where d.business_date between {_lit(close.earn_start)} and {day}"""
 
 
-def as_effective(day: str) -> Column:
-    """Date column ``day`` as the effective date."""
-    return F.col(day).alias("effective_date")
+def _of_policy(policy: "LedgerPolicy") -> str:
+    """Keys that another policy booked, but those of rules that are told on days of their own."""
+    rules = [(f"{p.name}|{rule.name}", rule) for p in policy.programmes for rule in p.rules]
+    follow = {name for name, rule in rules if rule.kind in USER_KINDS or isinstance(rule, TradeNet)}
+    fixed = ", ".join(map(quoted, sorted({name for name, _ in rules} - follow)))
+    aside = f" and concat_ws('|', programme, rule) not in ({fixed})" if fixed else ""
+    return f"""
+select merchant_id, effective_date from ledger_positions
+where merchant_id is not null and policy_version is distinct from {quoted(policy.version)}{aside}"""
 
 
-def _any(*names: str) -> Column:
-    found = F.lit(False)
-    for name in names:
-        found = found | (F.coalesce(name, F.lit(0)) != 0)
-    return found
+def _judged_again(close: "Close") -> Iterator[str]:
+    """Earlier dates that the close judges again, of merchants whose rows came in within a rule's reach."""
+    dates = days_to_judge(close)
+    if len(dates) < 2:
+        return
+    reach = max(r.rule.window_days for r in close.abuse.judging(dates[0], dates[-1]))
+    earlier = ", ".join(f"({_lit(day)})" for day in dates[:-1])
+    yield f"""
+select merchant_id, judged.effective_date from state_changes, (values {earlier}) judged(effective_date)
+where judged.effective_date - business_date between 0 and {reach - 1}"""
+
+
+def _due(close: "Close") -> Iterator[str]:
+    """Merchants one of whose users followed or joined so long ago that it is told today."""
+    for n in follow_ups(close.ledger.user_rules):
+        yield f"""
+select merchant_id, {_lit(close.day)} as effective_date from state_user_days
+where business_date = {_lit(close.day - timedelta(days=n))} and {_RELATED}"""
+
+
+_RELATED = f"coalesce(tasks, 0) & {FOLLOWED | JOINED} <> 0"
+
+
+def _dates_about(policy: "LedgerPolicy") -> str:
+    """Effective dates that a day of a user may count for, one a row."""
+    due = "".join(f", business_date + {n}" for n in follow_ups(policy.user_rules))
+    if not due:
+        return "business_date"
+    return f"unnest(case when {_RELATED} then [business_date{due}] else [business_date] end)"
+
+
+def _lit(day: date) -> str:
+    return f"date '{day}'"

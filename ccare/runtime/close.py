@@ -50,6 +50,11 @@ class Close:
         """First effective date that may earn."""
         return max(self.ledger.go_live, self.first_day)
 
+    @property
+    def may_earn(self) -> bool:
+        """Whether the ledger books this close: the day's own, from go-live on."""
+        return self.posts and self.day >= self.ledger.go_live
+
     def __post_init__(self) -> None:
         if not self.benchmarks_of:
             object.__setattr__(self, "benchmarks_of", f"{self.day:%Y-%m}")

@@ -258,7 +258,7 @@ def run_steps(
             raw_files = pins.get("raw_files")
             reading = beside.submit(survey_due, settings, record, raw_files) if "ingest" in due else None
             spark = session(settings, brief=before_it.is_brief)
-        run = Run(settings, spark, record, close, lake.last, said, pins, read_at)
+        run = Run(settings, spark, record, close, lake.last, said, pins, read_at, tuple(due))
         record.blocked = []
         try:
             with interpreted(spark, before_it.is_tiny):

@@ -1,6 +1,6 @@
 """Frames that fit the driver, written by delta-rs: no Spark job, and a commit takes milliseconds, not a second."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ _PROPERTIES = {
 }
 
 
-_ROW_GROUP = 131_072
+ROW_GROUP = 131_072
 """Rows that tasks share a file by: one group of a million rows would leave a core idle."""
 
 
@@ -34,7 +34,7 @@ def writer(table: Table) -> WriterProperties:
     plain = ColumnProperties(dictionary_enabled=False)
     doubles = {column.name: plain for column in table.columns if column.type == "double"}
     return WriterProperties(
-        compression="ZSTD", max_row_group_size=_ROW_GROUP, column_properties=doubles or None
+        compression="ZSTD", max_row_group_size=ROW_GROUP, column_properties=doubles or None
     )
 
 
@@ -103,19 +103,17 @@ def write_rows(
 def write_arrow(
     lake: Path,
     table: Table,
-    rows: pa.Table,
+    rows: pa.Table | pa.RecordBatchReader,
     run_id: str,
     mode: Literal["append", "overwrite"],
     replaced: Sequence[date | str] = (),
 ) -> int:
-    """Write a frame that fits the driver; returns the version.
+    """Write a frame that the driver holds, or reads batch by batch; returns the version.
 
     ``overwrite`` takes the place of the partitions in ``replaced``, of the whole table where none is named.
     ValueError where a required column holds a null.
     """
-    arrow = rows.select(table.column_names).cast(arrow_schema(table))
-    # One batch of millions of rows would be encoded and then packed, in turns; group by group both go on at once.
-    arrow = pa.Table.from_batches(arrow.to_batches(max_chunksize=_ROW_GROUP), arrow.schema)
+    arrow = _in_groups(table, rows)
     packing = writer(table)
     opened = ensure_table(lake, table)
     values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
@@ -135,6 +133,20 @@ def write_arrow(
     version = deltalog.latest_version(lake, table.name)
     assert version is not None, f"{table.name} was just written"
     return version
+
+
+def _in_groups(table: Table, rows: pa.Table | pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Declared columns, group by group: of one batch of millions encoding and packing would take turns."""
+    schema = arrow_schema(table)
+
+    def declared(part: pa.Table) -> list[pa.RecordBatch]:
+        batches: list[pa.RecordBatch] = part.select(table.column_names).cast(schema).to_batches(ROW_GROUP)
+        return batches
+
+    if isinstance(rows, pa.Table):
+        return pa.RecordBatchReader.from_batches(schema, declared(rows))
+    groups = (group for each in rows for group in declared(pa.Table.from_batches([each])))
+    return pa.RecordBatchReader.from_batches(schema, groups)
 
 
 def ensure_table(lake: Path, table: Table) -> DeltaTable:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
@@ -14,6 +15,7 @@ from ccare.growth.snapshot import connect_to
 from ccare.runtime import deltalog, gate, storage
 from ccare.runtime.close import Close
 from ccare.runtime.failpoint import reach
+from ccare.runtime.handover import HELD_CHANGES, handed, show
 from ccare.runtime.lease import RunRecord, save_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.meter import Meter, Written
@@ -23,7 +25,7 @@ from ccare.runtime.settings import Settings
 from ccare.runtime.spark import conform, held
 from ccare.tables import REGISTRY, Table, WriteStyle
 
-KEPT_CHANGES = 200_000
+KEPT_CHANGES = HELD_CHANGES
 """Up to this many rows of state_changes stay in memory from the state step to the ledger's."""
 GATED_LAYERS = ("core", "metric", "score")
 """Layers gated as they are stored. The ledger is gated before it is staged; state by the metrics made of it."""
@@ -34,7 +36,7 @@ class Run:
     """The open run as one process sees it.
 
     ``as_published`` pins every table at the last publication; ``read_at`` overrides it for a day told again.
-    ``said`` receives every summary line.
+    ``due`` are the steps that this process goes through; ``said`` receives every summary line.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class Run:
     said: Callable[[str], None]
     as_published: Mapping[str, int] = field(default_factory=dict)
     read_at: Mapping[str, int] = field(default_factory=dict)
+    due: tuple[str, ...] = ()
     written: list[Written] = field(default_factory=list)
     shared: dict[str, DataFrame] = field(default_factory=dict)
     frames: dict[tuple[str, int | None], DataFrame] = field(default_factory=dict)
@@ -112,9 +115,12 @@ class Run:
 
     def _told_by_duckdb(self, declared: Table) -> pa.Table:
         """The rows of a job that reads its inputs as views of a DuckDB connection."""
-        pinned = {name: self.version(name) for name in declared.inputs}
+        living = [n for n in declared.inputs if REGISTRY[n].write is WriteStyle.TRANSIENT]
+        pinned = {name: self.version(name) for name in declared.inputs if name not in living}
         pinned |= {name: self.as_published.get(name) for name in declared.previous}
-        with connect_to(self.settings.lake, pinned) as con:
+        with connect_to(self.settings.lake, pinned) as con, ExitStack() as stack:
+            for name in living:
+                show(con, name, stack.enter_context(handed(self, name, self.read(name))))
             rows: pa.Table = import_module(f"jobs.{declared.name}").build(con, self.close)
         return rows
 
@@ -152,9 +158,13 @@ class Run:
         """Store a state that was published before, with the rows of ``changed`` in place of those of their keys."""
         name, version = declared.name, self.as_published[declared.name]
         cells = None if at_most is None else at_most * len(declared.columns)
-        if cells is not None and cells <= storage.MERGED_CELLS:
-            rows = storage.merged(self.settings.lake, declared, version, changed.toArrow())
-            self.store_held(step, declared, rows, (), meter)
+        here = self.settings.spark_master.startswith("local")
+        if here or (cells is not None and cells <= storage.MERGED_CELLS):
+            with handed(self, name, changed) as rows:
+                written = storage.write_merged(
+                    self.settings.lake, declared, version, rows, self.record.run_id
+                )
+            self.wrote(step, name, written, meter)
             return
         whole = storage.merged_frame(self.before(name), changed, declared)
         self.store(step, declared, whole, (), meter, at_most=at_most)

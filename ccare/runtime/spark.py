@@ -165,7 +165,6 @@ def reader(spark: SparkSession) -> SparkSession:
 INTERPRETED_ROWS = 50_000
 """Up to this many rows a step does better without generated code."""
 _UNCOMPILED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-_COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
 
 
 @cache
@@ -185,17 +184,6 @@ def interpreted(spark: SparkSession, wanted: bool = True) -> Iterator[None]:
     processor's time. Over a few hundred thousand rows it pays back many times: aggregates without it crawl.
     """
     with _set((spark, reader(spark)) if wanted else (), _UNCOMPILED):
-        yield
-
-
-@contextmanager
-def compiled(spark: SparkSession) -> Iterator[None]:
-    """Plan what is inside with generated code after all, though all around it is interpreted.
-
-    For a look through millions of rows that keeps a few thousand: a ledger's close went through the user days of a
-    year at 5 microseconds a row without.
-    """
-    with _set((spark,), _COMPILED):
         yield
 
 

@@ -21,8 +21,8 @@ from ccare.runtime.lease import clear_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.restatements import store_restatement
-from ccare.runtime.run import Run
-from ccare.runtime.spark import INTERPRETED_ROWS, interpreted
+from ccare.runtime.run import KEPT_CHANGES, Run
+from ccare.runtime.spark import INTERPRETED_ROWS, frame, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_days, staged_rows
 from ccare.runtime.told_programmes import programme_lines
 from ccare.scoring.months import month_in_use, month_of
@@ -34,6 +34,7 @@ STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
 REPUBLISHED = ("metrics", "score", "publish", "export")
 """Steps that a day already closed goes through: its score is told again, nothing is taken or posted."""
 LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
+_COUNTED = ("ledger_touched_keys", "ledger_user_counts")
 LEDGER_DAYS = (
     "ledger_requests",
     "ledger_allocations",
@@ -116,10 +117,28 @@ def metrics(run: Run) -> None:
     }
     if weeks_told(run.close.day, run.close.first_day):
         at_most["metric_retention"] = None
+    works: list[Callable[[], object]] = [
+        partial(run.make, "metrics", name, day, rows) for name, rows in at_most.items()
+    ]
     with ThreadPoolExecutor(2) as pool:
-        works = [pool.submit(run.make, "metrics", name, day, rows) for name, rows in at_most.items()]
-    for work in works:
-        work.result()
+        done = [pool.submit(work) for work in (*works, *_ahead(run))]
+    for each in done:
+        each.result()
+
+
+def _ahead(run: Run) -> list[Callable[[], object]]:
+    """What later steps need and no metric has a part in: one core is idle for half of their time, and here of none."""
+    works: list[Callable[[], object]] = []
+    if _is_ahead(run, "score"):
+        works.append(partial(_evidence, run))
+    if _is_ahead(run, "post") and run.close.may_earn:
+        works.append(partial(run.read, "ledger_user_counts"))
+    return works
+
+
+def _is_ahead(run: Run, step: str) -> bool:
+    """Whether a step's work was done beside the metrics: of a day so small that what came in is kept from its state."""
+    return {"state", "metrics", step} <= {*run.due} and run.close.changes <= KEPT_CHANGES
 
 
 def score(run: Run) -> None:
@@ -135,11 +154,12 @@ def score(run: Run) -> None:
         )
     _know_touched(run)
     with ThreadPoolExecutor(1) as beside:
-        found = beside.submit(_evidence, run)
+        found = None if _is_ahead(run, "score") else beside.submit(_evidence, run)
         run.make("score", "score_drivers", day)
         run.close = replace(run.close, unreconciled=unreconciled(run))
         run.make("score", "score_merchants", day)
-        found.result()
+        if found is not None:
+            found.result()
 
 
 def _evidence(run: Run) -> None:
@@ -170,6 +190,9 @@ def post(run: Run) -> None:
     lake, run_id = run.settings.lake, run.record.run_id
     if not run.record.staged:
         _know_touched(run)
+        if not run.close.may_earn:
+            # The day's rows need not be looked through for it.
+            run.shared |= {name: frame(run.spark, table(name)) for name in _COUNTED}
         reach("staging.building")
         few = run.bound("ledger_positions") <= INTERPRETED_ROWS
         with interpreted(run.spark, few):

@@ -32,6 +32,7 @@ _PROGRAMME = Column("programme", "string", "Programme.", nullable=False)
 _BUSINESS_KEY = Column("business_key", "string", "programme|rule|party|effective date.", nullable=False)
 _BOOKED = Column("booked_date", "date", "Business day whose close booked it.", nullable=False)
 _POOL = Column("pool", "string", "Pool that granted it.")
+_EFFECTIVE = Column("effective_date", "date", "Business date that it was earned for.", nullable=False)
 
 LEDGER_TRANSFERS = Table(
     "ledger_transfers",
@@ -75,7 +76,8 @@ LEDGER_TRANSFERS = Table(
         Column("multiplier_milli", "int", "500 + tenths of the total score."),
     ),
     inputs=(
-        "state_changes",
+        "ledger_touched_keys",
+        "ledger_user_counts",
         "state_user_days",
         "state_refund_days",
         "core_payments",
@@ -160,7 +162,7 @@ LEDGER_LOTS = Table(
         *_PARTY,
         _ASSET,
         _POOL,
-        Column("effective_date", "date", "Business date that it was earned for.", nullable=False),
+        _EFFECTIVE,
         Column("revision", "int", "Revision of its key that granted it.", nullable=False),
         Column("booked_date", "date", "Business day that granted it.", nullable=False),
         Column("matures_on", "date", "Day that it becomes active.", nullable=False),
@@ -325,7 +327,42 @@ LEDGER_PROMOTIONS = Table(
     caveats="No points, no pool and no transfer: it is spare capacity. What was served stands in core_traffic_hours.",
 )
 
+LEDGER_TOUCHED_KEYS = Table(
+    "ledger_touched_keys",
+    "Merchants and effective dates whose entitlements the close looks at again.",
+    "one row for each merchant and effective date",
+    ("merchant_id", "effective_date"),
+    (c.MERCHANT_ID, _EFFECTIVE),
+    inputs=(
+        *("state_changes", "state_user_days", "state_refund_days"),
+        *("core_staff", "core_merchants", "core_enrolments"),
+    ),
+    previous=("ledger_positions",),
+    write=WriteStyle.TRANSIENT,
+    owner="ledger",
+    engine="duckdb",
+)
+
+LEDGER_USER_COUNTS = Table(
+    "ledger_user_counts",
+    "Users who count for rules, by what their days say.",
+    "one row for each measure, merchant and effective date looked at",
+    ("measure", "merchant_id", "effective_date"),
+    (
+        Column("measure", "string", "Kind and parameters of the rules that count so.", nullable=False),
+        c.MERCHANT_ID,
+        _EFFECTIVE,
+        c.count("units", "Users who count.", "users", nullable=False),
+        c.count("over", "Users that a cap of the rule's own left out.", "users", nullable=False),
+    ),
+    inputs=("ledger_touched_keys", "state_user_days", "core_voucher_events", "core_staff"),
+    write=WriteStyle.TRANSIENT,
+    owner="ledger",
+    engine="duckdb",
+)
+
 TABLES = (
+    *(LEDGER_TOUCHED_KEYS, LEDGER_USER_COUNTS),
     *(LEDGER_TRANSFERS, LEDGER_POSITIONS, LEDGER_LOTS, LEDGER_BALANCES),
     *(LEDGER_REQUESTS, LEDGER_ALLOCATIONS, LEDGER_ADJUSTMENTS, LEDGER_REFUSALS),
     LEDGER_PROMOTIONS,

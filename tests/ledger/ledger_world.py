@@ -4,7 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from importlib import import_module
 
+import duckdb
 import pyarrow as pa
 from ledger_reference import Ask, Ledger, Shop, Terms
 
@@ -297,8 +299,10 @@ class SparkBooks:
         from jobs.ledger_transfers import build
 
         tables = world.inputs(day) | {name: self.tables[name] for name in (*STATE, *DAYS, "ledger_transfers")}
+        close = self.told(day, **overrides)
+        tables |= counted(tables, close)
         inputs = {name: self.spark.createDataFrame(rows) for name, rows in tables.items()}
-        out = build(inputs, self.told(day, **overrides))
+        out = build(inputs, close)
         out.pop("ledger_refusals", None)  # beside the books; cases look at it
         new = {name: df.select(*self.tables[name].column_names).toArrow() for name, df in out.items()}
         self.spark.catalog.clearCache()
@@ -334,6 +338,19 @@ class SparkBooks:
         """{account: balance in points}, accounts at 0 left out."""
         rows = self.rows("ledger_balances")
         return {r["account"]: r["balance"] for r in rows if r["balance"] and r["asset"] == "POINT"}
+
+
+def counted(tables, close):
+    """What lives in the run only and DuckDB tells of ``tables``."""
+    names = ("ledger_touched_keys", "ledger_user_counts")
+    given = {n: arrow(n) for name in names for n in (*table(name).inputs, *table(name).previous)} | tables
+    with duckdb.connect() as con:
+        for name, rows in given.items():
+            con.register(name, rows)
+        for name in names:
+            con.unregister(name)
+            con.register(name, import_module(f"jobs.{name}").build(con, close))
+        return {name: con.table(name).to_arrow_table() for name in names}
 
 
 def tenths(score):

@@ -67,19 +67,22 @@ def test_state_is_replaced_whole(spark: SparkSession, tmp_path: Path, at_most: i
     assert [r["user_key"] for r in storage.read(spark, tmp_path, REFUNDS, version).collect()] == ["k1_b"]
 
 
-@pytest.mark.parametrize("on_driver", [True, False], ids=["from the driver", "by Spark"])
+@pytest.mark.parametrize("road", ["held", "files", "spark"])
 def test_rows_told_again_take_the_place_of_those_of_their_key(
-    spark: SparkSession, tmp_path: Path, on_driver: bool
+    spark: SparkSession, tmp_path: Path, road: str
 ) -> None:
     stands = {"merchant_id": "m1", "paid_date": FIRST, "refund_date": SECOND, "refund_fen": 5, "refunds": 1}
     unknown, known = stands | {"user_key": None}, stands | {"user_key": "k1_a"}
     before = [unknown, known, known | {"merchant_id": "m2"}]
     version = write_rows(tmp_path, REFUNDS, before, "run-1")
     told = [unknown | {"refund_fen": 7}, known | {"paid_date": SECOND}]
-    if on_driver:
+    if road == "held":
         schema = pa.schema([pa.field(f.name, f.type) for f in arrow_schema(REFUNDS)])
-        rows = storage.merged(tmp_path, REFUNDS, version, pa.Table.from_pylist(told, schema=schema))
-        storage.write_held(tmp_path, REFUNDS, rows, "run-2")
+        rows = pa.Table.from_pylist(told, schema=schema)
+        storage.write_merged(tmp_path, REFUNDS, version, rows, "run-2")
+    elif road == "files":
+        frame(spark, REFUNDS, told).write.parquet(str(tmp_path / "told"))
+        storage.write_merged(tmp_path, REFUNDS, version, str(tmp_path / "told" / "*.parquet"), "run-2")
     else:
         whole = storage.merged_frame(
             storage.read(spark, tmp_path, REFUNDS, version), frame(spark, REFUNDS, told), REFUNDS

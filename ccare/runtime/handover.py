@@ -1,0 +1,43 @@
+"""Frames that live in a run's session, given to DuckDB: a day's rows as Arrow, many more as files for the while."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import duckdb
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from ccare.runtime.staging import staging_dir
+
+if TYPE_CHECKING:
+    from ccare.runtime.run import Run
+
+HELD_CHANGES = 200_000
+"""Up to so many pair days came in, whatever is made of them fits the driver many times over."""
+
+Handed: TypeAlias = pa.Table | str
+"""Rows, or a pattern of Parquet files."""
+
+
+@contextmanager
+def handed(run: "Run", name: str, rows: DataFrame) -> Iterator[Handed]:
+    """``rows`` for DuckDB; files lie in the run's own staging and are gone afterwards."""
+    if run.close.changes <= HELD_CHANGES:
+        yield rows.toArrow()
+        return
+    folder = staging_dir(run.settings.lake, run.record.run_id) / "handed" / name
+    rows.write.mode("overwrite").parquet(str(folder))
+    try:
+        yield str(folder / "*.parquet")
+    finally:
+        shutil.rmtree(folder)
+
+
+def show(con: duckdb.DuckDBPyConnection, name: str, rows: Handed) -> None:
+    """Make them the view ``name``."""
+    if isinstance(rows, str):
+        con.read_parquet(rows).create_view(name)
+    else:
+        con.register(name, rows)
