@@ -13,20 +13,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from bench.ingest import process_tree
 from ccare.events.slots import load_slots
+from ccare.growth.snapshot import connect_to, name_of
 from ccare.ledger.decisions import decide
 from ccare.ledger.frames import by_merchant
 from ccare.ledger.policy import LedgerPolicy, load_ledger
 from ccare.runtime.close import Close
 from ccare.runtime.settings import Settings, default_conf
-from ccare.runtime.spark import conform, frame, session
+from ccare.runtime.spark import conform, frame, held, session
 from ccare.scoring.policy import load_scoring
 from ccare.tables import table
 
@@ -213,10 +216,35 @@ def _asked(spark: SparkSession, root: Path, settings: Settings) -> dict[tuple[st
         slots=load_slots(default_conf(), DAY),
     )
     declared = table("ledger_transfers")
-    inputs = {name: _input(spark, root, name) for name in (*declared.inputs, *declared.previous)}
+    counted = _counted(root, close)
+    inputs = {
+        name: held(spark, table(name), counted[name]) if name in counted else _input(spark, root, name)
+        for name in (*declared.inputs, *declared.previous)
+    }
     decided = decide(inputs, by_merchant(inputs["ledger_positions"]), close)
     sums = decided.groupBy("programme", "rule").agg(F.sum("asked"))
     return {(programme, rule): asked for programme, rule, asked in sums.collect()}
+
+
+def _counted(root: Path, close: Close) -> dict[str, pa.Table]:
+    """What DuckDB tells of the same files before Spark decides."""
+    found: dict[str, pa.Table] = {}
+    for name in ("ledger_touched_keys", "ledger_user_counts"):
+        inputs = (*table(name).inputs, *table(name).previous)
+        with connect_to(
+            root / "lake", dict.fromkeys(i for i in inputs if i not in _FILES and i not in found)
+        ) as con:
+            for each in inputs:
+                if each in found:
+                    con.register(each, found[each])
+                elif each in _FILES:
+                    rows = con.read_parquet(str(root / f"{_FILES[each]}.parquet"))
+                    lacking = [
+                        f"null as {name_of(c)}" for c in table(each).column_names if c not in rows.columns
+                    ]
+                    rows.select(", ".join(("*", *lacking))).create_view(each)
+            found[name] = import_module(f"jobs.{name}").build(con, close)
+    return found
 
 
 def _input(spark: SparkSession, root: Path, name: str) -> DataFrame:

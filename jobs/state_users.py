@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from ccare.metrics.windows import AsOf
 from ccare.runtime.close import Close
-from ccare.state.lifetimes import FEW_CHANGES, FITTING_KEYS, Lag, users
+from ccare.state.lifetimes import FEW_CHANGES, Lag, users
 from ccare.tables.state import LAG_DAYS
 
 
@@ -20,8 +20,8 @@ def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
     turned = F.lit(close.day - timedelta(days=LAG_DAYS))
     leaving = inputs["state_user_days"].where(F.col("business_date") == turned)
     ends = AsOf(close.day, close.timezone).start(LAG_DAYS - 1)
-    before, changes, fit = inputs["state_users"], inputs["state_changes"], close.changes <= FITTING_KEYS
-    return users(before, changes, close.day, first, few, Lag(leaving, ends), fit)
+    before, changes = inputs["state_known_users"], inputs["state_changes"]
+    return users(before, changes, close.day, first, few, Lag(leaving, ends))
 
 
 if __name__ == "__main__":

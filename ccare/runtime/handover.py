@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from ccare.runtime.staging import staging_dir
+from ccare.tables import REGISTRY, WriteStyle
 
 if TYPE_CHECKING:
     from ccare.runtime.run import Run
@@ -23,9 +24,18 @@ Handed: TypeAlias = pa.Table | str
 
 @contextmanager
 def handed(run: "Run", name: str, rows: DataFrame) -> Iterator[Handed]:
-    """``rows`` for DuckDB; files lie in the run's own staging and are gone afterwards."""
+    """``rows`` of a table that lives in the run, or of a frame to be stored, for DuckDB.
+
+    Files lie in the run's own staging and are gone afterwards; Arrow is fetched once.
+    """
+    if name in run.told:
+        yield run.told[name]
+        return
     if run.close.changes <= HELD_CHANGES:
-        yield rows.toArrow()
+        arrow = rows.toArrow()
+        if REGISTRY[name].write is WriteStyle.TRANSIENT:
+            run.told[name] = arrow
+        yield arrow
         return
     folder = staging_dir(run.settings.lake, run.record.run_id) / "handed" / name
     rows.write.mode("overwrite").parquet(str(folder))

@@ -1,6 +1,6 @@
 """Frames that fit the driver, written by delta-rs: no Spark job, and a commit takes milliseconds, not a second."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal

@@ -36,7 +36,8 @@ class Run:
     """The open run as one process sees it.
 
     ``as_published`` pins every table at the last publication; ``read_at`` overrides it for a day told again.
-    ``due`` are the steps that this process goes through; ``said`` receives every summary line.
+    ``due`` are the steps that this process goes through; ``said`` receives every summary line. ``shared`` are frames
+    that live in the run only, ``told`` those of them that DuckDB was given or gave.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class Run:
     due: tuple[str, ...] = ()
     written: list[Written] = field(default_factory=list)
     shared: dict[str, DataFrame] = field(default_factory=dict)
+    told: dict[str, pa.Table] = field(default_factory=dict)
     frames: dict[tuple[str, int | None], DataFrame] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     quality: Quality = field(init=False)
@@ -108,7 +110,10 @@ class Run:
         """The frames of one job, conformed to their declarations, not yet computed."""
         declared = REGISTRY[name]
         if declared.engine == "duckdb":
-            return {name: conform(held(self.spark, declared, self._told_by_duckdb(declared)), declared)}
+            rows = self._told_by_duckdb(declared)
+            if declared.write is WriteStyle.TRANSIENT:
+                self.told[name] = rows
+            return {name: conform(held(self.spark, declared, rows), declared)}
         built = import_module(f"jobs.{name}").build(self.inputs(declared), self.close)
         frames = built if isinstance(built, dict) else {name: built}
         return {key: conform(df, REGISTRY[key]) for key, df in frames.items()}
@@ -331,6 +336,7 @@ class Run:
         for df in self.shared.values():
             df.unpersist()
         self.shared.clear()
+        self.told.clear()
 
     def meter(self, name: str) -> Meter:
         """Time and Spark jobs from here on, of this thread."""

@@ -82,6 +82,8 @@ def _merchant_days(run: Run) -> None:
 
 
 def _users(run: Run) -> None:
+    if run.close.day == run.close.first_day:
+        run.shared["state_known_users"] = frame(run.spark, table("state_known_users"))
     run.make("state", "state_users", at_most=run.bound("state_users"))
 
 

@@ -13,8 +13,6 @@ from ccare.tables.state import LAG_DAYS, MARKS, RELATIONS, THEN
 
 FEW_CHANGES = 200_000
 """Up to this many changed pair days are sent to every task rather than moving all users."""
-FITTING_KEYS = 2_000_000
-"""Up to this many changed pair days their keys are sent to every task: some 200 bytes each."""
 KEY = ("merchant_id", "user_key")
 _SUMS = ("orders", "gmv_fen", "refund_fen")
 _MARK_DATES = {mark: f"last_{mark}_date" for mark in MARKS if mark != "bound"} | {"bound": "first_bound_date"}
@@ -41,14 +39,13 @@ def users(
     first_touched: date,
     few: bool = True,
     lag: Lag | None = None,
-    keys_fit: bool = True,
 ) -> DataFrame:
     """Users as they were and what is added -> users that this changes, as they are now.
 
     Dates, bits and relations are joins of a semilattice (max, min, or), sums are additive: any order will do.
-    ``changes`` hold business dates from ``first_touched`` to ``day``; ``few`` of them fit every task's memory, of
-    more their keys alone where ``keys_fit``.
-    ``before`` is as of the day before ``day`` and needs its ``lag``; ValueError without.
+    ``changes`` hold business dates from ``first_touched`` to ``day``; ``few`` of them fit every task's memory.
+    ``before`` is as of the day before ``day``, may leave out who is not among them, and needs its ``lag``; ValueError
+    without.
     """
     told = changes.where(F.col("user_key").isNotNull())
     lifted = _lifted(_with_then(told, day, None if before is None else lag), day, first_touched)
@@ -61,12 +58,9 @@ def users(
         lifted = lifted.localCheckpoint(eager=False)
     fresh_rows = lifted.where(F.col("_told"))
     new = F.broadcast(lifted) if few else lifted
-    keys = lifted.select(*KEY)
-    keys = F.broadcast(keys) if few or keys_fit else keys
-    touched = before.join(keys, list(KEY), "left_semi")
-    passed = _passed(touched.alias("o").join(new.alias("n"), list(KEY)), lag.ends)
-    met = touched.select(*KEY)
-    fresh = fresh_rows.join(F.broadcast(met) if few else met, list(KEY), "left_anti")
+    passed = _passed(before.alias("o").join(new.alias("n"), list(KEY)), lag.ends)
+    met = F.broadcast(before.select(*KEY)) if few else before.select(*KEY)
+    fresh = fresh_rows.join(met, list(KEY), "left_anti")
     return passed.unionByName(_finished(fresh))
 
 

@@ -198,11 +198,30 @@ STATE_USERS = Table(
         *_THEN_COLUMNS,
         Column("stage", "string", "reached, visited, paid or repeat: the furthest the user has come."),
     ),
-    inputs=("state_changes",),
+    inputs=("state_changes", "state_known_users"),
     previous=("state_user_days",),
     write=WriteStyle.MERGE_STATE,
     caveats="The _then columns and stages move with the day: those here are the last closed day's. Stages that "
     "depend on how long ago (loyal, at risk, dormant) are counted in metric_stages.",
 )
 
-TABLES = (STATE_CHANGES, STATE_USER_DAYS, STATE_REFUND_DAYS, STATE_MERCHANT_DAYS, STATE_USERS)
+STATE_KNOWN_USERS = Table(
+    "state_known_users",
+    "Users that the day may change, as they were before it.",
+    "one row for each merchant and user",
+    STATE_USERS.key,
+    STATE_USERS.columns,
+    inputs=("state_changes",),
+    previous=("state_users", "state_user_days"),
+    write=WriteStyle.TRANSIENT,
+    engine="duckdb",
+)
+
+TABLES = (
+    STATE_CHANGES,
+    STATE_KNOWN_USERS,
+    STATE_USER_DAYS,
+    STATE_REFUND_DAYS,
+    STATE_MERCHANT_DAYS,
+    STATE_USERS,
+)

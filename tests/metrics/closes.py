@@ -15,8 +15,9 @@ from ccare.metrics.merchant_facts import merchant_facts
 from ccare.runtime.close import Close
 from ccare.runtime.rowstore import arrow_schema
 from ccare.runtime.settings import default_conf
-from ccare.runtime.spark import conform, interpreted
+from ccare.runtime.spark import conform, held, interpreted
 from ccare.scoring.policy import load_scoring
+from ccare.state.known import known_users
 from ccare.tables import table
 from jobs import (
     metric_activity_days,
@@ -95,7 +96,8 @@ class Closes:
         changes = _arrow(state_changes.build(self.cores, close), "state_changes")
         touched = tuple(sorted(set(changes["business_date"].to_pylist())))
         close = replace(close, touched=touched, changes=changes.num_rows)
-        inputs = {**self.cores, **before, "state_changes": self._frame(changes)}
+        known = self._known(changes, close)
+        inputs = {**self.cores, **before, "state_changes": self._frame(changes), "state_known_users": known}
         for name, job in (("state_users", state_users), ("state_refund_days", state_refund_days)):
             self.state[name] = _merged(self.state[name], _arrow(job.build(inputs, close), name), name)
         for name, job in (("state_user_days", state_user_days), ("state_merchant_days", state_merchant_days)):
@@ -105,6 +107,12 @@ class Closes:
             kept = kept.filter(pc.invert(pc.is_in(kept["business_date"], dates)))
             self.state[name] = pa.concat_tables([kept, again])
             inputs[name] = self._frame(self.state[name])
+
+    def _known(self, changes: pa.Table, close: Close) -> DataFrame:
+        with duckdb.connect() as con:
+            for name, rows in {**self.state, "state_changes": changes}.items():
+                con.register(name, rows)
+            return held(self.spark, table("state_known_users"), known_users(con, close))
 
     def _frame(self, rows: pa.Table) -> DataFrame:
         return self.spark.createDataFrame(rows)

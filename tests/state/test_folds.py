@@ -14,11 +14,13 @@ from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
 from ccare.runtime.close import Close
 from ccare.runtime.settings import default_conf
-from ccare.runtime.spark import conform, frame
+from ccare.runtime.spark import conform, frame, held
 from ccare.scoring.policy import load_scoring
+from ccare.state.known import known_users
 from ccare.state.lifetimes import FEW_CHANGES
 from ccare.tables import table
 from jobs import state_changes, state_merchant_days, state_refund_days, state_user_days, state_users
+from tests.held_lake import held_lake
 
 pytestmark = pytest.mark.spark
 
@@ -142,7 +144,7 @@ def fold(
     names = ("state_user_days", "state_merchant_days", "state_users", "state_refund_days")
     state: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for day in days:
-        close = close_on(day, days[0])
+        close, before = close_on(day, days[0]), dict(state)
         taken = {
             name: frame(spark, table(name), [r for r in core if r["taken_on"] <= day])
             for name, core in rows.items()
@@ -162,6 +164,8 @@ def fold(
         state["state_merchant_days"] = kept + collect(
             state_merchant_days.build(inputs, close), "state_merchant_days"
         )
+        with held_lake({**before, "state_changes": [r.asDict() for r in changes]}) as con:
+            inputs["state_known_users"] = held(spark, table("state_known_users"), known_users(con, close))
         told = collect(state_users.build(inputs, close), "state_users")
         state["state_users"] = merged(state["state_users"], told, "state_users")
     return {name: sorted(map(str, kept)) for name, kept in state.items()} | {"users": state["state_users"]}
