@@ -1,17 +1,24 @@
-"""metric_user_facts: users of each merchant counted by what is told of them on the day."""
+"""metric_user_facts: users of each merchant counted by what is told of them on the day.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection.
+"""
 
-from pyspark.sql import DataFrame
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from ccare.metrics.user_facts import user_facts
 from ccare.metrics.windows import AsOf
-from ccare.runtime.close import Close
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ccare.runtime.close import Close
 
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> pa.Table:
     """One pass over state_users."""
-    return user_facts(inputs["state_users"], inputs["core_staff"], AsOf(close.day, close.timezone))
+    return user_facts(inputs, AsOf(close.day, close.timezone))
 
 
 if __name__ == "__main__":

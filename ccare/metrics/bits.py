@@ -30,11 +30,6 @@ def _guarded(moved: Column, places: Column) -> Column:
     return F.coalesce(F.when(places.between(0, WORD - 1), moved), zero)
 
 
-def low_bits(count: int) -> Column:
-    """A mask of the ``count`` (1..63) latest days."""
-    return F.lit((1 << count) - 1).cast("long")
-
-
 def days_behind(anchor: Column, day: date) -> Column:
     """Days from ``anchor`` to ``day`` (int; negative where the anchor is later)."""
     return F.datediff(F.lit(day), anchor)
@@ -44,26 +39,3 @@ def word_at(word: Column, anchor: Column, day: date) -> Column:
     """One word seen from ``day``: bit i = active on day - i (bigint; 0 where the anchor is null)."""
     behind = days_behind(anchor, day)
     return F.when(behind >= 0, _left(word, behind)).otherwise(_right(word, -behind))
-
-
-def pair_at(low: Column, high: Column, anchor: Column, day: date) -> tuple[Column, Column]:
-    """Two words (days 0..63 and 64..127 before the anchor) seen from ``day``, in the same order."""
-    behind = days_behind(anchor, day)
-    ahead = -behind
-    past_low = _left(low, behind)
-    past_high = _left(high, behind).bitwiseOR(
-        F.when(behind < WORD, _right(low, F.lit(WORD) - behind)).otherwise(_left(low, behind - WORD))
-    )
-    later_low = _right(low, ahead).bitwiseOR(
-        F.when(ahead < WORD, _left(high, F.lit(WORD) - ahead)).otherwise(_right(high, ahead - WORD))
-    )
-    later_high = _right(high, ahead)
-    return (
-        F.when(behind >= 0, past_low).otherwise(later_low),
-        F.when(behind >= 0, past_high).otherwise(later_high),
-    )
-
-
-def count_days(word: Column) -> Column:
-    """Days set in a word (bigint)."""
-    return F.bit_count(word).cast("long")

@@ -74,6 +74,7 @@ METRIC_USER_FACTS = Table(
     ),
     inputs=("state_users", "core_staff"),
     write=WriteStyle.TRANSIENT,
+    engine="duckdb",
 )
 
 METRIC_MERCHANTS = Table(

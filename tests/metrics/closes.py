@@ -85,8 +85,7 @@ class Closes:
         close = close_of(day, self.first, self.zone)
         inputs = {**self.cores, **{name: self._frame(rows) for name, rows in self.state.items()}}
         with interpreted(self.spark):
-            facts = _arrow(metric_user_facts.build(inputs, close), "metric_user_facts")
-            inputs["metric_user_facts"] = self._frame(facts)
+            inputs["metric_user_facts"] = self._facts(close)
             inputs["metric_merchant_facts"] = self._frame(merchant_facts(self.rows, day))
             return {name: _arrow(job.build(inputs, close), name) for name, job in METRIC_JOBS.items()}
 
@@ -107,6 +106,12 @@ class Closes:
             kept = kept.filter(pc.invert(pc.is_in(kept["business_date"], dates)))
             self.state[name] = pa.concat_tables([kept, again])
             inputs[name] = self._frame(self.state[name])
+
+    def _facts(self, close: Close) -> DataFrame:
+        with duckdb.connect() as con:
+            con.register("state_users", self.state["state_users"])
+            con.register("core_staff", self.rows.table("core_staff").to_arrow_table())
+            return held(self.spark, table("metric_user_facts"), metric_user_facts.build(con, close))
 
     def _known(self, changes: pa.Table, close: Close) -> DataFrame:
         with duckdb.connect() as con:

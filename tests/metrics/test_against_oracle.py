@@ -9,8 +9,9 @@ import pytest
 from ccare.metrics.merchant_metrics import merchant_metrics
 from ccare.metrics.user_facts import user_facts
 from ccare.metrics.windows import AsOf
-from ccare.runtime.spark import frame
+from ccare.runtime.spark import frame, held
 from ccare.tables import table
+from tests.held_lake import held_lake
 from tests.oracle.merchant_metrics import World, metrics
 
 pytestmark = pytest.mark.spark
@@ -112,7 +113,8 @@ def _built(spark, state: dict[str, list[dict]], day: date, parts: int = 0) -> di
     if parts:
         inputs = {name: df.repartition(parts) for name, df in inputs.items()}
     as_of = AsOf(day, "Asia/Shanghai")
-    inputs["metric_user_facts"] = user_facts(inputs["state_users"], inputs["core_staff"], as_of)
+    with held_lake({name: state[name] for name in ("state_users", "core_staff")}) as con:
+        inputs["metric_user_facts"] = held(spark, table("metric_user_facts"), user_facts(con, as_of))
     inputs["metric_merchant_facts"] = frame(spark, table("metric_merchant_facts"))
     inputs["core_voucher_events"] = frame(spark, table("core_voucher_events"))
     rows = merchant_metrics(inputs, as_of).collect()

@@ -9,10 +9,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ccare.metrics.user_facts import fact, user_facts
 from ccare.metrics.windows import AsOf
-from ccare.runtime.spark import conform, frame, interpreted
+from ccare.runtime.spark import conform, frame, held, interpreted
 from ccare.state.lifetimes import Lag, users
 from ccare.tables import table
 from ccare.tables.state import LAG_DAYS
+from tests.held_lake import held_lake
 
 pytestmark = pytest.mark.spark
 
@@ -50,8 +51,9 @@ class World:
             told = [row.asDict() for row in conform(now, table("state_users")).collect()]
             self.state = told or self.state  # one pair: what is told takes its place
             self.days += changes
-            staff = self._frame("core_staff", [])
-            told = user_facts(self._frame("state_users", self.state), staff, AsOf(closed, ZONE))
+            with held_lake({"state_users": self.state, "core_staff": []}) as con:
+                facts = user_facts(con, AsOf(closed, ZONE))
+            told = held(self.spark, table("metric_user_facts"), facts)
             (row,) = told.select(
                 fact("reachable").alias("now"), fact("reachable_then").alias("then")
             ).collect()
