@@ -1,6 +1,7 @@
 """One consistent snapshot in DuckDB: every table as one published run left it, by plain read_parquet."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -28,6 +29,11 @@ _DUCK = {
 def quoted(text: str) -> str:
     """A SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def date_sql(day: date) -> str:
+    """A SQL date literal."""
+    return f"date '{day}'"
 
 
 def name_of(identifier: str) -> str:

@@ -1,7 +1,7 @@
 """Which merchants and effective dates a close looks at again: the rows of ledger_touched_keys, found by DuckDB."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ccare.abuse.spans import days_to_judge
-from ccare.growth.snapshot import quoted
+from ccare.growth.snapshot import date_sql, quoted
 from ccare.ledger.rules import USER_KINDS, TradeNet
 from ccare.ledger.user_counts import FOLLOWED, JOINED, follow_ups
 from ccare.runtime.rowstore import arrow_schema
@@ -50,7 +50,7 @@ def touched_keys(con: duckdb.DuckDBPyConnection, close: "Close") -> pa.Table:
     told = " union all ".join(f"({part})" for part in parts)
     found = con.sql(
         f"select distinct merchant_id, effective_date from ({told}) "
-        f"where effective_date between {_lit(close.earn_start)} and {_lit(close.day)} order by all"
+        f"where effective_date between {date_sql(close.earn_start)} and {date_sql(close.day)} order by all"
     )
     return found.to_arrow_table().cast(arrow_schema(table("ledger_touched_keys")))
 
@@ -72,9 +72,9 @@ def _of_people(close: "Close") -> str:
 
     A late row can change what counts on any later day of its user: who was new, when somebody had paid before.
     """
-    start, day = close.earn_start, _lit(close.day)
+    start, day = close.earn_start, date_sql(close.day)
     longest = max(follow_ups(close.ledger.user_rules), default=0)
-    since = _lit(start - timedelta(days=longest))
+    since = date_sql(start - timedelta(days=longest))
     again = f"select merchant_id, user_key, {since} as since from core_staff where taken_on = {day}"
     if close.ledger.user_rules and close.day > start:
         again += f""" union all select merchant_id, user_key, business_date - {longest} from state_changes
@@ -89,14 +89,14 @@ where d.business_date between {since} and {day} and d.business_date >= since"""
 
 def _of_merchants(close: "Close") -> str:
     """Dates of merchants whose record or enrolment came in, each from the day that it is about."""
-    day = _lit(close.day)
+    day = date_sql(close.day)
     changed = f"select merchant_id from core_merchants where taken_on = {day}"
     if any(p.asks == "enrolled" for p in close.ledger.programmes):
         changed += f" union all select party from core_enrolments where taken_on = {day}"
     return f"""
 select d.merchant_id, {_dates_about(close.ledger)} as effective_date
 from state_user_days d semi join ({changed}) using (merchant_id)
-where d.business_date between {_lit(close.earn_start)} and {day}"""
+where d.business_date between {date_sql(close.earn_start)} and {day}"""
 
 
 def _of_policy(policy: "LedgerPolicy") -> str:
@@ -116,7 +116,7 @@ def _judged_again(close: "Close") -> Iterator[str]:
     if len(dates) < 2:
         return
     reach = max(r.rule.window_days for r in close.abuse.judging(dates[0], dates[-1]))
-    earlier = ", ".join(f"({_lit(day)})" for day in dates[:-1])
+    earlier = ", ".join(f"({date_sql(day)})" for day in dates[:-1])
     yield f"""
 select merchant_id, judged.effective_date from state_changes, (values {earlier}) judged(effective_date)
 where judged.effective_date - business_date between 0 and {reach - 1}"""
@@ -126,8 +126,8 @@ def _due(close: "Close") -> Iterator[str]:
     """Merchants one of whose users followed or joined so long ago that it is told today."""
     for n in follow_ups(close.ledger.user_rules):
         yield f"""
-select merchant_id, {_lit(close.day)} as effective_date from state_user_days
-where business_date = {_lit(close.day - timedelta(days=n))} and {_RELATED}"""
+select merchant_id, {date_sql(close.day)} as effective_date from state_user_days
+where business_date = {date_sql(close.day - timedelta(days=n))} and {_RELATED}"""
 
 
 _RELATED = f"coalesce(tasks, 0) & {FOLLOWED | JOINED} <> 0"
@@ -139,7 +139,3 @@ def _dates_about(policy: "LedgerPolicy") -> str:
     if not due:
         return "business_date"
     return f"unnest(case when {_RELATED} then [business_date{due}] else [business_date] end)"
-
-
-def _lit(day: date) -> str:
-    return f"date '{day}'"

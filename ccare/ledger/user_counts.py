@@ -6,13 +6,13 @@ and staff are left out before. In Spark the same took ten times the processor's 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
-from ccare.growth.snapshot import quoted
+from ccare.growth.snapshot import date_sql, quoted
 from ccare.ledger.rules import GuidedReturn, PrivateDay, RelationKept, ReturningPayer, Rule, VoucherReturn
 from ccare.runtime.rowstore import arrow_schema
 from ccare.tables import table
@@ -73,8 +73,8 @@ def user_counts(con: duckdb.DuckDBPyConnection, close: "Close") -> pa.Table:
     searched = sorted({on - timedelta(days=n) for on in dates for n in back})
     told = {
         "about": ", ".join(f"business_date + {n}" for n in back),
-        "searched": ", ".join(map(_lit, searched)),
-        "day": _lit(close.day),
+        "searched": ", ".join(map(date_sql, searched)),
+        "day": date_sql(close.day),
     }
     con.execute(_MET.format(**told))
     con.execute(_DAYS.format(**told))
@@ -121,7 +121,7 @@ select merchant_id, null::varchar as part, unnest(list_reduce(near, lambda told,
     case when next[1] - told[-1] >= {rule.once_in_days} then list_concat(told, next) else told end)) as day
 from (select merchant_id, user_key, list([day] order by day) as near
       from (select *, lag(day) over (partition by merchant_id, user_key order by day) as last from days where paid)
-      where day - last <= {rule.within_days} and day >= {_lit(close.earn_start)} group by all)"""
+      where day - last <= {rule.within_days} and day >= {date_sql(close.earn_start)} group by all)"""
 
 
 def _guided_return(rule: GuidedReturn, close: "Close") -> str:
@@ -138,7 +138,7 @@ def _voucher_return(rule: VoucherReturn, close: "Close") -> str:
 select merchant_id, min(day) as day, null::varchar as part
 from days join (select merchant_id, user_key, business_date as received from core_voucher_events
                 where event_type = 'received' and activity_id in ({", ".join(map(quoted, rule.activities))})
-                    and greatest(taken_on, business_date) <= {_lit(close.day)}) using (merchant_id, user_key)
+                    and greatest(taken_on, business_date) <= {date_sql(close.day)}) using (merchant_id, user_key)
 where active and day - received between 1 and {rule.within_days} group by merchant_id, user_key"""
 
 
@@ -150,7 +150,3 @@ _KINDS: dict[type[Rule], Callable[[Any, "Close"], str]] = {
     VoucherReturn: _voucher_return,
 }
 """Kinds that count users by their days: merchant_id, day and part of each who counts, the part that a cap is about."""
-
-
-def _lit(day: date) -> str:
-    return f"date '{day}'"

@@ -4,13 +4,13 @@ A merchant's many users share few such numbers: counting users by number is one 
 every metric of users, the activity histogram and the stages are sums over the counts.
 """
 
-from datetime import date
 
 import duckdb
 import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from ccare.growth.snapshot import date_sql
 from ccare.metrics.windows import MONTH, REPURCHASE_DAYS, AsOf
 from ccare.runtime.rowstore import arrow_schema
 from ccare.tables import table
@@ -56,7 +56,7 @@ def user_facts(con: duckdb.DuckDBPyConnection, as_of: AsOf) -> pa.Table:
     for macro in _MACROS:
         con.execute(macro)
     packed = " | ".join(f"(({sql})::bigint << {_PLACE[name]})" for name, sql in _told(as_of).items())
-    day = _lit(as_of.day)
+    day = date_sql(as_of.day)
     found = con.sql(
         f"""
 select merchant_id, facts, count(*) as users from (
@@ -91,7 +91,7 @@ _MACROS = (
 
 def _told(as_of: AsOf) -> dict[str, str]:
     """Each fact as SQL over state_users, a whole number or a boolean."""
-    day = _lit(as_of.day)
+    day = date_sql(as_of.day)
     viewer, delivered = _within(as_of, "last_viewed_date"), _within(as_of, "last_delivered_date")
     return {
         "active_days": _seen_days(0, MONTH - 1),
@@ -131,7 +131,9 @@ def _paid_days(first: int, last: int) -> str:
 
 def _within(as_of: AsOf, date_of: str, last: int = MONTH - 1, first: int = 0) -> str:
     """Whether a date lies in [d - last, d - first]; false where it is null."""
-    return f"coalesce({date_of} between {_lit(as_of.back(last))} and {_lit(as_of.back(first))}, false)"
+    return (
+        f"coalesce({date_of} between {date_sql(as_of.back(last))} and {date_sql(as_of.back(first))}, false)"
+    )
 
 
 def _reachable(as_of: AsOf) -> str:
@@ -159,7 +161,7 @@ def _turned_off(as_of: AsOf) -> str:
 
 def _kept(as_of: AsOf, age: int) -> str:
     """Cohort: first active day c in [d-N-27, d-N]; counted where active on c + N."""
-    since = f"({_lit(as_of.back(age))} - first_seen_date)"
+    since = f"({date_sql(as_of.back(age))} - first_seen_date)"
     inside = _within(as_of, "first_seen_date", age + MONTH - 1, age)
     return f"case when {inside} then {ONCE} + {_seen_days(since, since)} else {NO} end"
 
@@ -175,10 +177,6 @@ def _bind(as_of: AsOf) -> str:
         f"case when not {inside} or first_paid_date is distinct from first_seen_date then {NO} "
         f"when {bound} then {AGAIN} else {ONCE} end"
     )
-
-
-def _lit(day: date) -> str:
-    return f"date '{day}'"
 
 
 def _instant(as_of: AsOf, days_back: int) -> str:
