@@ -50,7 +50,13 @@ def main() -> None:
         "--pairs", type=int, nargs="*", default=[2_000_000], help="pairs of merchant and user"
     )
     parser.add_argument("--merchants", type=int, default=1_000)
-    parser.add_argument("--days", type=int, nargs="*", default=[30, 90, 365], help="days of history")
+    parser.add_argument(
+        "--days",
+        type=int,
+        nargs="*",
+        default=[30, 90, 365],
+        help="days of history; none for the large day alone",
+    )
     parser.add_argument("--daily", type=int, default=100_000, help="events of a day")
     parser.add_argument("--large", type=int, default=1_000_000, help="events of the large day; 0 for none")
     parser.add_argument(
@@ -62,7 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; simulated rows")
     with tempfile.TemporaryDirectory(prefix="ccare-bench-", dir=options.folder) as scratch:
-        for pairs in options.pairs:
+        for pairs in options.pairs if options.days else ():
             size = Size(pairs, options.merchants, 0, options.daily, options.daily, options.daily // 4)
             _curve(Path(scratch), [replace(size, days=days) for days in options.days], options.repeat)
         if options.large:
