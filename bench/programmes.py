@@ -25,7 +25,8 @@ from bench.ingest import process_tree
 from ccare.events.slots import load_slots
 from ccare.growth.snapshot import connect_to, name_of
 from ccare.ledger.decisions import decide
-from ccare.ledger.frames import by_merchant
+from ccare.ledger.frames import by_party
+from ccare.ledger.parties import with_party
 from ccare.ledger.policy import LedgerPolicy, load_ledger
 from ccare.runtime.close import Close
 from ccare.runtime.settings import Settings, default_conf
@@ -221,7 +222,7 @@ def _asked(spark: SparkSession, root: Path, settings: Settings) -> dict[tuple[st
         name: held(spark, table(name), counted[name]) if name in counted else _input(spark, root, name)
         for name in (*declared.inputs, *declared.previous)
     }
-    decided = decide(inputs, by_merchant(inputs["ledger_positions"]), close)
+    decided = decide(inputs, by_party(with_party(inputs["ledger_positions"])), close)
     sums = decided.groupBy("programme", "rule").agg(F.sum("asked"))
     return {(programme, rule): asked for programme, rule, asked in sums.collect()}
 
