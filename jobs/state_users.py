@@ -8,13 +8,13 @@ from pyspark.sql import functions as F
 
 from ccare.metrics.windows import AsOf
 from ccare.runtime.close import Close
-from ccare.state.lifetimes import FEW_CHANGES, Lag, users
+from ccare.state.lifetimes import Lag, users
 from ccare.tables.state import LAG_DAYS
 
 
 def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
     """Users that the day changes, with what it adds folded in; relations of LAG_DAYS ago move on by that day."""
-    few, first = close.changes <= FEW_CHANGES, min(close.touched, default=close.day)
+    few, first = close.has_few_changes, min(close.touched, default=close.day)
     if close.day == close.first_day:
         return users(None, inputs["state_changes"], close.day, first, few)
     turned = F.lit(close.day - timedelta(days=LAG_DAYS))

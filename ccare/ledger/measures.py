@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
 MEASURED = ("measure", *KEY, "service_provider_id", "units", "over", "refusal")
-FEW_CHANGES, FEW_DATES = 200_000, 64
-"""Up to so many changed user days and searched dates, the users looked at are few enough to be told to every task."""
 _TYPES = {"service_provider_id": "string", "units": "bigint", "over": "bigint", "refusal": "string"}
 
 

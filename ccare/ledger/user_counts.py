@@ -1,8 +1,7 @@
 """What rules count of users by their days: the rows of ledger_user_counts, counted by DuckDB.
 
 Each kind is one query over the days of the users who may count; it tells the dates on which each counts. Null users
-and staff are left out before. In Spark the same took ten times the processor's time on a lake of a year
-(docs/decisions/0018).
+and staff are left out before. docs/decisions/0018 says why not in Spark.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,7 +4,6 @@ A merchant's many users share few such numbers: counting users by number is one 
 every metric of users, the activity histogram and the stages are sums over the counts.
 """
 
-
 import duckdb
 import pyarrow as pa
 from pyspark.sql import Column

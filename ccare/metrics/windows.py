@@ -37,8 +37,3 @@ class AsOf:
         """The instant at which the business date d - ``days_back`` begins (UTC)."""
         local = datetime.combine(self.back(days_back), time(), ZoneInfo(self.timezone))
         return local.astimezone(UTC)
-
-
-def one_if(condition: Column) -> Column:
-    """1 where the condition holds, else 0: what a count adds up (bigint)."""
-    return F.when(condition, F.lit(1)).otherwise(F.lit(0)).cast("long")

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ccare.ledger.policy import LedgerPolicy
     from ccare.scoring.policy import ScoringPolicy
 
+FEW_CHANGES = 200_000
+"""Up to so many pair days that came in, whatever is made of them fits the driver and every task many times over."""
+
 
 @dataclass(frozen=True)
 class Close:
@@ -49,6 +52,11 @@ class Close:
     def earn_start(self) -> date:
         """First effective date that may earn."""
         return max(self.ledger.go_live, self.first_day)
+
+    @property
+    def has_few_changes(self) -> bool:
+        """Whether what came in is kept in memory, handed over as Arrow and sent to every task."""
+        return self.changes <= FEW_CHANGES
 
     @property
     def may_earn(self) -> bool:

@@ -15,9 +15,6 @@ from ccare.tables import REGISTRY, WriteStyle
 if TYPE_CHECKING:
     from ccare.runtime.run import Run
 
-HELD_CHANGES = 200_000
-"""Up to so many pair days came in, whatever is made of them fits the driver many times over."""
-
 Handed: TypeAlias = pa.Table | str
 """Rows, or a pattern of Parquet files."""
 
@@ -31,7 +28,7 @@ def handed(run: "Run", name: str, rows: DataFrame) -> Iterator[Handed]:
     if name in run.told:
         yield run.told[name]
         return
-    if run.close.changes <= HELD_CHANGES:
+    if run.close.has_few_changes:
         arrow = rows.toArrow()
         if REGISTRY[name].write is WriteStyle.TRANSIENT:
             run.told[name] = arrow

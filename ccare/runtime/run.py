@@ -15,7 +15,7 @@ from ccare.growth.snapshot import connect_to
 from ccare.runtime import deltalog, gate, storage
 from ccare.runtime.close import Close
 from ccare.runtime.failpoint import reach
-from ccare.runtime.handover import HELD_CHANGES, handed, show
+from ccare.runtime.handover import handed, show
 from ccare.runtime.lease import RunRecord, save_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.meter import Meter, Written
@@ -25,8 +25,6 @@ from ccare.runtime.settings import Settings
 from ccare.runtime.spark import conform, held
 from ccare.tables import REGISTRY, Table, WriteStyle
 
-KEPT_CHANGES = HELD_CHANGES
-"""Up to this many rows of state_changes stay in memory from the state step to the ledger's."""
 GATED_LAYERS = ("core", "metric", "score")
 """Layers gated as they are stored. The ledger is gated before it is staged; state by the metrics made of it."""
 
@@ -328,7 +326,7 @@ class Run:
         self.record.released |= self.quality.used
         save_record(self.settings.lake, self.record)
         reach(f"{step}.done")
-        if self.close.changes > KEPT_CHANGES:
+        if not self.close.has_few_changes:
             self.release()
 
     def release(self) -> None:

@@ -21,7 +21,7 @@ from ccare.runtime.lease import clear_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.restatements import store_restatement
-from ccare.runtime.run import KEPT_CHANGES, Run
+from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, frame, interpreted
 from ccare.runtime.staging import discard, stage, staged, staged_days, staged_rows
 from ccare.runtime.told_programmes import programme_lines
@@ -140,7 +140,7 @@ def _ahead(run: Run) -> list[Callable[[], object]]:
 
 def _is_ahead(run: Run, step: str) -> bool:
     """Whether a step's work was done beside the metrics: of a day so small that what came in is kept from its state."""
-    return {"state", "metrics", step} <= {*run.due} and run.close.changes <= KEPT_CHANGES
+    return {"state", "metrics", step} <= {*run.due} and run.close.has_few_changes
 
 
 def score(run: Run) -> None:

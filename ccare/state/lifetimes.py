@@ -11,8 +11,6 @@ from ccare.state.words import WORD, anchored, either, either_older, words, zero_
 from ccare.tables import table
 from ccare.tables.state import LAG_DAYS, MARKS, RELATIONS, THEN
 
-FEW_CHANGES = 200_000
-"""Up to this many changed pair days are sent to every task rather than moving all users."""
 KEY = ("merchant_id", "user_key")
 _SUMS = ("orders", "gmv_fen", "refund_fen")
 _MARK_DATES = {mark: f"last_{mark}_date" for mark in MARKS if mark != "bound"} | {"bound": "first_bound_date"}

@@ -12,12 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
-from ccare.runtime.close import Close
+from ccare.runtime.close import FEW_CHANGES, Close
 from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import conform, frame, held
 from ccare.scoring.policy import load_scoring
 from ccare.state.known import known_users
-from ccare.state.lifetimes import FEW_CHANGES
 from ccare.tables import table
 from jobs import state_changes, state_merchant_days, state_refund_days, state_user_days, state_users
 from tests.held_lake import held_lake
