@@ -46,7 +46,7 @@ class Books:
     @property
     def older(self) -> int:
         """Lots that have expired: three transfers each."""
-        own = 1 + self.live + self.live * (_LOTS_EACH - 1) // _LOTS_EACH
+        own = 2 + self.live + self.live * (_LOTS_EACH - 1) // _LOTS_EACH
         return max(self.transfers - own, 0) // 3
 
 
