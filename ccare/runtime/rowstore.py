@@ -25,6 +25,8 @@ _PROPERTIES = {
 }
 
 
+DRIVER_CELLS = 22_000_000
+"""A frame of up to this many rows x columns is one file, and is written from the driver: some 300 MB as Arrow."""
 ROW_GROUP = 131_072
 """Rows that tasks share a file by: one group of a million rows would leave a core idle."""
 
@@ -133,6 +135,42 @@ def write_arrow(
     version = deltalog.latest_version(lake, table.name)
     assert version is not None, f"{table.name} was just written"
     return version
+
+
+def fits_driver(table: Table, at_most: int | None) -> bool:
+    """Whether rows of the table may be fetched and written without Spark: CHECKs and inserts by key are Spark's."""
+    plain = not table.checks and table.write in (WriteStyle.REPLACE_DAY, WriteStyle.MERGE_STATE)
+    return plain and at_most is not None and at_most * len(table.columns) <= DRIVER_CELLS
+
+
+def fits_merge(table: Table, at_most: int | None) -> bool:
+    """Whether rows to be inserted by key are few enough for the driver to hold."""
+    few = at_most is not None and at_most * len(table.columns) <= DRIVER_CELLS
+    return few and table.write is WriteStyle.MERGE_NEW
+
+
+def merge_rows(lake: Path, table: Table, rows: pa.Table, run_id: str) -> None:
+    """Insert the rows whose key a table that stands does not hold yet, in one commit; none where there are none.
+
+    DeltaError where a row breaks one of its CHECKs.
+    """
+    if not rows.num_rows:
+        return
+    source = rows.select(table.column_names).cast(arrow_schema(table))
+    same = [f"t.{name} = s.{name}" for name in table.key]
+    for name in table.partition_by:
+        # As literals: a join alone would look at every partition.
+        values = ", ".join(f"'{value}'" for value in sorted(set(map(str, source[name].to_pylist()))))
+        same.append(f"t.{name} in ({values})")
+    merging = DeltaTable(str(lake / table.name)).merge(
+        source,
+        predicate=" and ".join(same),
+        source_alias="s",
+        target_alias="t",
+        writer_properties=writer(table),
+        commit_properties=CommitProperties(custom_metadata={"userMetadata": run_id}),
+    )
+    merging.when_not_matched_insert_all().execute()
 
 
 def _in_groups(table: Table, rows: pa.Table | pa.RecordBatchReader) -> pa.RecordBatchReader:

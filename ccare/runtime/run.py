@@ -21,6 +21,7 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.meter import Meter, Written
 from ccare.runtime.quality import Quality
 from ccare.runtime.releases import releases_of
+from ccare.runtime.rowstore import fits_driver
 from ccare.runtime.settings import Settings
 from ccare.runtime.spark import conform, held
 from ccare.tables import REGISTRY, Table, WriteStyle
@@ -172,16 +173,19 @@ class Run:
         whole = storage.merged_frame(self.before(name), changed, declared)
         self.store(step, declared, whole, (), meter, at_most=at_most)
 
-    def make_staged(self, name: str, keep: Callable[[dict[str, DataFrame]], None], *, few: bool) -> None:
+    def make_staged(
+        self, name: str, keep: Callable[[Mapping[str, DataFrame | pa.Table]], None], *, few: bool
+    ) -> None:
         """Build a job with side tables, gate what is gated, and hand every frame to ``keep``.
 
-        ``few`` rows are judged on the driver: a suite is four Spark jobs.
+        ``few`` rows are fetched once: a suite is four Spark jobs, and a file of them another.
         """
         frames = {key: df.persist() for key, df in self.build(name).items()}
-        for key, df in frames.items():
-            for warning in self.gate(REGISTRY[key], df.toArrow() if few else df):
+        made = {key: df.toArrow() if few else df for key, df in frames.items()}
+        for key, rows in made.items():
+            for warning in self.gate(REGISTRY[key], rows):
                 self.said(f"  warning: {warning}")
-        keep(frames)
+        keep(made)
         for df in frames.values():
             df.unpersist()
 
@@ -204,7 +208,7 @@ class Run:
         """
         meter = meter or self.meter(declared.name)
         gated = declared.layer in GATED_LAYERS and warnings is None
-        if storage.fits_driver(declared, at_most):
+        if fits_driver(declared, at_most):
             rows = df.toArrow()
             self.keep(step, declared, rows, replaced, meter, unless_empty=unless_empty, warnings=warnings)
             return
@@ -249,8 +253,13 @@ class Run:
         warnings: tuple[str, ...] = (),
     ) -> None:
         """Write and record rows that the driver holds and that were judged."""
-        version = storage.write_held(self.settings.lake, declared, rows, self.record.run_id, replaced)
-        self.wrote(step, declared.name, version, meter, warnings)
+        lake, run_id = self.settings.lake, self.record.run_id
+        before = deltalog.latest_version(lake, declared.name)
+        if declared.write is WriteStyle.MERGE_NEW:
+            version = storage.merge_held(self.spark, lake, declared, rows, run_id)
+        else:
+            version = storage.write_held(lake, declared, rows, run_id, replaced)
+        self.wrote(step, declared.name, version, meter, warnings, new=version != before)
 
     def wrote(
         self,

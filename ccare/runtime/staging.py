@@ -1,17 +1,20 @@
 """What a close is about to post, kept on disk so that a retry posts the same and computes nothing again."""
 
 import shutil
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
 from pyarrow import parquet
 from pyspark.sql import DataFrame
 
 from ccare.errors import IntegrityBroken
 from ccare.growth.snapshot import view_sql
 from ccare.runtime.failpoint import reach
+from ccare.runtime.rowstore import arrow_schema, fits_driver, fits_merge
 from ccare.runtime.spark import conform, schema
 from ccare.tables import REGISTRY, Table, WriteStyle
 
@@ -27,27 +30,39 @@ def staging_dir(lake: Path, run_id: str) -> Path:
     return lake / "_staging" / run_id
 
 
-def stage(run: "Run", frames: dict[str, DataFrame]) -> None:
+def stage(run: "Run", frames: Mapping[str, DataFrame | pa.Table]) -> None:
     """Write every frame as Parquet; refuse ids that repeat, or that are posted with other content."""
     folder = staging_dir(run.settings.lake, run.record.run_id)
     shutil.rmtree(folder, ignore_errors=True)
     small = run.bound("ledger_positions") <= ONE_FILE_ROWS
-    for name, df in frames.items():
-        df = df.coalesce(1) if small else df
-        df.write.mode("overwrite").parquet(str(folder / name))
+    for name, rows in frames.items():
+        if isinstance(rows, pa.Table):
+            (folder / name).mkdir(parents=True)
+            parquet.write_table(rows, folder / name / "rows.parquet", compression="zstd")
+        else:
+            rows = rows.coalesce(1) if small else rows
+            rows.write.mode("overwrite").parquet(str(folder / name))
         reach(f"{name}.staged")
     _check_ids(run)
 
 
-def staged(run: "Run", declared: Table) -> DataFrame | None:
-    """A staged table as it was written; None where it has no rows to post."""
+def staged(run: "Run", declared: Table) -> DataFrame | pa.Table | None:
+    """A staged table as it was written, held where it is small; None where it has no rows to post."""
     path = staging_dir(run.settings.lake, run.record.run_id) / declared.name
     if not path.is_dir():
         return None
-    if declared.write is not WriteStyle.MERGE_STATE and not staged_rows(run, declared.name):
+    count = staged_rows(run, declared.name)
+    if declared.write is not WriteStyle.MERGE_STATE and not count:
         return None
+    if fits_driver(declared, count) or fits_merge(declared, count):
+        # Spark writes instants as INT96, which Arrow would take for nanoseconds.
+        parts = (
+            parquet.read_table(file, coerce_int96_timestamp_unit="us")
+            for file in staged_files(run, declared.name)
+        )
+        return pa.concat_tables(part.cast(arrow_schema(declared)) for part in parts)
     rows = conform(run.spark.read.schema(schema(declared)).parquet(str(path)), declared)
-    return rows.coalesce(1) if staged_rows(run, declared.name) <= ONE_FILE_ROWS else rows
+    return rows.coalesce(1) if count <= ONE_FILE_ROWS else rows
 
 
 def staged_rows(run: "Run", name: str) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import duckdb
+from pyspark.sql import DataFrame
 
 from ccare import __version__
 from ccare.abuse.spans import days_to_judge
@@ -204,10 +205,16 @@ def post(run: Run) -> None:
         run.save()
         reach("staging.recorded")
     for name in ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS):
-        df = staged(run, table(name))
-        if df is not None:
-            reach(f"{name}.committing")
-            run.store("post", table(name), df, staged_days(run, table(name)), at_most=staged_rows(run, name))
+        declared = table(name)
+        rows = staged(run, declared)
+        if rows is None:
+            continue
+        reach(f"{name}.committing")
+        days = staged_days(run, declared)
+        if isinstance(rows, DataFrame):
+            run.store("post", declared, rows, days, at_most=staged_rows(run, name))
+        else:
+            run.keep("post", declared, rows, days)
     for line in programme_lines(run):
         run.said(line)
     discard(lake, run_id)

@@ -18,12 +18,18 @@ from ccare.growth.snapshot import name_of, view_sql
 from ccare.runtime import deltalog
 from ccare.runtime.handover import Handed, show
 from ccare.runtime.jvm import java_strings
-from ccare.runtime.rowstore import ROW_GROUP, ensure_table, properties, write_arrow
+from ccare.runtime.rowstore import (
+    ROW_GROUP,
+    ensure_table,
+    fits_driver,
+    fits_merge,
+    merge_rows,
+    properties,
+    write_arrow,
+)
 from ccare.runtime.spark import frame, schema
 from ccare.tables import Table, WriteStyle
 
-DRIVER_CELLS = 22_000_000
-"""A frame of up to this many rows x columns is one file, and is written from the driver: some 300 MB as Arrow."""
 MERGED_CELLS = 1_000_000_000
 """Up to this many cells a state is merged by the driver though a cluster could: it takes some 20 s."""
 
@@ -80,6 +86,8 @@ def write(
     """
     if fits_driver(table, at_most):
         return write_held(lake, table, df.toArrow(), run_id, replaced)
+    if fits_merge(table, at_most):
+        return merge_held(spark, lake, table, df.toArrow(), run_id)
     ensure(spark, lake, table)
     spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
     if table.write is WriteStyle.REPLACE_DAY:
@@ -119,10 +127,17 @@ def merged_frame(before: DataFrame, rows: DataFrame, table: Table) -> DataFrame:
     return old.join(new, reduce(and_, same), "left_anti").unionByName(rows)
 
 
-def fits_driver(table: Table, at_most: int | None) -> bool:
-    """Whether rows of the table may be fetched and written without Spark: CHECKs and inserts by key are Spark's."""
-    plain = not table.checks and table.write in (WriteStyle.REPLACE_DAY, WriteStyle.MERGE_STATE)
-    return plain and at_most is not None and at_most * len(table.columns) <= DRIVER_CELLS
+def merge_held(spark: SparkSession, lake: Path, table: Table, rows: pa.Table, run_id: str) -> int:
+    """Insert what is not there by key, as Spark's MERGE does and without its jobs; returns the version.
+
+    delta-rs looks at the partitions that the condition names alone, and holds to the table's CHECKs. Where nothing is
+    new no commit is made.
+    """
+    ensure(spark, lake, table)
+    merge_rows(lake, table, rows, run_id)
+    version = deltalog.latest_version(lake, table.name)
+    assert version is not None, f"{table.name} stands"
+    return version
 
 
 def write_held(

@@ -15,6 +15,7 @@ from ccare.runtime.meter import Meter
 from ccare.runtime.outdated import lacking
 from ccare.runtime.rowstore import arrow_schema, write_rows
 from ccare.runtime.spark import frame, interpreted
+from ccare.runtime.trail import appended_only
 from ccare.tables import table
 
 pytestmark = pytest.mark.spark
@@ -142,3 +143,46 @@ def test_a_meter_counts_its_own_jobs(spark: SparkSession) -> None:
     spark.range(3).collect()
     assert meter.jobs == 1
     assert meter.seconds > 0
+
+
+def transfer(name: str, amount: int = 5, booked: date = FIRST) -> dict[str, object]:
+    return {
+        "transfer_id": name.ljust(64, "0"),
+        "content_hash": "c",
+        "debit_account": "pool:p:available",
+        "credit_account": "merchant:m1:pending",
+        "amount": amount,
+        "asset": "POINT",
+        "programme": "f",
+        "code": "earn",
+        "effective_date": FIRST,
+        "booked_date": booked,
+        "business_key": name,
+        "leg": 1,
+        "revision": 1,
+    }
+
+
+@pytest.mark.parametrize("at_most", [UNBOUND, SMALL], ids=["by Spark", "from the driver"])
+def test_inserts_by_key_add_what_is_new_and_commit_nothing_else(
+    spark: SparkSession, tmp_path: Path, at_most: int | None
+) -> None:
+    declared = table("ledger_transfers")
+
+    def insert(*rows: dict[str, object]) -> int:
+        return storage.write(spark, tmp_path, declared, frame(spark, declared, rows), "r", (), at_most)
+
+    insert(transfer("a"), transfer("b", booked=SECOND))
+    version = insert(transfer("a", amount=7), transfer("c"), transfer("d", booked=SECOND))
+    rows = DeltaTable(str(tmp_path / declared.name)).to_pyarrow_table().to_pylist()
+    assert sorted((r["transfer_id"].rstrip("0"), r["amount"]) for r in rows) == [
+        ("a", 5),
+        ("b", 5),
+        ("c", 5),
+        ("d", 5),
+    ]
+    assert insert(transfer("c"), transfer("d", booked=SECOND)) == version
+    assert not appended_only(tmp_path, declared)
+    with pytest.raises(Exception, match=r"(?i)amount_positive|amount > 0|failed validation"):
+        insert(transfer("e", amount=0))
+    assert deltalog.latest_version(tmp_path, declared.name) == version
