@@ -22,8 +22,9 @@ from ccare.reconcile.policy import load_reconcile
 from ccare.runtime import deltalog
 from ccare.runtime.bill_payments import store_payments
 from ccare.runtime.failpoint import reach
-from ccare.runtime.intake import Delivery, sidecar_fault
+from ccare.runtime.intake import Delivery
 from ccare.runtime.run import Run
+from ccare.runtime.sidecar import sidecar_fault
 from ccare.runtime.spark import conform
 from ccare.runtime.staging import stage_rejected, staging_dir
 from ccare.sources import alipay_bill, wechat_bill

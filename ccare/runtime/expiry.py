@@ -11,11 +11,12 @@ import duckdb
 from ccare.errors import IntegrityBroken
 from ccare.growth.catalogue import FILE_NAME
 from ccare.runtime import deltalog
-from ccare.runtime.intake import delivery_date, sidecar_of
+from ccare.runtime.intake import delivery_date, path_told
 from ccare.runtime.lease import FORGET
 from ccare.runtime.manifest import Published
 from ccare.runtime.purge import holds_users
 from ccare.runtime.settings import Settings
+from ccare.runtime.sidecar import sidecar_of
 from ccare.tables import Table
 from ccare.tables.streams import BILL_STREAMS, STREAMS
 
@@ -126,7 +127,7 @@ def raw_deliveries(
             if delivered is None or delivered >= oldest or folder.is_symlink() or not folder.is_dir():
                 continue
             for path in sorted(folder.iterdir()):
-                relative = str(path.relative_to(settings.landing))
+                relative = path_told(path, settings.landing)
                 plain = path.is_file() and not path.is_symlink()
                 if plain and (stream, relative, path.stat().st_size) in taken:
                     yield path

@@ -4,8 +4,6 @@ Spark skips some names in silence, drops rows of a cut gzip or fails the whole j
 refused here, alone, and the line count is an independent check on what Spark reads.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,14 +11,12 @@ from pathlib import Path
 
 from ccare.errors import InputMissing, UsageError
 from ccare.events.read import CSV_COLUMNS_MAX, field_names
-from ccare.runtime.survey import sha256_of, survey
-from ccare.sources.bill_files import ENDINGS as BILL_ENDINGS
+from ccare.runtime.sidecar import BILL_ENDINGS, ENDINGS, sidecar_fault
+from ccare.runtime.survey import UNREAD, digest_survey, survey
 from ccare.tables.streams import BILL_STREAMS, STREAMS, Stream
 
-ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".csv", ".csv.gz")
 REPLAY_PREFIX = "replay-"
 """Files that deliver refused lines again may have the bytes of an earlier file: that one's rows were refused."""
-_NOTHING = hashlib.sha256(b"").hexdigest()
 _BILLS = frozenset(stream.name for stream in BILL_STREAMS)
 Known = tuple[str, int, datetime, str]
 """sha256, bytes, modified_at and file_status of a published delivery."""
@@ -63,11 +59,13 @@ def deliveries(
     result = []
     for stream in (*STREAMS.values(), *BILL_STREAMS):
         for delivered, path, fault in _entries(landing, stream, day + timedelta(days=1)):
-            relative = str(path.relative_to(landing))
+            relative = path_told(path, landing)
             stat = path.lstat()
             modified = datetime.fromtimestamp(stat.st_mtime, UTC)
             before = known.get((stream.name, relative))
-            if before and before[1] == stat.st_size and before[2] == modified:
+            # A file that could not be read may be readable now, at the same time of change.
+            looked_at = before and (fault or before[0] != UNREAD or not stat.st_size)
+            if before and looked_at and before[1] == stat.st_size and before[2] == modified:
                 continue
             found = Delivery(
                 stream.name,
@@ -75,7 +73,7 @@ def deliveries(
                 delivered,
                 max(first_day, day),
                 stat.st_size,
-                _NOTHING,
+                UNREAD,
                 0,
                 modified,
                 "taken",
@@ -84,7 +82,7 @@ def deliveries(
             if before and before[0] == found.sha256:
                 continue
             replay = path.name.startswith(REPLAY_PREFIX)
-            if found.bytes and found.sha256 in seen and not replay:
+            if found.sha256 != UNREAD and found.sha256 in seen and not replay:
                 found = replace(found, status="repeated", note=f"same bytes as {seen[found.sha256]}")
             elif before and not found.note:
                 found = replace(found, note="this name was delivered before with other bytes")
@@ -146,6 +144,8 @@ def _entry_fault(path: Path, stream: Stream) -> str:
         return "it is not a file"
     if path.name.startswith(("_", ".")):
         return "a name that begins with _ or . is a hidden file's"
+    if printable(path.name) != path.name:
+        return "its name is not UTF-8"
     if not path.name.isprintable():
         return "its name holds control characters"
     endings = BILL_ENDINGS if stream.name in _BILLS else ENDINGS
@@ -157,7 +157,9 @@ def _entry_fault(path: Path, stream: Stream) -> str:
 def _read(path: Path, stream: Stream, found: Delivery) -> Delivery:
     if stream.name in _BILLS:
         # A bill's lines are counted as they are read, by ccare/runtime/bills.py.
-        return replace(found, sha256=sha256_of(path))
+        seen = digest_survey(path)
+        status = "refused" if seen.fault else "taken"
+        return replace(found, sha256=seen.sha256, status=status, note=seen.fault)
     seen = survey(path)
     note = seen.fault or _header_fault(seen.header, stream) or sidecar_fault(path, seen.sha256, seen.lines)
     return replace(
@@ -184,12 +186,14 @@ def _header_fault(header: tuple[str, ...], stream: Stream) -> str:
     return f"its header lacks {', '.join(missing)}" if missing else ""
 
 
-def sidecar_of(path: Path) -> Path:
-    """Where a delivered file's sidecar stands, if it has one."""
-    stem = path.name
-    for ending in sorted((*ENDINGS, *BILL_ENDINGS), key=len, reverse=True):
-        stem = stem.removesuffix(ending)
-    return path.with_name(f"{stem}.manifest.json")
+def path_told(path: Path, landing: Path) -> str:
+    """Path under the landing folder as it is stored and told."""
+    return printable(str(path.relative_to(landing)))
+
+
+def printable(name: str) -> str:
+    """A file's name as text: bytes of it that are not UTF-8 are written out, for no table or terminal takes them."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def delivery_date(folder: str) -> date | None:
@@ -198,18 +202,3 @@ def delivery_date(folder: str) -> date | None:
         return date.fromisoformat(folder)
     except ValueError:
         return None
-
-
-def sidecar_fault(path: Path, sha256: str, lines: int) -> str:
-    """What speaks against a file by the sidecar beside it; nothing where there is none."""
-    sidecar = sidecar_of(path)
-    if not sidecar.is_file():
-        return ""
-    try:
-        told = json.loads(sidecar.read_text())
-        rows, digest = told["rows"], told["sha256"]
-    except (ValueError, KeyError, TypeError):
-        return "its sidecar is not readable"
-    if digest != sha256:
-        return "its bytes are not those that its sidecar names"
-    return "" if rows == lines else f"it has {lines} lines and its sidecar says {rows}"

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,8 @@ MAX_RATIO = 250
 RATIO_FREE_BYTES = 64 << 20
 HEADER_MAX_BYTES = 1 << 16
 CODECS = {".gz": "gzip", ".zst": "zstd"}
+UNREAD = hashlib.sha256(b"").hexdigest()
+"""What stands for the digest of a file that was not opened or cannot be: that of no bytes."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,29 @@ class Survey:
 
 
 def survey(path: Path) -> Survey:
-    """Read the file once, a packed one twice, in bounded memory; a fault is told, never raised."""
+    """Read the file once, a packed one twice, in bounded memory; a fault is told, never raised.
+
+    ``sha256`` is UNREAD of a file whose bytes cannot be had at all.
+    """
     codec = CODECS.get(path.suffix)
-    packed = sha256_of(path) if codec else ""
+    packed = ""
     try:
+        packed = sha256_of(path) if codec else ""
         return _survey(path, packed, codec)
     except (OSError, EOFError, ValueError) as error:
-        return Survey(packed or sha256_of(path), fault=f"it cannot be unpacked whole: {str(error)[:120]}")
+        known = Survey(packed) if packed else digest_survey(path)
+        return (
+            known if known.fault else replace(known, fault=f"it cannot be unpacked whole: {str(error)[:120]}")
+        )
+
+
+def digest_survey(path: Path) -> Survey:
+    """The digest alone, or why the file's bytes cannot be read."""
+    try:
+        return Survey(sha256_of(path))
+    except OSError as error:
+        # Not the error's own text: that names the path as this machine has it.
+        return Survey(UNREAD, fault=f"it cannot be read: {error.strerror or type(error).__name__}")
 
 
 def sha256_of(path: Path) -> str:
@@ -86,13 +104,17 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
 def csv_header(head: bytes) -> tuple[str, ...]:
     """The names in the first line; ValueError says what is wrong with it."""
     first, newline, _ = head.partition(b"\n")
+    first = first.rstrip(b"\r")
+    if b"\r" in first:
+        raise ValueError("its lines end in a carriage return alone, not in LF or CRLF")
     if not newline and len(head) >= HEADER_MAX_BYTES:
         raise ValueError("its first line is too long to be a header")
     try:
-        text = first.decode("utf-8-sig").rstrip("\r")
+        names = next(csv.reader([first.decode("utf-8-sig")]), [])
     except UnicodeDecodeError:
         raise ValueError("its header is not UTF-8") from None
-    names = next(csv.reader([text]), [])
+    except csv.Error:
+        raise ValueError("its header is no line of CSV") from None
     if not any(names):
         raise ValueError("it has no header line")
     repeated = sorted({name for name in names if names.count(name) > 1})

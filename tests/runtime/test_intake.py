@@ -4,18 +4,27 @@ import gzip
 import json
 import os
 import random
-from datetime import date
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pyarrow as pa
 import pytest
 import zstandard
 
 from ccare.errors import InputMissing, UsageError
+from ccare.runtime import deltalog
 from ccare.runtime import survey as surveys
+from ccare.runtime.fates import file_lines
 from ccare.runtime.ingest import require_inputs
 from ccare.runtime.intake import Delivery, deliveries, require_complete
+from ccare.runtime.passes import file_row
+from ccare.runtime.rowstore import write_rows
 from ccare.runtime.settings import Settings
 from ccare.runtime.survey import survey
+from ccare.tables import table
 
 DAY = date(2026, 3, 1)
 HEADER = "event_id,event_type,occurred_at,merchant_id,trade_no,amount_fen"
@@ -93,12 +102,13 @@ def test_what_is_no_delivery_is_named(tmp_path: Path) -> None:
     deliver(tmp_path, ".hidden.jsonl", b"{}\n")
     deliver(tmp_path, "bell\x07.jsonl", b"{}\n")
     deliver(tmp_path, "table.parquet", b"PAR1")
+    deliver(tmp_path, "0-empty.jsonl", b"")
     (folder / "link.jsonl").symlink_to(sound)
     (folder / "folder.jsonl").mkdir()
     os.mkfifo(folder / "pipe.jsonl")
     (folder.parent / "2026-03-01").symlink_to(folder)
     files = found(tmp_path)
-    assert files.pop("sound.jsonl").status == "taken"
+    assert files.pop("sound.jsonl").status == files.pop("0-empty.jsonl").status == "taken"
     assert {d.status for d in files.values()} == {"refused"}
     assert {name: d.note for name, d in files.items()} == {
         "_hidden.jsonl": "a name that begins with _ or . is a hidden file's",
@@ -121,6 +131,8 @@ def test_what_is_no_delivery_is_named(tmp_path: Path) -> None:
         ("caf\xe9", "its header is not UTF-8"),
         (",".join(f"c{n}" for n in range(70)), "its header has 70 columns, more than 64"),
         ("x" * (1 << 17), "its first line is too long to be a header"),
+        ("a,b\rc,d\r", "its lines end in a carriage return alone, not in LF or CRLF"),
+        ("a,b\rc,d\r" * (1 << 14), "its lines end in a carriage return alone, not in LF or CRLF"),
     ],
 )
 def test_a_csv_header_is_checked_by_name(tmp_path: Path, header: str, note: str) -> None:
@@ -145,8 +157,88 @@ def test_a_sidecar_must_match(tmp_path: Path) -> None:
     ):
         sidecar.write_text(json.dumps({**told, **changed}))
         assert found(tmp_path)["a.jsonl"].note == note
-    sidecar.write_text("{")
-    assert found(tmp_path)["a.jsonl"].note == "its sidecar is not readable"
+    for text in ("{", "[]", '{"rows": 2}', "[" * 50_000, "\xff"):
+        sidecar.write_bytes(text.encode("latin-1"))
+        assert found(tmp_path)["a.jsonl"].note == "its sidecar is not readable", text[:20]
+    sidecar.write_text(json.dumps({**told, "more": "x" * (1 << 16)}))
+    assert found(tmp_path)["a.jsonl"].note == "its sidecar is longer than 65,536 bytes"
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Refuses to open a file from then on, as the kernel does without read permission: root may read everything."""
+    locked: set[str] = set()
+    opened, streamed = Path.open, pa.input_stream
+
+    def checked(path: Any) -> None:
+        if str(path) in locked:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    def path_open(self: Path, *args: Any, **options: Any) -> Any:
+        checked(self)
+        return opened(self, *args, **options)
+
+    def stream(path: Any, **options: Any) -> Any:
+        checked(path)
+        return streamed(path, **options)
+
+    monkeypatch.setattr(Path, "open", path_open)
+    monkeypatch.setattr(surveys.pa, "input_stream", stream)
+    return lambda path: locked.symmetric_difference_update({str(path)})
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"), [("a.jsonl", "payments"), ("a.csv.gz", "payments"), ("a.zip", "alipay_bill")]
+)
+def test_what_may_not_be_read_is_refused_alone_and_tried_again(
+    tmp_path: Path, unreadable: Callable[[Path], None], name: str, stream: str
+) -> None:
+    path = deliver(tmp_path, name, gzip.compress(f"{HEADER}\n".encode()), stream)
+    deliver(tmp_path, "empty.jsonl", b"")
+    deliver(tmp_path, "whole.jsonl", b"{}\n")
+    unreadable(path)
+    files = found(tmp_path)
+    assert (files[name].status, files[name].note) == ("refused", "it cannot be read: Permission denied")
+    assert files["whole.jsonl"].status == files["empty.jsonl"].status == "taken"
+    first = files[name]
+    known = {(stream, first.path): (first.sha256, first.bytes, first.modified_at, first.status)}
+    assert first.path not in {d.path for d in deliveries(tmp_path, DAY, DAY, known)}, "nothing new to say"
+    unreadable(path)
+    assert first.path in {d.path for d in deliveries(tmp_path, DAY, DAY, known)}, "readable by now"
+
+
+def test_a_sidecar_that_may_not_be_read_refuses_its_file_alone(
+    tmp_path: Path, unreadable: Callable[[Path], None]
+) -> None:
+    path = deliver(tmp_path, "a.jsonl", b"{}\n")
+    deliver(tmp_path, "b.jsonl", b"{ }\n")
+    sidecar = path.with_name("a.manifest.json")
+    sidecar.write_text(json.dumps({"rows": 1, "sha256": survey(path).sha256}))
+    unreadable(sidecar)
+    files = found(tmp_path)
+    assert (files["a.jsonl"].note, files["b.jsonl"].note) == ("its sidecar is not readable", "")
+
+
+def test_a_name_that_is_not_utf8_is_stored_as_text(tmp_path: Path) -> None:
+    name = os.fsdecode("账单.jsonl".encode("gbk"))
+    deliver(tmp_path / "landing", name, b"{}\n")
+    deliver(tmp_path / "landing", name, b"PK", "alipay_bill")
+    deliver(tmp_path / "landing", "账单.jsonl", b"{}\n")
+    run: Any = SimpleNamespace(record=SimpleNamespace(posted_at=datetime(2026, 3, 2, tzinfo=UTC), run_id="r"))
+    files = deliveries(tmp_path / "landing", DAY, DAY, {})
+    lake, rows = tmp_path / "lake", [file_row(run, d, {}) for d in files]
+    stored = deltalog.rows(lake, "raw_files", write_rows(lake, table("raw_files"), rows, "r"))
+    told = "payments/2026-03-02/\\udcd5\\udccb\\udcb5\\udca5.jsonl"
+    by_path = {row["path"]: (row["file_status"], row["file_note"]) for row in stored}
+    assert by_path == {
+        "payments/2026-03-02/账单.jsonl": ("taken", None),
+        told: ("refused", "its name is not UTF-8"),
+        told.replace("payments", "alipay_bill"): ("refused", "its name is not UTF-8"),
+    }
+    for line in file_lines(files):
+        assert line.encode()
+    known = {(d.stream, d.path): (d.sha256, d.bytes, d.modified_at, d.status) for d in files}
+    assert deliveries(tmp_path / "landing", DAY, DAY, known) == []
 
 
 def test_known_files_are_passed_over_and_changed_ones_noted(tmp_path: Path) -> None:
