@@ -70,7 +70,9 @@ def replay(day: Day = None, as_json: Json = False) -> None:
         print(f"{path}: {rows} refused lines delivered again")
     for path, rows in result.gone.items():
         print(f"{path}: {rows} refused rows, and the file is gone or is no file of lines")
-    if not result.delivered and not result.gone:
+    for path, rows in result.cut.items():
+        print(f"{path}: {rows} refused lines are too long or cut, and would only be refused again")
+    if not result.delivered and not result.gone and not result.cut:
         print(f"nothing was refused on {day.date()}")
     elif result.delivered:
         print("The next close judges them.")

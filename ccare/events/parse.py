@@ -30,15 +30,15 @@ def parse(
     """Lines -> the stream's typed columns + reasons.
 
     ``lines``: value, file_sha256, position, delivery_date, taken_on, _inner, _outer, and for lines of CSV files
-    _header; ``merchants``: known merchant ids, None where the stream may name any. Returns every line once;
-    ``reasons`` is empty where nothing is wrong with it alone, and ``value`` is kept only where something is;
+    _header and _unfinished; ``merchants``: known merchant ids, None where the stream may name any. Returns every line
+    once; ``reasons`` is empty where nothing is wrong with it alone, and ``value`` is kept only where something is;
     ``unknown_fields`` names what the stream does not declare. Rules in ``off`` refuse nothing: only the gate then
     stands between them and the table.
     """
     raw = read_csv(lines, stream) if "_header" in lines.columns else read_json(lines, stream)
     raw = raw.withColumn("_odd", _odd(stream))
     typed = raw.select(
-        *(F.col(c) for c in lines.columns if c not in ("_inner", "_outer", "_header")),
+        *(F.col(c) for c in lines.columns if c not in ("_inner", "_outer", "_header", "_unfinished")),
         "_size",
         "_faults",
         F.col("_unknown").alias("unknown_fields"),

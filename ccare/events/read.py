@@ -14,6 +14,8 @@ from ccare.tables.streams import PARTYLESS, Stream
 
 LINE_MAX_BYTES = 1 << 20
 """A landing line is read up to this many bytes: the bound on memory. One as long as this was cut, hence refused."""
+UNTERMINATED = "unterminated_line"
+"""Reason of a CSV file's last line without a newline: cut within its last cell it reads like a whole one."""
 CSV_COLUMNS_MAX = 64
 NUMBERS = ("fen", "count", "ms")
 _WHOLE_NUMBER = r"^-?\d+$"
@@ -79,6 +81,7 @@ def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
 def read_csv(lines: DataFrame, stream: Stream) -> DataFrame:
     """Like ``read_json`` for lines of CSV files; ``_header`` (array of names) says which column is which.
 
+    ``_unfinished`` marks the one line of a file that may have been cut: what is left of it is not read.
     The dialect is RFC 4180 with one record a line: a field that breaks the line makes two bad lines. An empty field
     is absent.
     """
@@ -93,11 +96,13 @@ def read_csv(lines: DataFrame, stream: Stream) -> DataFrame:
     unquoted = F.regexp_replace(line, '"(?:[^"]|"")*"', "")
     commas = F.octet_length(unquoted) - F.octet_length(F.replace(unquoted, F.lit(",")))
     sound = ~unquoted.contains('"') & (commas + 1 == F.size("_header")) & (F.length(line) > 0)
-    readable = F.coalesce(F.col("_whole") & sound, F.lit(False))
+    ended = ~F.col("_unfinished")
+    readable = F.coalesce(F.col("_whole") & ended & sound, F.lit(False))
     read = read.withColumn("_size", F.when(readable, 1).otherwise(0))
     faults = [
         *_line_faults(),
-        _fault("malformed_csv", F.col("_whole") & ~readable),
+        _fault(UNTERMINATED, ~ended),
+        _fault("malformed_csv", F.col("_whole") & ended & ~readable),
         _fault("nul_character", readable & value.contains(_NUL)),
     ]
     return read.select(

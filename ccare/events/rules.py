@@ -13,7 +13,7 @@ from operator import and_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.events.read import NUMBERS
+from ccare.events.read import NUMBERS, UNTERMINATED
 from ccare.runtime.gate import Rule
 from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
 
@@ -29,6 +29,7 @@ BEFORE_TYPING = {
     "malformed_csv": "a line that has not a cell for each column has no fields: no typed row to store",
     "invalid_utf8": "bytes that are no text have no fields: no typed row to store",
     "line_too_long": "a line that is read to a part of it has no fields: no typed row to store",
+    UNTERMINATED: "a line that may have been cut shows half a value as a whole one: no typed row to store",
     "duplicate_keys": "a key that stands twice says two things, and a typed row shows one of them",
     "nul_character": "text with U+0000 in it is text like any other once stored, and breaks what reads it later",
 }

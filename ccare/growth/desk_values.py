@@ -48,6 +48,8 @@ _REASON_ZH = {
     "malformed_csv": "单元格数与表头不符",
     "invalid_utf8": "不是 UTF-8 文本",
     "line_too_long": "行过长",
+    "unterminated_line": "末行未以换行结束，可能被截断",
+    "record_conflict": "同一送达日期的同一条记录内容不同",
     "duplicate_keys": "字段重复",
     "nul_character": "含空字符",
     "unknown_merchant": "商家未登记",

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ccare.errors import InputMissing, UsageError
 from ccare.events.read import CSV_COLUMNS_MAX, field_names
-from ccare.runtime.sidecar import BILL_ENDINGS, ENDINGS, sidecar_fault
+from ccare.runtime.sidecar import ENDINGS, sidecar_fault, sidecar_of
 from ccare.runtime.survey import UNREAD, digest_survey, survey
+from ccare.sources.bill_files import ENDINGS as BILL_ENDINGS
 from ccare.tables.streams import BILL_STREAMS, STREAMS, Stream
 
 REPLAY_PREFIX = "replay-"
@@ -27,6 +28,8 @@ class Delivery:
     """One delivered file. ``status`` is taken, repeated (bytes known before) or refused, with a note.
 
     ``lines`` leaves a CSV file's header out; ``blocks`` are the lines before each split that Spark will read.
+    ``unfinished`` is the number of a CSV file's last line that may have been cut: no newline ends it, and no sidecar
+    says that these are all the bytes; else 0.
     """
 
     stream: str
@@ -41,6 +44,7 @@ class Delivery:
     note: str = ""
     header: tuple[str, ...] = ()
     blocks: tuple[int, ...] = (0,)
+    unfinished: int = 0
 
     def file(self, landing: Path) -> Path:
         """Where the file stands."""
@@ -168,6 +172,7 @@ def _read(path: Path, stream: Stream, found: Delivery) -> Delivery:
         lines=seen.lines,
         header=seen.header,
         blocks=seen.blocks,
+        unfinished=0 if sidecar_of(path).is_file() else seen.unfinished,
         status="refused" if note else "taken",
         note=note,
     )

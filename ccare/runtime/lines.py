@@ -20,9 +20,10 @@ _ROW_BITS = (1 << 33) - 1
 def landing_frames(
     spark: SparkSession, landing: Path, files: Sequence[Delivery], key: bytes
 ) -> dict[str, DataFrame]:
-    """``landing``: lines of JSON files; ``landing_csv``: of CSV files, with ``_header``; each where there are any.
+    """``landing``: lines of JSON files; ``landing_csv``: of CSV files; each where there are any.
 
-    Columns: value, file_sha256, position (line number from 1), delivery_date, taken_on, _inner, _outer.
+    Columns: value, file_sha256, position (line number from 1), delivery_date, taken_on, _inner, _outer; of CSV files
+    also _header and _unfinished, whether the line may have been cut.
     """
     frames = {}
     for name, csv in (("landing", False), ("landing_csv", True)):
@@ -46,8 +47,9 @@ def _lines(
     joined = lines.join(F.broadcast(known), ["_uri", "_block"], "left")
     numbered = joined.withColumn("position", F.col("_before") + F.col("_row_in_split") + 1)
     if csv:
-        numbered = numbered.where("position > 1")
-    return numbered.drop("_uri", "_block", "_before", "_row_in_split")
+        unfinished = F.col("position") == F.col("_cut_at")
+        numbered = numbered.where("position > 1").withColumn("_unfinished", unfinished)
+    return numbered.drop("_uri", "_block", "_before", "_row_in_split", "_cut_at")
 
 
 def _known(
@@ -66,7 +68,7 @@ def _known(
             "_outer": outer,
         }
         if csv:
-            told["_header"] = list(d.header)
+            told |= {"_header": list(d.header), "_cut_at": d.unfinished}
         rows += [{**told, "_block": n * BLOCK_BYTES, "_before": before} for n, before in enumerate(d.blocks)]
     return spark.createDataFrame(pa.Table.from_pylist(rows))
 

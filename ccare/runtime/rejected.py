@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ccare.errors import InputMissing
+from ccare.events.read import LINE_MAX_BYTES, UNTERMINATED
 from ccare.exports.query import rows_of
 from ccare.growth.snapshot import connect
 from ccare.runtime.intake import REPLAY_PREFIX
@@ -31,7 +32,7 @@ where ($reason is null or list_contains(r.reasons, $reason))
 order by r.taken_on, r.stream, f.path, r.position, r.row_digest
 """
 _OF_DAY = """
-select r.stream, r.file_sha256, r.position,
+select r.stream, r.file_sha256, r.position, list_has_any(r.reasons, $cut) as cut,
        (select list_sort(list(distinct path)) from raw_files f where f.file_sha256 = r.file_sha256) as paths,
        (select max(bytes) from raw_files f where f.file_sha256 = r.file_sha256) as bytes
 from core_rejected_events r where r.taken_on = $day order by all
@@ -40,11 +41,16 @@ from core_rejected_events r where r.taken_on = $day order by all
 
 @dataclass
 class Replayed:
-    """What was delivered again: files written with their rows, and what could not be with why."""
+    """What was delivered again: files written with their rows, and what was not, by the file that holds it.
+
+    ``gone``: the file is not there any more, or is no file of lines; ``cut``: rows refused for not being read to their
+    end, which can only be refused again.
+    """
 
     day: date
     delivered: dict[str, int] = field(default_factory=dict)
     gone: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
 
 
 def list_rejected(
@@ -63,11 +69,11 @@ def replay_rejected(settings: Settings, row: Published, day: date) -> Replayed:
     """Deliver the lines refused on ``day`` again, as they were, for the next close to judge.
 
     A replay is a delivery like any other, so that history taken again from landing files has it too. It is dated the
-    last folder that a close has seen: a later folder would pass for a day's delivery. InputMissing where no refused
-    line of the day can be read any more.
+    last folder that a close has seen: a later folder would pass for a day's delivery. Lines that are too long or were
+    cut stay out. InputMissing where no other refused line of the day can be read any more.
     """
     con = connect(settings.lake, row)
-    found = rows_of(con, _OF_DAY, day=day)
+    found = rows_of(con, _OF_DAY, day=day, cut=["line_too_long", UNTERMINATED])
     result = Replayed(day)
     files: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for refused in found:
@@ -75,15 +81,20 @@ def replay_rejected(settings: Settings, row: Published, day: date) -> Replayed:
     closed = max(r[0] for r in con.execute("select business_date from run_manifest").fetchall())
     for (stream, sha256), rows in files.items():
         first = rows[0]
-        source = _source(settings.landing, stream, sha256, first["paths"] or [], first["bytes"])
         told = (first["paths"] or [sha256])[0]
+        wanted = [r["position"] for r in rows if not r["cut"]]
+        if cut := len(rows) - len(wanted):
+            result.cut[told] = cut
+        if not wanted:
+            continue
+        source = _source(settings.landing, stream, sha256, first["paths"] or [], first["bytes"])
         if source is None or stream not in STREAMS:
-            result.gone[told] = len(rows)
+            result.gone[told] = len(wanted)
             continue
         name = f"{REPLAY_PREFIX}{day}-{sha256[:12]}"
         folder = settings.landing / stream / (closed + timedelta(days=1)).isoformat()
-        target = _deliver(source, [r["position"] for r in rows], folder, name)
-        result.delivered[str(target.relative_to(settings.landing))] = len(rows)
+        target = _deliver(source, wanted, folder, name)
+        result.delivered[str(target.relative_to(settings.landing))] = len(wanted)
     if result.gone and not result.delivered:
         raise InputMissing(
             f"None of the {sum(result.gone.values())} rows refused on {day} can be read again: "
@@ -117,8 +128,13 @@ def _deliver(source: Path, positions: list[int], folder: Path, name: str) -> Pat
 
 
 def _lines_at(path: Path, wanted: set[int]) -> Iterator[bytes]:
-    """Lines by number, byte for byte; a line of any length passes through."""
+    """Lines by number, byte for byte. One of LINE_MAX_BYTES or more is passed over in pieces, and never given."""
     with pa.input_stream(str(path), compression=CODECS.get(path.suffix)) as handle:
-        for number, line in enumerate(io.BufferedReader(handle, 1 << 20), 1):
-            if number in wanted:
-                yield line
+        reader, number = io.BufferedReader(handle, 1 << 20), 0
+        while piece := reader.readline(LINE_MAX_BYTES):
+            number += 1
+            short = piece.endswith(b"\n") or len(piece) < LINE_MAX_BYTES
+            if short and number in wanted:
+                yield piece
+            while piece and not short and not piece.endswith(b"\n"):
+                piece = reader.readline(LINE_MAX_BYTES)

@@ -26,12 +26,14 @@ class Survey:
     """What one reading found. ``fault`` is empty where the file can be taken.
 
     ``blocks``: for each split of ``BLOCK_BYTES`` the lines that begin before it; one entry where a file is read whole.
+    ``unfinished``: number of a CSV file's last line where no newline ends it, else 0; its header is no such line.
     """
 
     sha256: str
     lines: int = 0
     blocks: tuple[int, ...] = (0,)
     header: tuple[str, ...] = ()
+    unfinished: int = 0
     fault: str = ""
 
 
@@ -91,14 +93,15 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
             if codec and total > max(RATIO_FREE_BYTES, size * MAX_RATIO):
                 return Survey(packed, fault=f"it unpacks to more than {MAX_RATIO} times its size")
     sha256 = packed or digest.hexdigest()
-    lines += last != b"\n"
+    cut = last != b"\n"
+    lines += cut
     if ".csv" not in path.suffixes or not total:
         return Survey(sha256, lines, tuple(blocks))
     try:
         header = csv_header(head)
     except ValueError as error:
         return Survey(sha256, fault=str(error))
-    return Survey(sha256, max(lines - 1, 0), tuple(blocks), header)
+    return Survey(sha256, max(lines - 1, 0), tuple(blocks), header, lines if cut and lines > 1 else 0)
 
 
 def csv_header(head: bytes) -> tuple[str, ...]:

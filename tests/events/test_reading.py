@@ -17,10 +17,14 @@ from tests.events.test_fates import DAY, PAID, landing, line
 pytestmark = pytest.mark.spark
 
 
+CUT = "12"
+
+
 def parsed(spark: SparkSession, lines: list[str | bytes], header: list[str] | None = None) -> list[Any]:
     frame = landing(spark, lines)
     if header is not None:
         frame = frame.withColumn("_header", F.array(*(F.lit(name) for name in header)))
+        frame = frame.withColumn("_unfinished", F.col("value").endswith(CUT))
     slots = load_slots(default_conf(), DAY)
     return parse(frame, PAYMENTS, slots, "Asia/Shanghai", None).orderBy("position").collect()
 
@@ -111,6 +115,9 @@ def test_csv_is_read_by_the_names_in_its_header(spark: SparkSession) -> None:
         (sound.encode().replace(b"t1", b"t\xff"), ["invalid_utf8"]),
         (sound.encode().replace(b"t1", b"t\x00"), ["nul_character"]),
         (sound.replace(",,", "," + "x" * LINE_MAX_BYTES + ","), ["line_too_long"]),
+        (sound.replace("08:00", CUT), ["unterminated_line"]),
+        (sound.split(",", 1)[0] + CUT, ["unterminated_line"]),
+        (sound.encode().replace(b"t1", b"t\xff") + CUT.encode(), ["invalid_utf8", "unterminated_line"]),
     ]
     rows = parsed(spark, [text for text, _ in cases], header)
     for row, (text, reasons) in zip(rows, cases, strict=True):

@@ -65,6 +65,25 @@ def test_every_packing_has_its_lines_counted(tmp_path: Path) -> None:
     assert files["d.csv"].header == files["e.csv.gz"].header == tuple(HEADER.split(","))
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_csv_whose_last_line_has_no_newline_may_be_cut_unless_its_sidecar_knows_it(
+    tmp_path: Path, name: str
+) -> None:
+    text = f"{HEADER}\n1,2,3,4,5,6\n1,2,3,4,5,6".encode()
+
+    def seen(data: bytes) -> tuple[int, int]:
+        deliver(tmp_path, name, gzip.compress(data) if name.endswith(".gz") else data)
+        return found(tmp_path)[name].lines, found(tmp_path)[name].unfinished
+
+    assert seen(text + b"\n") == (2, 0)
+    assert seen(HEADER.encode()) == (0, 0)
+    assert seen(text) == (2, 3), "the line is counted from the header's on"
+    path = tmp_path / found(tmp_path)[name].path
+    told = json.dumps({"rows": 2, "sha256": survey(path).sha256})
+    path.with_name("a.manifest.json").write_text(told)
+    assert seen(text) == (2, 0)
+
+
 @pytest.mark.parametrize("ending", [".jsonl.gz", ".jsonl.zst"])
 @pytest.mark.parametrize("kept", [0.2, 0.9, -1])
 def test_a_cut_file_is_refused_alone(tmp_path: Path, ending: str, kept: float) -> None:
@@ -228,7 +247,8 @@ def test_a_name_that_is_not_utf8_is_stored_as_text(tmp_path: Path) -> None:
     files = deliveries(tmp_path / "landing", DAY, DAY, {})
     lake, rows = tmp_path / "lake", [file_row(run, d, {}) for d in files]
     stored = deltalog.rows(lake, "raw_files", write_rows(lake, table("raw_files"), rows, "r"))
-    told = "payments/2026-03-02/\\udcd5\\udccb\\udcb5\\udca5.jsonl"
+    # Two of the four bytes happen to be UTF-8.
+    told = "payments/2026-03-02/\\udcd5˵\\udca5.jsonl"
     by_path = {row["path"]: (row["file_status"], row["file_note"]) for row in stored}
     assert by_path == {
         "payments/2026-03-02/账单.jsonl": ("taken", None),

@@ -1,6 +1,7 @@
 """Refused rows can be listed, and their lines delivered again from the landing files, wherever these stand now."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from typer.testing import CliRunner
 
 from ccare.cli import app
 from ccare.errors import InputMissing
+from ccare.events.read import LINE_MAX_BYTES
 from ccare.runtime import deltalog, manifest
-from ccare.runtime.rejected import list_rejected, replay_rejected
+from ccare.runtime.rejected import _lines_at, list_rejected, replay_rejected
 from ccare.runtime.settings import Settings
 from ccare.runtime.verify import verify_lake
 from tests.runtime.test_closing import DAYS, KEY, close, settings_in
@@ -33,7 +35,8 @@ def lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     lines = [json.dumps(TRADE), '{"half":', json.dumps({**TRADE, "event_id": "n2", "trade_no": "n2"})]
     (folder / "early.jsonl").write_text("\n".join(lines) + "\n")
     cells = {**TRADE, "event_id": "n3", "trade_no": "n3"}
-    (folder / "early.csv").write_text(",".join(cells) + "\n" + ",".join(map(str, cells.values())) + "\n")
+    row = ",".join(map(str, cells.values()))
+    (folder / "early.csv").write_text(",".join(cells) + f"\n{row}\n{row.replace('n3', 'n5')}")
     close(settings, DAYS[0])
     return settings
 
@@ -45,6 +48,7 @@ def test_refused_rows_are_listed(lake: Settings, monkeypatch: pytest.MonkeyPatch
     told = [(Path(r["path"]).name, r["position"], r["reasons"]) for r in found]
     assert told == [
         ("early.csv", 2, ["unknown_merchant"]),
+        ("early.csv", 3, ["unterminated_line"]),
         ("early.jsonl", 1, ["unknown_merchant"]),
         ("early.jsonl", 2, ["malformed_json"]),
         ("early.jsonl", 3, ["unknown_merchant"]),
@@ -70,6 +74,7 @@ def test_their_lines_are_delivered_again_and_judged_by_the_next_close(lake: Sett
     (folder / "early.jsonl").rename(folder / "moved.jsonl")
     result = replay_rejected(lake, row, DAYS[0])
     assert sorted(result.delivered.values()) == [1, 3] and not result.gone
+    assert {Path(path).name: n for path, n in result.cut.items()} == {"early.csv": 1}
     write_day(lake.landing, DAYS[1])
     merchants = lake.landing / "merchants" / DAYS[2].isoformat()
     merchants.mkdir(parents=True)
@@ -98,3 +103,20 @@ def test_a_file_that_is_gone_is_said_to_be(lake: Settings) -> None:
         path.unlink()
     with pytest.raises(InputMissing, match="None of the 4 rows"):
         replay_rejected(lake, row, DAYS[0])
+
+
+def test_lines_are_given_by_number_and_long_ones_never_held(tmp_path: Path) -> None:
+    longest, path = b"y" * (LINE_MAX_BYTES - 1), tmp_path / "a.jsonl"
+    with path.open("wb") as out:
+        out.write(b"first\r\n")
+        out.writelines([b"x" * LINE_MAX_BYTES] * 100)
+        out.write(b"\n" + longest + b"\n" + longest + b"y\n\nlast")
+    tracemalloc.start()
+    found = list(_lines_at(path, {1, 2, 3, 4, 5, 6}))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == [b"first\r\n", longest + b"\n", b"\n", b"last"]
+    assert most < 10 * LINE_MAX_BYTES
+    assert list(_lines_at(path, {3, 6})) == [longest + b"\n", b"last"]
+    path.write_bytes(b"a\n" + b"z" * LINE_MAX_BYTES)
+    assert list(_lines_at(path, {1, 2})) == [b"a\n"]
