@@ -10,6 +10,7 @@ from ccare.events.masking import masked
 from ccare.events.rules import FUTURE_MINUTES
 from ccare.runtime.close import Close
 from ccare.tables import table
+from ccare.tables.streams import MOST_UNITS
 
 KEY = ("channel", "merchant_id", "line_key")
 _SAID = (
@@ -35,6 +36,9 @@ def bill_fates(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
     end = F.to_utc_timestamp(F.date_add("delivery_date", 1).cast("timestamp"), close.timezone)
     future = F.col("occurred_at") > end + F.expr(f"interval {FUTURE_MINUTES} minutes")
     lines = _with_reason(lines, future, "occurred_in_future")
+    # A line may become a payment, which says no more than this.
+    most = F.greatest(*(name for name in _SAID if name.endswith("_fen")))
+    lines = _with_reason(lines, most > MOST_UNITS, "bad_amount_fen")
     sound = F.size("reasons") == 0
     again = Window.partitionBy(*KEY).orderBy(*_ORDER)
     judged = lines.where(sound).withColumn("_place", F.row_number().over(again))

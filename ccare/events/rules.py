@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from ccare.events.read import NUMBERS, UNTERMINATED
 from ccare.runtime.gate import Rule
-from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
+from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, MOST_UNITS, PARTYLESS, Field, Stream
 
 FUTURE_MINUTES = 10
 _TYPED = (*NUMBERS, "date", "flag", "instant")
@@ -233,9 +233,10 @@ def _field_rules(stream: Stream, field: Field) -> list[RowRule]:
     name, id_ = field.name, f"bad_{field.name}"
     if field.kind in NUMBERS:
         lost = _was_unread(stream, name)
-        why = "a number that cannot be read, or is below 0, would be summed as nothing or subtracted"
-        broken = (raw.isNotNull() & value.isNull()) | F.coalesce(value < 0, F.lit(False))
-        holds = _holds(~lost, F.coalesce(value >= 0, F.lit(True)))
+        why = "a number that cannot be read would be summed as nothing; one out of bounds would wreck the sum"
+        within = F.coalesce(value.between(field.least, MOST_UNITS), F.lit(True))
+        broken = (raw.isNotNull() & value.isNull()) | ~within
+        holds = _holds(~lost, within)
         rules.append(RowRule(id_, why, broken, holds=holds))
     elif field.kind in _TYPED:
         kind = {"instant": "time"}.get(field.kind, field.kind)

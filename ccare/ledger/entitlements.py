@@ -55,9 +55,13 @@ def targets(inputs: Inputs, close: "Close") -> DataFrame:
 
 
 def points(units: Column, multiplier_milli: Column) -> Column:
-    """floor(units x points x multiplier / (per x 1,000)) in integers; negative units count as 0."""
-    amount = F.greatest(units, F.lit(0)) * F.col("points") * multiplier_milli.cast("bigint")
-    return quotient(amount, F.col("unit"))
+    """floor(units x points x multiplier / (per x 1,000)) in integers; negative units count as 0.
+
+    Whole ``unit``s are multiplied apart from the rest: what is multiplied first does not fit 64 bits of many fen.
+    """
+    counted, unit = F.greatest(units, F.lit(0)), F.col("unit")
+    worth = F.col("points") * multiplier_milli.cast("bigint")
+    return quotient(counted, unit) * worth + quotient(counted % unit * worth, unit)
 
 
 def multipliers(inputs: Inputs, close: "Close") -> DataFrame:

@@ -23,7 +23,7 @@ from ccare.runtime import manifest
 from ccare.runtime.day import LakeState
 from ccare.runtime.manifest import write_atomically
 from ccare.runtime.settings import Settings
-from ccare.tables.streams import ADJUSTMENTS, APPROVALS, FUNDING, ID_PATTERN, REDEMPTIONS
+from ccare.tables.streams import ADJUSTMENTS, APPROVALS, FUNDING, ID_PATTERN, MOST_UNITS, REDEMPTIONS
 
 REFERENCE = re.compile(r"^[A-Za-z0-9_.:-]{1,64}$")
 _ID = re.compile(ID_PATTERN)
@@ -184,7 +184,7 @@ def _free(settings: Settings, approval: str) -> None:
 
 
 def _whole(value: int, what: str) -> int:
-    if not 1 <= value <= 10**15:
+    if not 1 <= value <= MOST_UNITS:
         raise UsageError(f"{value} is no {what}.", remedy="Give a whole number from 1 to 10^15.")
     return value
 
@@ -214,6 +214,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def _adjustment_fault(row: Mapping[str, Any]) -> str:
     if not _TRANSFER.match(str(row.get("transfer_id"))):
         return "transfer_id is not 64 hex digits"
-    if not re.fullmatch(r"[1-9]\d{0,15}", str(row.get("amount"))):
-        return "amount is no whole number above 0"
+    amount = str(row.get("amount"))
+    if not re.fullmatch(r"[1-9][0-9]{0,15}", amount) or int(amount) > MOST_UNITS:
+        return "amount is no whole number from 1 to 10^15"
     return "" if str(row.get("note") or "").strip() else "note says no reason"

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 EVENT_ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
+MOST_UNITS = 10**15
+"""The largest number that a line may say: thousands of them still add up, times a multiplier, within 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +14,7 @@ class Field:
 
     ``holds`` says what a text is kept as: a "code" is starred where it is none, a "number" that joins rows turns
     into a token where it looks personal, a "trace" also where it names the row's own user, a "person" always does,
-    and "words" are for people to read.
+    and "words" are for people to read. A number is from ``least`` to MOST_UNITS.
     """
 
     name: str
@@ -22,6 +24,7 @@ class Field:
     only_for: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     holds: str = "code"
+    least: int = 0
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,7 @@ FUNDING = Stream(
             required=True,
             allowed=("POINT", "IMPRESSION", "FEN"),
         ),
-        Field("amount", "count", "Units of the asset.", required=True),
+        Field("amount", "count", "Units of the asset.", required=True, least=1),
         Field("effective_date", "date", "First day whose close may book it.", required=True),
         _ASKED_BY,
         Field("note", "text", "Why, in words.", holds="words"),
@@ -296,7 +299,7 @@ ADJUSTMENTS = Stream(
     (
         _REF,
         Field("transfer_id", "text", "Transfer to offset.", required=True, holds="number"),
-        Field("amount", "count", "Units to offset, at most the transfer's.", required=True),
+        Field("amount", "count", "Units to offset, at most the transfer's.", required=True, least=1),
         _ASKED_BY,
         Field("note", "text", "Why, in words.", required=True, holds="words"),
     ),

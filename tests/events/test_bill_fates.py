@@ -73,6 +73,8 @@ def test_each_line_has_one_fate(spark: SparkSession) -> None:
                 "kind": None,
                 "reasons": ["bad_occurred_at"],
             },
+            {"position": 12, "line_key": "v", "amount_fen": 10**15, "receipt_fen": 10**15},
+            {"position": 13, "line_key": "w", "fee_fen": 10**15 + 1},
         ],
     ).persist()
     conflict = ("rejected", ["bill_line_conflict"])
@@ -88,6 +90,8 @@ def test_each_line_has_one_fate(spark: SparkSession) -> None:
         9: ("rejected", ["occurred_in_future"]),
         10: ("accepted", []),
         11: ("rejected", ["bad_occurred_at"]),
+        12: ("accepted", []),
+        13: ("rejected", ["bad_amount_fen"]),
     }
     stored = {row.line_key: row for row in conform(accepted_lines(rows), table("core_bill_lines")).collect()}
     assert (stored["z"].business_date, stored["z"].origin) == (date(2024, 3, 3), "real"), "Shanghai's date"

@@ -105,6 +105,9 @@ def test_each_line_has_its_fate_and_every_reason(spark: SparkSession) -> None:
         (line(event_id="b1", amount_fen=-1), "rejected", {"bad_amount_fen"}),
         (line(event_id="b2", amount_fen=1.5), "rejected", {"bad_amount_fen"}),
         (line(event_id="b3", amount_fen=2**63), "rejected", {"bad_amount_fen"}),
+        (line(event_id="p7", trade_no="t7", amount_fen=10**15, fee_fen=10**15), "accepted", set()),
+        (line(event_id="b14", amount_fen=10**15 + 1), "rejected", {"bad_amount_fen"}),
+        (line(event_id="b15", fee_fen=2**63 - 1), "rejected", {"bad_fee_fen"}),
         (
             line(event_id="b4", amount_fen=None, trade_no=None),
             "rejected",

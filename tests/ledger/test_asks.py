@@ -71,6 +71,9 @@ def test_a_funding_needs_a_pool_a_free_reference_and_another_persons_approval(pl
         ask_funding(place, "fanxing", "POINT", 5, "DEFAULT-FANXING-1", **FUND)
     with pytest.raises(InputMissing, match="Nothing was asked under F-1"):
         approve(place, "F-1", "Ben", dry_run=False)
+    for amount in (0, -5, 10**15 + 1, 2**63):
+        with pytest.raises(UsageError, match=f"{amount} is no amount"):
+            ask_funding(place, "fanxing", "POINT", amount, "F-1", **FUND)
     ask_funding(place, "fanxing", "POINT", 5, "F-1", **FUND)
     with pytest.raises(UsageError, match="F-1 is asked for already"):
         ask_funding(place, "fanxing", "POINT", 6, "F-1", **FUND)
@@ -140,11 +143,13 @@ def test_an_adjustment_file_is_refused_whole(place, tmp_path):
     file = tmp_path / "adjust.csv"
     file.write_text(
         f"transfer_id,amount,note\n{'a' * 64},5,wrong day\nshort,5,x\n{'b' * 64},0,x\n{'c' * 64},1,\n"
+        f"{'d' * 64},{10**15 + 1},x\n{'e' * 64},-1,x\n{'f' * 64},{10**15},x\n"
     )
     with pytest.raises(UsageError) as refused:
         ask_adjustments(place, file, "A-1", by="Ann", dry_run=False)
-    for said in ("line 2: transfer_id", "line 3: amount", "line 4: note"):
+    for said in ("line 2: transfer_id", "line 3: amount", "line 4: note", "line 5: amount", "line 6: amount"):
         assert said in refused.value.message
+    assert "line 7" not in refused.value.message
     assert not place.landing.exists()
     file.write_text(f"transfer_id,amount,note\n{'a' * 64},5,wrong day\n")
     plan = ask_adjustments(place, file, "A-1", by="Ann", dry_run=False)
