@@ -6,7 +6,8 @@ policy to replace), ``touched`` (business dates that state_changes hold; default
 ``benchmarks_of`` (YYYY-MM, default d's month),
 ``only`` (programmes: the packaged ones of these names, with their pools and fundings), ``fundings`` (in place of the
 packaged ones), ``terms`` (programme -> fields to replace), ``abuse`` (rules as in conf/abuse.toml, of one version
-in force for ever; texts may be left out; none without it),
+in force for ever; texts may be left out; none without it), ``shows`` (rules of programmes and the situations that the
+case is there for: tests/ledger/test_situations.py asks for every one),
 ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
