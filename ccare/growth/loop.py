@@ -23,7 +23,11 @@ _MEANS = {
 _ARMS = {"treated": "treated", "holdout": "withheld"}
 
 COLUMNS = (
-    Column("programme", "string", "Programme whose points paid for the hour; none where no points did."),
+    Column(
+        "programme",
+        "string",
+        "Programme whose points or impressions the hour was paid with; none where none were.",
+    ),
     *(
         Column(
             f"{arm}_hours",
@@ -57,6 +61,9 @@ with grants as (
     from ledger_requests r join ledger_allocations a on a.business_key = 'redemption|' || r.request_id
     where r.status <> 'refused'
     group by r.request_id, a.programme
+    union all
+    -- Impressions that a programme granted itself: their rows name the lot, and no points were paid for them.
+    select lot_id, programme, 0, 1 from ledger_lots where asset = 'IMPRESSION'
 ), delivered as (
     select *, date_trunc('hour', occurred_at) as hour, sum(impressions) over one as all_shown, count(*) over one as rows
     from core_traffic_hours where event_type = 'delivered'<and business_date>

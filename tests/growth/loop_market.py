@@ -12,6 +12,8 @@ from ccare.ledger.arms import TREATED, arm
 from ccare.ledger.redemption_terms import RedemptionTerms
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
+SALE_FEN, SHARE_NEW = 1_000, 0.4
+"""What a simulated trade comes to on average, and the part of trades whose payer is new."""
 _USED = {"loop_days", "loop_estimates"}
 _TABLES = {
     "core_traffic_hours": "merchant_id varchar, business_date date, slot varchar, source varchar, arm varchar, "
@@ -27,6 +29,7 @@ _TABLES = {
     "core_staff": "merchant_id varchar, user_key varchar",
     "state_users": "merchant_id varchar, user_key varchar, first_seen_date date, first_paid_date date",
     "ledger_requests": "request_id varchar, points bigint, impressions bigint, status varchar",
+    "ledger_lots": "lot_id varchar, programme varchar, asset varchar",
     "ledger_allocations": "business_key varchar, programme varchar, amount bigint",
 }
 
@@ -83,12 +86,13 @@ def simulate(con: duckdb.DuckDBPyConnection, plan: Plan, seed: int) -> dict[str,
     trades = rng.poisson(rate * factor).ravel()
     merchants = np.repeat([f"m{m}" for m in range(plan.merchants)], len(at))
     hours = np.tile(np.array([t.timestamp() for t in at]), plan.merchants)
-    _fill(con, merchants, hours, trades, traffic)
+    _fill(con, merchants, hours, trades, traffic, rng)
     return added
 
 
-def _fill(con, merchants, hours, trades, traffic) -> None:
-    for name in ("core_traffic_hours", "core_payments"):
+def _fill(con, merchants, hours, trades, traffic, rng) -> None:
+    """Each trade its own amount, SALE_FEN on average, and SHARE_NEW of them by users who never came before."""
+    for name in ("core_traffic_hours", "core_payments", "state_users"):
         con.execute(f"truncate {name}")
     for slot, arms in traffic:
         told = pa.table({"merchant_id": merchants, "epoch": hours, "arm": arms})
@@ -98,19 +102,34 @@ def _fill(con, merchants, hours, trades, traffic) -> None:
             "'delivered', to_timestamp(epoch), 100, 3 from told",
             [slot],
         )
-    paid = pa.table({"merchant_id": np.repeat(merchants, trades), "epoch": np.repeat(hours, trades)})
-    con.register("paid", paid)
+    sold = int(trades.sum())
+    paid = {"merchant_id": np.repeat(merchants, trades), "epoch": np.repeat(hours, trades)}
+    paid |= {
+        "new": rng.random(sold) < SHARE_NEW,
+        "fen": rng.integers(SALE_FEN // 2, SALE_FEN * 3 // 2 + 1, sold),
+    }
+    con.register("paid", pa.table(paid))
     con.execute(
-        "insert into core_payments select merchant_id, null, to_timestamp(epoch)::date, to_timestamp(epoch), 'paid', "
-        "'t' || row_number() over (), 1000 from paid"
+        "insert into core_payments select merchant_id, if(new, 'u' || n, null), to_timestamp(epoch)::date, "
+        "to_timestamp(epoch), 'paid', 't' || n, fen from (select *, row_number() over () as n from paid)"
+    )
+    con.execute(
+        "insert into state_users select merchant_id, user_key, business_date, business_date from core_payments "
+        "where user_key is not null"
     )
 
 
 def estimates(con: duckdb.DuckDBPyConnection, outcome: str = "orders") -> dict[str, dict[str, float]]:
     """slot -> row of loop_estimates for all programmes."""
+    return all_estimates(con)[outcome]
+
+
+def all_estimates(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, dict[str, float]]]:
+    """outcome -> slot -> row of loop_estimates for all programmes."""
     rows = con.execute(
-        "from loop_estimates(date '2026-01-01', date '2026-12-31', 'points', null) "
-        "where programme = 'all' and outcome = $1",
-        [outcome],
+        "from loop_estimates(date '2026-01-01', date '2026-12-31', 'points', null) where programme = 'all'"
     ).to_arrow_table()
-    return {row["slot"]: row for row in rows.to_pylist()}
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in rows.to_pylist():
+        found.setdefault(row["outcome"], {})[row["slot"]] = row
+    return found

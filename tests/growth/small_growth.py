@@ -6,7 +6,7 @@ All of it in W28 of 31 December (from the 4th on) but where a line says so. m4 i
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from tests.growth.small_base import FIRST, LAST, Row, provenance
+from tests.growth.small_base import FIRST, LAST, Row, digest, provenance
 from tests.growth.small_events import ACTIVE, event
 from tests.growth.small_scores import metric_row
 
@@ -26,6 +26,7 @@ def growth_rows() -> Mapping[str, Sequence[Row]]:
         "core_mini_program_events": [*_messages(), _launch()],
         "core_voucher_events": _coupons(),
         "core_traffic_hours": _traffic(),
+        "ledger_lots": [_impressions()],
         "state_users": _users(),
         "state_merchant_days": [_m4_day(11, 20, 8, 4000), _m4_day(12, 10, 2, 1000)],
         "metric_merchants": [_m4_metrics()],
@@ -126,6 +127,8 @@ def _traffic() -> list[Row]:
         source = "free" if slot == "app_centre" else "points"
         return row | {"slot": slot, "impressions": shown, "clicks": clicks, "source": source, "arm": arm}
 
+    granted = hour(7, "m1", 13, 3, "recommendation_card", 200, 6, "treated")
+
     return [
         hour(1, "m1", 10, 17, "search_box", 1000, 50, "treated"),
         hour(2, "m1", 10, 18, "search_box", 1000, 30, "treated"),
@@ -133,7 +136,30 @@ def _traffic() -> list[Row]:
         hour(4, "m1", 12, 17, "search_box", 1000, 0, "holdout"),
         hour(5, "m1", 20, 17, "search_box", 1000, 0, "holdout"),
         hour(6, "m1", 10, 17, "app_centre", 400, 8, "treated"),
+        granted | {"source": "free", "grant_id": _impressions()["lot_id"]},
     ]
+
+
+def _impressions() -> Row:
+    """Impressions that fuyou granted m1 on Sunday the 10th, 200 of them shown."""
+    day = date(2017, 12, 10)
+    key = f"fuyou|top_of_peers|m1|{day}"
+    parts = dict.fromkeys(("pending", "active", "reserved", "expired", "taken"), 0)
+    return parts | {
+        "lot_id": digest("lot", key),
+        "business_key": key,
+        "programme": "fuyou",
+        "merchant_id": "m1",
+        "asset": "IMPRESSION",
+        "pool": "fuyou",
+        "effective_date": day,
+        "revision": 1,
+        "booked_date": day,
+        "matures_on": day,
+        "expires_on": day + timedelta(14),
+        "amount": 200,
+        "redeemed": 200,
+    }
 
 
 def _users() -> list[Row]:

@@ -7,10 +7,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.growth.loop_market import START, Plan, empty, estimates, simulate
+from ccare.growth.questions import question
+from tests.growth.loop_market import (
+    SALE_FEN,
+    SHARE_NEW,
+    START,
+    Plan,
+    all_estimates,
+    empty,
+    estimates,
+    simulate,
+)
 
 SEEDS = 200
 LIFT = {"search_box": 0.2, "coupon_channel": 0.0}
+_WORTH = {"orders": 1, "new_payers": SHARE_NEW, "net_gmv_fen": SALE_FEN}
+"""What a trade that traffic added counts for in each outcome, on average."""
 
 
 def test_a_lift_of_a_fifth_is_found_within_eight_points() -> None:
@@ -28,16 +40,18 @@ def test_a_lift_of_a_fifth_is_found_within_eight_points() -> None:
 
 @pytest.mark.parametrize("merchants", [32, 12], ids=["by merchant", "by merchant-day"])
 def test_nine_intervals_in_ten_hold_the_truth(merchants: int) -> None:
-    held = dict.fromkeys([*LIFT, "more"], 0)
+    held = dict.fromkeys([*LIFT, *_WORTH], 0)
     plan = Plan(merchants=merchants, days=10, lift=LIFT, hours=10)
     with empty() as con:
         for seed in range(SEEDS):
             added = simulate(con, plan, seed)
-            found = estimates(con)
+            found = all_estimates(con)
             for slot, lift in LIFT.items():
-                held[slot] += found[slot]["lift_low"] <= 100 * lift <= found[slot]["lift_high"]
-            row = found["search_box"]
-            held["more"] += row["more_low"] <= added["search_box"] <= row["more_high"]
+                row = found["orders"][slot]
+                held[slot] += row["lift_low"] <= 100 * lift <= row["lift_high"]
+            for outcome, worth in _WORTH.items():
+                row = found[outcome]["search_box"]
+                held[outcome] += row["more_low"] <= worth * added["search_box"] <= row["more_high"]
     assert {name: 0.85 <= n / SEEDS <= 0.95 for name, n in held.items()} == dict.fromkeys(held, True), held
 
 
@@ -123,3 +137,56 @@ def test_hours_and_what_they_brought_go_to_the_programmes_that_paid() -> None:
     assert found["all", "orders"] == (0, 0, None, 1)
     assert found["all", "new_payers"] == (None, 2, None, 1)
     assert found["fanxing", "new_payers"][1] == pytest.approx(1.5)
+
+
+def test_impressions_that_a_programme_granted_are_its_own_and_cost_no_points() -> None:
+    with empty() as con:
+        con.execute(
+            "insert into ledger_lots values ('lot', 'fuyou', 'IMPRESSION'), ('of points', 'x', 'POINT')"
+        )
+        hour(con, "m", START, "treated", "lot")
+        hour(con, "m", START + timedelta(hours=1), "holdout", "lot")
+        hour(con, "m", START + timedelta(hours=2), "treated", "of points")
+        told = con.execute(
+            "select programme, treated_hours, holdout_hours, shown, points from loop_days order by all"
+        ).fetchall()
+    assert told == [("fuyou", 1, 1, 100, 0), ("none", 1, 0, 100, 0)]
+
+
+def test_what_a_new_payer_costs_with_its_bounds() -> None:
+    """By hand. Five merchants, each with one treated and one withheld hour, and 1 to 3 new payers of 1,000 fen in the
+    treated one: 3, 2, 2, 2, 1. Each stratum weighs a half, so 2 more an hour, 10 more in five hours. The spread of
+    half of each around 1 is 0.5 in squares: an error of sqrt(5/4 x 0.5) / 2.5 = 0.31623 an hour. Student's 95 % point
+    for 4 degrees is 2.1146 by Cornish and Fisher (2.1318): 10 more, 6.657 to 13.343. 100 of the 400 impressions of a
+    grant for 40 points cost 10 points an hour: 50 points in all, at 200 fen each."""
+    with empty() as con:
+        con.execute("create table snapshot as select $1::date as business_date", [START.date()])
+        for place, payers in enumerate((3, 2, 2, 2, 1)):
+            name = f"m{place}"
+            con.execute("insert into ledger_requests values ($1, 40, 400, 'settled')", [name])
+            con.execute("insert into ledger_allocations values ('redemption|' || $1, 'fanxing', 40)", [name])
+            hour(con, name, START, "treated", name)
+            hour(con, name, START + timedelta(hours=1), "holdout", name)
+            for user in map(str, range(payers)):
+                pay(con, name, user, START + timedelta(minutes=5), 1000, f"t{user}")
+                con.execute("insert into state_users values ($1, $2, $3, $3)", [name, user, START.date()])
+        con.execute(
+            question("loop").sql, {"days": 1, "source": "points", "merchant_id": None, "point_cost_fen": 200}
+        )
+        columns = [column[0] for column in con.description]
+        rows = [dict(zip(columns, row, strict=True)) for row in con.fetchall()]
+    for row in rows:
+        assert (row["merchants"], row["points"], row["cost_fen"]) == (5, 50, 10_000)
+        assert (row["new_payers"], row["new_payers_low"], row["new_payers_high"]) == (10, 6.7, 13.3)
+        assert (row["net_gmv_fen"], row["net_gmv_low_fen"], row["net_gmv_high_fen"]) == (
+            10_000,
+            6_657,
+            13_343,
+        )
+        assert row["cost_per_new_payer_fen"] == 1_000
+        assert (row["cost_per_new_payer_low_fen"], row["cost_per_new_payer_high_fen"]) == (749, 1_502)
+    assert [(r["slot"], r["programme"]) for r in rows] == [
+        ("search_box", "fanxing"),
+        ("search_box", "all"),
+        ("all", "all"),
+    ]
