@@ -66,7 +66,7 @@ class Closes:
         self.spark, self.first, self.zone = spark, first, zone
         self.rows = duckdb.connect()
         self.rows.execute("set TimeZone = 'UTC'")
-        for name, rows in {**cores, "score_potentials": _empty("score_potentials")}.items():
+        for name, rows in {"score_potentials": _empty("score_potentials"), **cores}.items():
             self.rows.register(name, rows)
         self.cores = {name: self._frame(rows).persist() for name, rows in cores.items()}
         self.state: Frames = {name: _empty(name) for name in STATE}

@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from ccare.runtime.rowstore import arrow_rows
 from ccare.tables import table
+from tests.metrics.random_edges import edges
+from tests.metrics.random_models import random_models
 from tests.oracle.from_core import SLOTS
 
 ZONE = "Asia/Shanghai"
@@ -135,6 +137,7 @@ class _Merchant:
         amount, trade = draw.choice([0, 1, 990, 12_345]), f"t{self.count}"
         discount, fee = draw.choice([None, 0, 37]), draw.choice([None, 3])
         paid = {"amount_fen": amount, "trade_no": trade, "merchant_discount_fen": discount, "fee_fen": fee}
+        paid["platform_discount_fen"] = self.count % 50
         self._add("core_payments", day, user, event_type="paid", **paid)
         while amount and draw.random() < 0.3:
             part = draw.randrange(1, amount + 1)
@@ -178,8 +181,11 @@ class _Merchant:
 
 
 def random_lake(seeds: dict[int, int] = LENGTHS) -> dict[str, pa.Table]:
-    """Core tables with every seed as a merchant."""
+    """Core tables with every seed as a merchant and the edges beside them, and score_potentials."""
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for seed in seeds:
         _Merchant(seed, rows).fill()
-    return {name: arrow_rows(table(name), rows[name]) for name in TABLES}
+    for name, row in edges(FIRST, LAST, ZONE):
+        rows[name].append(row)
+    told = {name: arrow_rows(table(name), rows[name]) for name in TABLES}
+    return told | {"score_potentials": random_models([f"s{seed:02d}" for seed in seeds], LAST)}

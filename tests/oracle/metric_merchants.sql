@@ -136,5 +136,36 @@ with scale as (
         select distinct merchant_id, voucher_code from vouchers
         where event_type = 'received' and business_date between d() - 55 and d() - 28
     ) c group by all
+), lately as (
+    select merchant_id, origin, event_type = 'paid' as active from payments where business_date > d() - 56
+    union all
+    select merchant_id, origin, event_type in ('launch', 'item_view', 'order_submit', 'message_click', 'share',
+           'collect', 'subscribe', 'member_join') or (event_type = 'page_view' and coalesce(stay_ms, 1000) >= 1000)
+    from mini where business_date > d() - 56
+    union all
+    select merchant_id, origin, event_type in ('follow', 'view', 'like', 'comment', 'share', 'live_enter',
+           'voucher_click', 'mini_program_click') from life where business_date > d() - 56
+    union all
+    select merchant_id, origin, event_type in ('received', 'used') from vouchers where business_date > d() - 56
+    union all
+    select merchant_id, origin, false from traffic where business_date > d() - 56
+), left_off as (
+    -- Relations that a user turned off last; turning one on is an active event already.
+    from relation_changes where day <= d()
+    qualify row_number() over (partition by merchant_id, user_key, relation
+                               order by occurred_at desc, event_id desc) = 1
+), beside as (
+    select merchant_id, 'e_refund_rate_orders' as id, count(*) as num, null::bigint as den from payments
+    where event_type = 'paid' and business_date between d() - 42 and d() - 15 group by all
+    union all
+    select merchant_id, 'events_56d', sum(n)::bigint, null from (
+        select merchant_id, 1 as n from lately where active
+        union all
+        select merchant_id, 1 from left_off where not turned_on and day > d() - 56
+    ) group by all
+    union all
+    select merchant_id, 'simulated_events_56d', count(*), null from lately where origin = 'simulated' group by all
+    union all
+    select merchant_id, 'public_kiloimpressions_28d', (impressions // 1000)::bigint, null from shown
 )
-from counted union all from coming union all from doing union all from buying
+from counted union all from coming union all from doing union all from buying union all from beside
