@@ -1,5 +1,6 @@
 """What each business key that rows came in for is entitled to, from all rows taken so far."""
 
+import json
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
@@ -73,15 +74,16 @@ def multipliers(inputs: Inputs, close: "Close") -> DataFrame:
 
 
 def _rates(policy: "LedgerPolicy", measure: Column) -> Column:
-    """The rates of a measure, of every programme and version, as an array of structs."""
-    found: dict[str, list[Column]] = {}
+    """The rates of a measure, of every programme and version, as an array of structs; null for one without any.
+
+    They go over as one text: a literal for each would be a thousand calls to the JVM at every close.
+    """
+    found: dict[str, list[dict[str, object]]] = {}
     for row in _rate_rows(policy):
-        struct = F.struct(*(F.lit(row[name]).cast(kind).alias(name) for name, kind in _RATE_TYPES.items()))
-        found.setdefault(str(row["measure"]), []).append(struct)
-    rates = F.array().cast(f"array<struct<{','.join(f'{n}:{kind}' for n, kind in _RATE_TYPES.items())}>>")
-    for name, structs in found.items():
-        rates = F.when(measure == name, F.array(*structs)).otherwise(rates)
-    return rates
+        found.setdefault(str(row["measure"]), []).append({name: row[name] for name in _RATE_TYPES})
+    rate = ",".join(f"{name}:{kind}" for name, kind in _RATE_TYPES.items())
+    told = F.from_json(F.lit(json.dumps(found, default=str)), f"map<string,array<struct<{rate}>>>")
+    return told[measure]
 
 
 def _rate_rows(policy: "LedgerPolicy") -> list[dict[str, object]]:
