@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from ccare.events.forgotten import FORGOTTEN_STAFF
 from ccare.tables.streams import Stream
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
@@ -26,15 +27,17 @@ def alone(parsed: DataFrame, stream: Stream) -> DataFrame:
 def judge(
     parsed: DataFrame, stream: Stream, existing: DataFrame | None, off: Collection[str] = ()
 ) -> DataFrame:
-    """Parsed rows + ``fate`` and, of events, SHARED; reasons completed with event_id_conflict and duplicate_trade.
+    """Parsed rows + ``fate`` and, of events, SHARED; reasons completed with those that rows give each other.
 
     ``existing``: rows of the core table taken before (event_id, content_hash and, for payments, event_type,
     merchant_id, trade_no). Of rows with one id the earliest delivery stays, then the smallest content hash; the
-    same content again is a duplicate, other content a conflict. ``parsed`` is read several times: it should be kept
-    somewhere. Rules in ``off`` refuse nothing.
+    same content again is a duplicate, other content a conflict. Of entities' records with one key and one delivery
+    date the greatest content hash stays, as in the table; the same again is a duplicate, another a record_conflict.
+    Of another delivery date it takes the other's place, so it is judged alone. ``parsed`` is read several times: it
+    should be kept somewhere. Rules in ``off`` refuse nothing.
     """
     if not stream.is_event:
-        return alone(parsed, stream)
+        return _judge_records(parsed, stream, off)
     sound = F.size("reasons") == 0
     marked = _mark(parsed, "_same_id", F.xxhash64("event_id"), sound, _ids(existing))
     if stream.name == "payments":
@@ -49,6 +52,24 @@ def judge(
         ranked = _rank_trades(ranked, existing)
     fate = F.when(F.size("reasons") > 0, REJECTED).when(F.col("_repeat"), DUPLICATE).otherwise(ACCEPTED)
     return plain.unionByName(ranked.select(*parsed.columns, fate.alias("fate"), F.lit(True).alias(SHARED)))
+
+
+def _judge_records(parsed: DataFrame, stream: Stream, off: Collection[str]) -> DataFrame:
+    judged = F.size("reasons") == 0
+    if stream.has_user:
+        # Several people stand behind this one: their records do not contradict each other.
+        judged = judged & (F.col("user_key") != FORGOTTEN_STAFF)
+    rows = parsed.withColumn("_judged", F.coalesce(judged, F.lit(False)))
+    order = (F.desc("content_hash"), "file_sha256", "position")
+    same_key = Window.partitionBy("_judged", *stream.key, "delivery_date").orderBy(*order)
+    rows = rows.withColumn("_kept", F.first("content_hash").over(same_key))
+    rows = rows.withColumn("_again", F.col("_judged") & (F.row_number().over(same_key) > 1))
+    same = F.col("content_hash") == F.col("_kept")
+    if "record_conflict" not in off:
+        told = _with(F.col("reasons"), F.col("_again") & ~same, "record_conflict")
+        rows = rows.withColumn("reasons", told)
+    fate = F.when(F.size("reasons") > 0, REJECTED).when(F.col("_again") & same, DUPLICATE).otherwise(ACCEPTED)
+    return rows.select(*parsed.columns, fate.alias("fate"))
 
 
 def _ids(existing: DataFrame | None) -> DataFrame | None:

@@ -8,9 +8,9 @@ from pyspark.sql import functions as F
 from ccare.events.masking import MASK, any_private, formed_like_personal, private
 from ccare.events.pseudonym import NUMBER, OPERATOR, token
 from ccare.events.read import NUMBERS, field_names, read_csv, read_json
-from ccare.events.rules import KNOWN, UNREAD, reasons, unread
+from ccare.events.rules import KNOWN, UNREAD, reasons, unread, whole_pattern
 from ccare.events.slots import SlotMap
-from ccare.tables.streams import EVENT_ID_PATTERN, PARTYLESS, Field, Stream
+from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
 
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
@@ -68,7 +68,10 @@ def _known_merchants(rows: DataFrame, merchants: DataFrame, off: Collection[str]
     joined = rows.join(F.broadcast(known), "merchant_id", "left")
     if "unknown_merchant" in off:
         return joined
-    stranger = (F.size("reasons") == 0) & F.col(KNOWN).isNull()
+    # Whom an id cannot name, nobody can know: that is the id's own rule. Only strangers' ids are looked at.
+    stranger = F.col(KNOWN).isNull() & F.coalesce(
+        F.col("merchant_id").rlike(whole_pattern(ID_PATTERN)), F.lit(False)
+    )
     unknown = F.concat(F.col("reasons"), F.array(F.lit("unknown_merchant")))
     return joined.withColumn("reasons", F.when(stranger, unknown).otherwise(F.col("reasons")))
 

@@ -145,7 +145,7 @@ def with_helpers(rows: DataFrame, stream: Stream, timezone: str) -> DataFrame:
     if stream.is_event:
         helpers.append((F.col("occurred_at").isNull() | F.col("business_date").isNotNull()).alias("_dated"))
         # Whom an id cannot name, nobody can know: that is the id's own rule.
-        named = F.coalesce(F.col("merchant_id").rlike(_whole(ID_PATTERN)), F.lit(False))
+        named = F.coalesce(F.col("merchant_id").rlike(whole_pattern(ID_PATTERN)), F.lit(False))
         known = F.coalesce(F.col(KNOWN), ~named) if KNOWN in rows.columns else F.lit(True)
         return rows.select(
             *(F.col(f"`{c}`") for c in rows.columns if c != KNOWN), known.alias(KNOWN), *helpers
@@ -177,13 +177,13 @@ def _in_set(column: str, values: Iterable[str]) -> tuple[str, tuple[tuple[str, o
     return "in_set", (("column", column), ("values", list(values)))
 
 
-def _whole(pattern: str) -> str:
+def whole_pattern(pattern: str) -> str:
     r"""Java's $ also matches before a last newline; \z does not."""
     return pattern.removesuffix("$") + r"\z"
 
 
 def _id_rules(name: str, pattern: str, why: str) -> list[RowRule]:
-    raw, whole = F.col(f"_raw_{name}"), _whole(pattern)
+    raw, whole = F.col(f"_raw_{name}"), whole_pattern(pattern)
     return [
         RowRule(f"missing_{name}", why, raw.isNull(), *_present(name), covers=name),
         RowRule(f"bad_{name}", why, ~raw.rlike(whole), "matches", (("column", name), ("pattern", whole))),
@@ -245,7 +245,7 @@ def _field_rules(stream: Stream, field: Field) -> list[RowRule]:
             RowRule(id_, why, raw.isNotNull() & value.isNull(), holds=_holds(~_was_unread(stream, name)))
         )
     elif field.kind == "id":
-        why, whole = "ids become file names and keys: nothing else gets in", _whole(ID_PATTERN)
+        why, whole = "ids become file names and keys: nothing else gets in", whole_pattern(ID_PATTERN)
         rules.append(RowRule(id_, why, ~raw.rlike(whole), "matches", (("column", name), ("pattern", whole))))
     elif field.allowed:
         why = "a word outside the list would fall out of every group"

@@ -1,4 +1,4 @@
-"""Whether rows of a small pass clash: share an event id or a trade among themselves, or with rows taken before.
+"""Whether rows of a small pass clash: share a key or a trade among themselves, or with rows taken before.
 
 Asked of DuckDB over rows that the driver holds and files that stand: who of two that clash stays is the stream's
 own job to say, and on most days nobody has to ask it.
@@ -6,6 +6,7 @@ own job to say, and on most days nobody has to ask it.
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED
@@ -31,7 +32,12 @@ select exists (select 1 from sound where event_type = 'paid' group by merchant_i
 
 
 def clashes(run: Run, stream: Stream, held: pa.Table) -> bool:
-    """Whether any two of the stream's sound rows (``held``, judged alone) and those taken before may clash."""
+    """Whether any two of the stream's sound rows (``held``, judged alone) and those taken before may clash.
+
+    Entities' records clash within a pass only: a later delivery takes the place of what was taken before.
+    """
+    if not stream.is_event:
+        return _records_clash(stream, held)
     taken, dated = events.lookup_since(run.close)
     names = ["event_id", "event_type", "merchant_id", "fate"]
     names += ["trade_no"] if stream.name == "payments" else []
@@ -46,3 +52,10 @@ def clashes(run: Run, stream: Stream, held: pa.Table) -> bool:
         con.execute(_RECENT)
         questions = [_IDS, _TRADES] if stream.name == "payments" else [_IDS]
         return any(row[0] for question in questions if (row := con.execute(question).fetchone()))
+
+
+def _records_clash(stream: Stream, held: pa.Table) -> bool:
+    # Null is a value here: two records without it have one key.
+    key = [*dict.fromkeys((*stream.key, "delivery_date"))]
+    sound = held.filter(pc.equal(held["fate"], ACCEPTED)).select(key)
+    return sound.group_by(key).aggregate([]).num_rows < sound.num_rows

@@ -41,7 +41,7 @@ def take_small(run: Run, stream: Stream, files: list[Delivery], history: Publish
     inputs = _inputs(run, stream, files)
     parsed = events.parsed(inputs, run.close, stream)
     held = _held(run, stream, alone(parsed, stream))
-    if stream.is_event and clashes(run, stream, held):
+    if clashes(run, stream, held):
         known = {name: df for name, df in inputs.items() if not name.startswith("landing")}
         known["parsed"] = run.spark.createDataFrame(held.select(parsed.columns))
         rows = import_module(f"jobs.{stream.table}").build(known, run.close)

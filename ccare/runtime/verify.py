@@ -82,6 +82,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
             yield _table_check(con, lake, table, last)
     yield _control_check(lake, last)
     yield from _fate_checks(con)
+    yield _trade_check(con)
     yield from _run_checks(con, rows)
     yield from _law_checks(con)
     yield from _trail_checks(lake, last)
@@ -187,6 +188,12 @@ select (select coalesce(sum(gmv_fen), 0) from state_merchant_days),
 """
 
 
+_TRADES = """
+select count(*) from (
+    select 1 from core_payments where event_type = 'paid' group by merchant_id, trade_no having count(*) > 1)
+"""
+
+
 def _fate_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Check]:
     broken = con.execute(_FATES).fetchone()
     yield Check("row fates", not (broken and broken[0]), f"{broken[0] if broken else 0} files do not add up")
@@ -196,6 +203,12 @@ def _fate_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Check]:
     closed = con.execute("select max(business_date) from run_manifest where kind = 'close'").fetchone()
     days, pairs, paid = con.execute(_STATE, [closed[0] if closed else None]).fetchone() or (0, 0, 0)
     yield Check("gmv_fen", days == pairs == paid, f"merchant days {days}, user days {pairs}, payments {paid}")
+
+
+def _trade_check(con: duckdb.DuckDBPyConnection) -> Check:
+    """An ingest looks for a trade among the late window's rows only; a reused event id is found by the table's key."""
+    (again,) = con.execute(_TRADES).fetchone() or (0,)
+    return Check("trades paid once", not again, f"{again} trades of core_payments are paid more than once")
 
 
 def _run_checks(con: duckdb.DuckDBPyConnection, rows: list[Published]) -> Iterator[Check]:

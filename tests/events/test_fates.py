@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ccare.events.job import fates, rejected
+from ccare.events.forgotten import FORGOTTEN_STAFF
+from ccare.events.job import accepted, entity_state, fates, parsed, rejected
 from ccare.events.pseudonym import pads_frame, token
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
@@ -23,7 +24,7 @@ from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import frame
 from ccare.scoring.policy import load_scoring
 from ccare.tables import table
-from ccare.tables.streams import MERCHANTS, MINI_PROGRAM, PAYMENTS, Stream
+from ccare.tables.streams import FUNDING, MERCHANTS, MINI_PROGRAM, PAYMENTS, STAFF, Stream
 
 pytestmark = pytest.mark.spark
 
@@ -118,6 +119,12 @@ def test_each_line_has_its_fate_and_every_reason(spark: SparkSession) -> None:
         (line(event_id="b 7"), "rejected", {"bad_event_id"}),
         (line(event_id="b8", merchant_id="m/1"), "rejected", {"bad_merchant_id"}),
         (line(event_id="b9", merchant_id="unknown"), "rejected", {"unknown_merchant"}),
+        (
+            line(event_id="b14", merchant_id="unknown", amount_fen=-1),
+            "rejected",
+            {"bad_amount_fen", "unknown_merchant"},
+        ),
+        (line(event_id="b15", merchant_id=None), "rejected", {"missing_merchant_id"}),
         (line(event_id="b10", occurred_at="2024-03-01 10:00"), "rejected", {"bad_occurred_at"}),
         (line(event_id="b11", occurred_at="2024-02-30T10:00:00Z"), "rejected", {"bad_occurred_at"}),
         (line(event_id="b12", occurred_at="2024-03-03T00:10:01+08:00"), "rejected", {"occurred_in_future"}),
@@ -220,6 +227,107 @@ def test_merchants_need_no_user_and_no_event(spark: SparkSession) -> None:
     ]
     rows = judged(spark, lines, MERCHANTS).orderBy("position").collect()
     assert [(r.fate, list(r.reasons)) for r in rows] == [("accepted", []), ("rejected", ["bad_valid_from"])]
+
+
+GOOD = {"merchant_id": "m1", "name": "A", "industry": "retail", "own_brand": True, "joined_on": "2024-01-01"}
+
+
+def records(spark: SparkSession, told: list[tuple[str, dict[str, Any]]]) -> DataFrame:
+    """Merchants' records, each with the day of March on which it was delivered."""
+    lines: list[str | bytes] = [
+        json.dumps({**GOOD, "valid_from": "2024-01-01", **change}) for _, change in told
+    ]
+    days = F.array(*(F.lit(date(2024, 3, int(day))) for day, _ in told))
+    rows = landing(spark, lines).withColumn("delivery_date", days[F.col("position").cast("int") - 1])
+    return fates({"landing": rows}, close(), MERCHANTS)
+
+
+def test_records_of_one_key_and_delivery_date_agree_or_one_is_refused(spark: SparkSession) -> None:
+    told = [
+        ("2", {}),
+        ("2", {"name": "B"}),
+        ("2", {"name": "C"}),
+        ("2", {"merchant_id": "m2"}),
+        ("2", {"merchant_id": "m2"}),
+        ("2", {"valid_from": "2024-02-01"}),
+        ("1", {"name": "earlier"}),
+        ("3", {}),
+        ("2", {"own_brand": "yes"}),
+    ]
+    for order in (told, told[::-1]):
+        rows = records(spark, order).collect()
+        assert len(rows) == len(told)
+        disputed = [r for r in rows if r.merchant_id == "m1" and r.delivery_date.day == 2]
+        first = [
+            r for r in disputed if r.valid_from == date(2024, 1, 1) and not {"bad_own_brand"} & {*r.reasons}
+        ]
+        assert sorted((r.fate, *r.reasons) for r in first) == [
+            ("accepted",),
+            ("rejected", "record_conflict"),
+            ("rejected", "record_conflict"),
+        ]
+        stays = next(r for r in first if r.fate == "accepted")
+        assert stays.content_hash == max(r.content_hash for r in first), "the one that the table would keep"
+        assert sorted(r.fate for r in rows if r.merchant_id == "m2") == ["accepted", "duplicate"]
+        others = {(r.delivery_date.day, str(r.valid_from)): r.fate for r in rows if r not in first}
+        assert others[1, "2024-01-01"] == others[3, "2024-01-01"] == others[2, "2024-02-01"] == "accepted"
+        assert [list(r.reasons) for r in disputed if r.own_brand is None] == [["bad_own_brand"]]
+
+
+def test_forgotten_staff_do_not_contradict_each_other(spark: SparkSession) -> None:
+    lines: list[str | bytes] = [json.dumps({"merchant_id": "m1", "user_id": u}) for u in ("u-1", "u-2")]
+    parsed_rows = parsed({"landing": landing(spark, lines)}, close(), STAFF)
+    one = parsed_rows.withColumn("user_key", F.lit(FORGOTTEN_STAFF))
+    assert [r.fate for r in fates({"parsed": one}, close(), STAFF).collect()] == ["accepted", "accepted"]
+
+
+def test_merchants_are_history_and_the_latest_delivery_stands(spark: SparkSession) -> None:
+    first = accepted(records(spark, [("1", {}), ("1", {"valid_from": "2024-02-01", "name": "B"})]), MERCHANTS)
+    nobody = frame(spark, table("core_merchants"), [])
+    state = entity_state(nobody, first, MERCHANTS).persist()
+    assert told_of(state) == [
+        ("2024-01-01", "2024-01-31", "A"),
+        ("2024-02-01", "None", "B"),
+    ]
+    change = [
+        ("3", {"name": "late"}),
+        ("2", {"name": "A2"}),
+        ("2", {"valid_from": "2024-01-16", "name": "between"}),
+    ]
+    assert told_of(entity_state(state, accepted(records(spark, change), MERCHANTS), MERCHANTS)) == [
+        ("2024-01-01", "2024-01-15", "late"),
+        ("2024-01-16", "2024-01-31", "between"),
+        ("2024-02-01", "None", "B"),
+    ]
+    state.unpersist()
+
+
+def told_of(state: DataFrame) -> list[tuple[str, str, str]]:
+    return sorted((str(r.valid_from), str(r.valid_to), r.name) for r in state.collect())
+
+
+def test_of_what_is_asked_once_the_first_delivery_stands(spark: SparkSession) -> None:
+    asked = {
+        "approval": "r1",
+        "pool": "p",
+        "asset": "POINT",
+        "amount": 5,
+        "effective_date": "2024-03-01",
+        "asked_by": "A",
+    }
+    lines: list[str | bytes] = [json.dumps(asked)] * 2
+    rows = landing(spark, lines).withColumn(
+        "delivery_date", F.date_add(F.lit(DAY), F.col("position").cast("int"))
+    )
+    later = accepted(fates({"landing": rows}, close(), FUNDING), FUNDING).persist()
+    before, new = (
+        later.where(later.delivery_date > date(2024, 3, 2)),
+        later.where(later.delivery_date <= date(2024, 3, 2)),
+    )
+    for one, two in ((before, new), (new, before)):
+        (row,) = entity_state(one, two, FUNDING).collect()
+        assert row.delivery_date == date(2024, 3, 2)
+    later.unpersist()
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

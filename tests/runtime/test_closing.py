@@ -83,6 +83,32 @@ def test_a_closed_day_posts_nothing_and_the_manifest_says_so(copy: Settings) -> 
     assert verify_lake(copy, lambda line: None).ok
 
 
+def test_what_is_used_again_after_the_late_window_is_found_by_verify(spark: Any, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    write_day(settings.landing, DAYS[0], history=40)
+    close(settings, DAYS[0])
+    assert verify_lake(settings, lambda line: None).ok
+    write_day(settings.landing, DAYS[1])
+    old = f"{DAYS[0] - timedelta(days=40)}-0"
+    event = {"event_type": "paid", "occurred_at": f"{DAYS[1]}T10:00:00Z", "user_id": "u", "amount_fen": 7}
+    first = (settings.landing / "payments" / str(DAYS[1]) / "payments.jsonl").read_text().splitlines()
+    merchant = next(json.loads(line)["merchant_id"] for line in first if f'"t{old}"' in line)
+    again = [
+        {**event, "event_id": f"p{old}", "trade_no": "new", "merchant_id": merchant},
+        {**event, "event_id": "new", "trade_no": f"t{old}", "merchant_id": merchant},
+    ]
+    for number, row in enumerate(again):
+        path = settings.landing / "payments" / str(DAYS[2]) / f"again{number}.jsonl"
+        path.write_text(json.dumps(row) + "\n")
+    close(settings, DAYS[1])
+    broken = {
+        check.name: check.detail for check in verify_lake(settings, lambda line: None).checks if not check.ok
+    }
+    assert broken.keys() == {"core_payments", "trades paid once"}
+    assert "1 keys stand more than once" in broken["core_payments"]
+    assert broken["trades paid once"] == "1 trades of core_payments are paid more than once"
+
+
 def test_scores_told_again_are_the_same(closed: Settings, copy: Settings) -> None:
     close(copy, DAYS[2])
     for name in ("metric_merchants", "score_drivers", "score_merchants"):

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,27 @@ def test_any_packing_gives_the_same_core_rows(
         (1, "malformed_json"),
         (2, "event_id_conflict"),
     ]
+
+
+@pytest.mark.parametrize("bulk", [False, True], ids=["small", "bulk"])
+def test_records_that_contradict_each_other_have_fates_that_add_up(
+    plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk: bool
+) -> None:
+    if bulk:
+        monkeypatch.setattr(ingest, "SMALL_LINES", 0)
+    settings = settings_in(tmp_path)
+    shutil.copytree(plain.landing, settings.landing)
+    folder = settings.landing / "merchants" / "2026-03-02"
+    lines = (folder / "merchants.jsonl").read_text().splitlines()
+    other = {**json.loads(lines[0]), "name": "Another"}
+    (folder / "again.jsonl").write_text("\n".join([lines[1], json.dumps(other), lines[2]]) + "\n")
+    ingested(settings)
+    files = [r for r in deltalog.rows(settings.lake, "raw_files") if r["stream"] == "merchants"]
+    fates = [tuple(sum(r[f"rows_{n}"] for r in files) for n in ("read", "accepted", "duplicate", "rejected"))]
+    assert fates == [(len(lines) + 3, len(lines), 2, 1)]
+    (told,) = deltalog.rows(settings.lake, "core_rejected_events")
+    assert (told["stream"], told["reasons"]) == ("merchants", ["record_conflict"])
+    assert len(deltalog.rows(settings.lake, "core_merchants")) == len(lines)
 
 
 def test_every_row_names_its_file_and_line(plain: Settings) -> None:
