@@ -143,10 +143,18 @@ def test_refused_lines_are_kept_without_persons(spark: SparkSession) -> None:
         ("known_kind", {"kind": "lent"}),
         ("amount_not_negative", {"amount_fen": -1, "receipt_fen": -1}),
         ("trade_no_present", {"trade_no": None}),
+        ("receipt_not_negative", {"receipt_fen": -1}),
+        ("merchant_discount_not_negative", {"merchant_discount_fen": -1}),
+        ("platform_discount_not_negative", {"platform_discount_fen": -1}),
+        ("fee_not_negative", {"fee_fen": -1}),
+        ("trade_no_whole", {"trade_no": "4.2E+27"}),
+        ("trade_no_whole", {"trade_no": "4" * 65}),
+        ("refund_no_in_key", {"kind": "refunded", "line_key": "refunded|t1|"}),
     ],
 )
 def test_each_block_rule_blocks_alone(spark: SparkSession, rule: str, change: dict[str, Any]) -> None:
     row = conform(accepted_lines(judged(spark, [{}])), table("core_bill_lines")).collect()[0].asDict()
+    assert failures_of(frame(spark, table("core_bill_lines"), [row])) == []
     wrong = frame(spark, table("core_bill_lines"), [{**row, **change}])
     with pytest.raises(GateRefused, match=rule):
         Quality(date(2024, 3, 1), 0, "r").judge("core_bill_lines", (), failures_of(wrong))
@@ -161,3 +169,9 @@ def test_more_received_than_the_trade_is_worth_is_told(spark: SparkSession) -> N
     row = conform(accepted_lines(judged(spark, [{}])), table("core_bill_lines")).collect()[0].asDict()
     rows = frame(spark, table("core_bill_lines"), [{**row, "receipt_fen": 101}])
     assert [failure.rule.id for failure in failures_of(rows)] == ["receipt_within_amount"]
+
+
+def test_a_line_dated_after_its_delivery_is_told(spark: SparkSession) -> None:
+    row = conform(accepted_lines(judged(spark, [{}])), table("core_bill_lines")).collect()[0].asDict()
+    rows = frame(spark, table("core_bill_lines"), [{**row, "business_date": date(2024, 3, 3)}])
+    assert [(f.rule.id, f.rule.severity) for f in failures_of(rows)] == [("not_after_delivery", "warn")]

@@ -5,7 +5,7 @@ What one row of a stream may be is tried in tests/events/test_rules.py; these ar
 
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,10 @@ _SOME: dict[str, Any] = {
     "date": date(2026, 3, 1),
     "timestamp": datetime(2026, 3, 1, tzinfo=UTC),
 }
+_FORMED = {"refund_no_in_key": "refunded|t1|r1"}
+"""What a rule's pattern wants where a digest does not fit it."""
+_MISSHAPEN = {"trade_no_whole": "4.2E+27"}
+"""What breaks a rule's pattern where these words do not."""
 JUDGED = sorted(name for name, declared in REGISTRY.items() if gate.rules(declared))
 DAY = date(2026, 3, 1)
 
@@ -45,6 +49,8 @@ def sound(declared: Table) -> dict[str, Any]:
         told = dict(rule.arguments)
         if rule.expect == "in_set":
             row[told["column"]] = told["values"][0]
+        elif rule.id in _FORMED:
+            row[told["column"]] = _FORMED[rule.id]
     return row
 
 
@@ -59,9 +65,10 @@ def spoilt(declared: Table, rule: Rule) -> list[dict[str, Any]]:
     if rule.expect == "in_set":
         return [{**row, column: "no such word"}]
     if rule.expect == "matches":
-        return [{**row, column: "no such form"}]
+        return [{**row, column: _MISSHAPEN.get(rule.id, "no such form")}]
     if rule.expect == "at_least":
-        return [{**row, told["other"]: row[column] + 1}]
+        more = timedelta(days=1) if isinstance(row[column], date) else 1
+        return [{**row, told["other"]: row[column] + more}]
     if rule.expect == "row_count":
         return []
     assert rule.expect == "between", rule.expect
