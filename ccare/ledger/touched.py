@@ -39,11 +39,13 @@ def touched_keys(con: duckdb.DuckDBPyConnection, close: "Close") -> pa.Table:
     """Grain: merchant and effective date of what this close looks at again.
 
     Dates of rows that came in and of trades refunded; all dates of users who became staff, of merchants whose record
-    or enrolment came in, and of keys that another policy booked. Where users are counted by their days: also the
+    or enrolment came in, and of keys that another policy booked; in the first close of a policy that is meant to change
+    closed days, every date of the programmes that say so. Where users are counted by their days: also the
     later dates of users of whom a late row came in, and the dates on which a follow or joining becomes due. Where abuse
     rules are in force: earlier dates that a late row has them judge again.
     """
     parts = [_of_rows(close.ledger), _OF_REFUNDS, _of_people(close), _of_policy(close.ledger)]
+    parts += _of_retroactive(close)
     if any(p.asks != "everyone" for p in close.ledger.programmes):
         parts.append(_of_merchants(close))
     parts += [*_judged_again(close), *_due(close)]
@@ -101,13 +103,33 @@ where d.business_date between {date_sql(close.earn_start)} and {day}"""
 
 def _of_policy(policy: "LedgerPolicy") -> str:
     """Keys that another policy booked, but those of rules that are told on days of their own."""
+    return f"""
+select merchant_id, effective_date from ledger_positions
+where {_is_followed(policy)} and policy_version is distinct from {quoted(policy.version)}"""
+
+
+def _of_retroactive(close: "Close") -> Iterator[str]:
+    """Dates of programmes that are meant to change closed days, booked or not: whoever may earn now has no key yet.
+
+    Only until this policy has booked a key: what it changes is then told, and later closes follow the rows again.
+    """
+    policy, longest = close.ledger, max(follow_ups(close.ledger.user_rules), default=0)
+    for p in policy.programmes:
+        if p.retroactive:
+            first, last = p.from_day - timedelta(days=longest), min(p.to_day or close.day, close.day)
+            yield f"""
+select d.merchant_id, {_dates_about(policy)} as effective_date
+from state_user_days d where d.business_date between {date_sql(first)} and {date_sql(last)}
+    and not exists (from ledger_positions where {_is_followed(policy)} and policy_version = {quoted(policy.version)})"""
+
+
+def _is_followed(policy: "LedgerPolicy") -> str:
+    """Whether a position is of a merchant's key that follows later rows."""
     rules = [(f"{p.name}|{rule.name}", rule) for p in policy.programmes for rule in p.rules]
     follow = {name for name, rule in rules if rule.kind in USER_KINDS or isinstance(rule, TradeNet)}
     fixed = ", ".join(map(quoted, sorted({name for name, _ in rules} - follow)))
     aside = f" and concat_ws('|', programme, rule) not in ({fixed})" if fixed else ""
-    return f"""
-select merchant_id, effective_date from ledger_positions
-where merchant_id is not null and policy_version is distinct from {quoted(policy.version)}{aside}"""
+    return f"merchant_id is not null{aside}"
 
 
 def _judged_again(close: "Close") -> Iterator[str]:
