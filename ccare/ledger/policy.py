@@ -4,13 +4,13 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from ccare.errors import UsageError
+from ccare.ledger.policy_checks import funding_mistakes, programme_mistakes
 from ccare.ledger.programmes import AdjustAlone, Funding, FundingFile, Note, Pool, Programme, ProgrammesFile
 from ccare.ledger.rules import USER_KINDS, AnyRule, Words
 from ccare.runtime.policy_file import policy_path
@@ -96,12 +96,12 @@ def load_ledger(conf: Path) -> LedgerPolicies:
     Raises UsageError naming every mistake of both files.
     """
     mistakes: list[str] = []
-    programmes = _read(conf, PROGRAMMES, ProgrammesFile, mistakes)
-    funding = _read(conf, FUNDING, FundingFile, mistakes)
-    if programmes is not None:
-        mistakes += _programme_mistakes(programmes)
-    if programmes is not None and funding is not None:
-        mistakes += _funding_mistakes(programmes, funding)
+    told, programmes = _parsed(policy_path(conf, PROGRAMMES), PROGRAMMES, ProgrammesFile, mistakes)
+    funded, funding = _parsed(policy_path(conf, FUNDING), FUNDING, FundingFile, mistakes)
+    if told is not None:
+        mistakes += programme_mistakes(told, PROGRAMMES)
+    if told is not None and funded is not None:
+        mistakes += funding_mistakes(told, funded, PROGRAMMES, FUNDING)
     if mistakes or programmes is None or funding is None:
         raise UsageError(
             f"The ledger policy has {len(mistakes)} mistake(s): " + "; ".join(mistakes) + ".",
@@ -113,9 +113,9 @@ def load_ledger(conf: Path) -> LedgerPolicies:
 def read_programmes(path: Path) -> LedgerPolicies:
     """The programmes in ``path``, without fundings: a policy to try out. UsageError naming every mistake."""
     mistakes: list[str] = []
-    programmes = _parsed(path, path.name, ProgrammesFile, mistakes)
-    if programmes is not None:
-        mistakes += _programme_mistakes(programmes)
+    told, programmes = _parsed(path, path.name, ProgrammesFile, mistakes)
+    if told is not None:
+        mistakes += programme_mistakes(told, path.name)
     if mistakes or programmes is None:
         raise UsageError(
             f"{path} has {len(mistakes)} mistake(s): {'; '.join(mistakes)}.", remedy="Mend them all."
@@ -123,13 +123,14 @@ def read_programmes(path: Path) -> LedgerPolicies:
     return LedgerPolicies(programmes, FundingFile())
 
 
-def _read(conf: Path, name: str, kind: type[_File], mistakes: list[str]) -> _File | None:
-    return _parsed(policy_path(conf, name), name, kind, mistakes)
-
-
-def _parsed(path: Path, name: str, kind: type[_File], mistakes: list[str]) -> _File | None:
+def _parsed(
+    path: Path, name: str, kind: type[_File], mistakes: list[str]
+) -> tuple[dict[str, Any] | None, _File | None]:
+    """What the file says, null where that is not TOML; and as ``kind``, null where a field of it is wrong."""
+    told: dict[str, Any] | None = None
     try:
-        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        return told, kind.model_validate(told)
     except ValidationError as error:
         found = error.errors()
         mistakes += [
@@ -142,42 +143,4 @@ def _parsed(path: Path, name: str, kind: type[_File], mistakes: list[str]) -> _F
         mistakes.append(f"{name} is not TOML: {error}")
     except OSError as error:
         mistakes.append(f"{name} cannot be read: {error.strerror}")
-    return None
-
-
-def _programme_mistakes(file: ProgrammesFile) -> list[str]:
-    found: list[str] = []
-    pools = {pool.name: pool for pool in file.pools}
-    if len(pools) < len(file.pools):
-        found.append(f"{PROGRAMMES}: two pools have one name")
-    for p in file.programmes:
-        where = f"{PROGRAMMES}: {p.name} from {p.from_day}"
-        for name, asset in sorted({(p.pool_of(rule), p.asset_of(rule)) for rule in p.rules}):
-            pool = pools.get(name)
-            if pool is None:
-                found.append(f"{where}: pool {name} is not declared")
-            elif (pool.programme, pool.asset) != (p.name, asset):
-                found.append(f"{where}: pool {name} grants {pool.asset} to {pool.programme}")
-        found += [f"{where}: {mistake}" for mistake in p.mistakes()]
-    for name in sorted({p.name for p in file.programmes}):
-        versions = sorted((p for p in file.programmes if p.name == name), key=lambda p: p.from_day)
-        found += [
-            f"{PROGRAMMES}: versions of {name} from {one.from_day} and from {other.from_day} overlap"
-            for one, other in pairwise(versions)
-            if one.to_day is None or other.from_day <= one.to_day
-        ]
-    return found
-
-
-def _funding_mistakes(programmes: ProgrammesFile, funding: FundingFile) -> list[str]:
-    pools = {pool.name for pool in programmes.pools}
-    found = [
-        f"{FUNDING}: {f.approval} funds {f.pool}, which {PROGRAMMES} does not declare"
-        for f in funding.fundings
-        if f.pool not in pools
-    ]
-    keys = [f.business_key for f in funding.fundings]
-    return found + [
-        f"{FUNDING}: approval {key.rsplit('|', 1)[1]} is used twice"
-        for key in sorted({k for k in keys if keys.count(k) > 1})
-    ]
+    return told, None

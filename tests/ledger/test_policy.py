@@ -123,6 +123,27 @@ def test_overlapping_versions_are_refused(tmp_path):
     load_ledger(conf_with(tmp_path, PARTED.join((head, closed, again))))
 
 
+def test_a_wrong_field_hides_nothing_of_the_others(tmp_path):
+    """A misspelt field here, an overlap, an undeclared pool, a missing slot and a spent approval there."""
+    parts = PACKAGED.split(PARTED)
+    (fanxing,) = (part for part in parts if part.startswith('name = "fanxing"'))
+    (luoma,) = (part for part in parts if part.startswith('name = "luoma"'))
+    later = fanxing.replace("from = 2015-01-01", "from = 2026-01-01").replace("maturity_days", "maturty_days")
+    wrong = PACKAGED.replace(luoma, luoma.replace('pool = "luoma"', 'pool = "loma"'))
+    wrong = wrong.replace('slot = "recommendation_card"\neligibility', "eligibility")
+    wrong = wrong.replace('name = "wufu"\nprogramme = "wufu"', 'name = "wufu"\nprogrammes = "wufu"')
+    one = '[[fundings]]\npool = "fanxing"\namount = 5\ndate = 2026-03-02\napproval = "A-1"\n'
+    bad = one.replace("amount = 5", "amount = 0").replace("A-1", "B-1")
+    said = refusal(conf_with(tmp_path, PARTED.join((wrong, later)), one + one + bad))
+    for part in (
+        *("maturty_days: extra inputs", "versions of fanxing from 2015-01-01 and from 2026-01-01 overlap"),
+        *("pool loma is not declared", "fuyou from 2015-01-01: grants impressions, so a slot has to say"),
+        *("programmes: extra inputs", "approval A-1 is used twice", "fundings.2.amount"),
+    ):
+        assert part in said, part
+    assert "pool wufu is not declared" not in said, "its own mistake is named"
+
+
 def test_an_approval_is_used_once_and_for_a_known_pool(tmp_path):
     one = '[[fundings]]\npool = "fanxing"\namount = 5\ndate = 2026-03-02\napproval = "A-1"\n'
     said = refusal(conf_with(tmp_path, GOOD, one + one + one.replace("fanxing", "none").replace("A-1", "B")))
