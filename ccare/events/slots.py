@@ -1,15 +1,18 @@
 """Scene codes and promo positions to traffic slots, by dated policy (conf/slots.toml)."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ccare.errors import UsageError
 from ccare.ledger.redemption_terms import PromotionTerms, RedemptionTerms
 from ccare.runtime.policy_file import policy_path, read_policy
+from ccare.tables.state import FUNNEL_SLOTS
 
 
 @dataclass(frozen=True)
@@ -40,70 +43,106 @@ class SlotMap:
         return tuple(sorted({*self.scenes.values(), *self.positions.values(), "unknown"}))
 
 
-class _Points(TypedDict):
-    prices: dict[str, int]
-    default_price: int
-    point_cost_fen: int
+_Price = Annotated[int, Field(ge=0, le=10**9)]
+_Codes = dict[str, list[str]]
+
+
+class _Points(BaseModel):
+    """What impressions cost in points; a file written before they were bought says nothing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prices: dict[str, _Price] = Field(default_factory=dict)
+    default_price: _Price = 100
+    point_cost_fen: _Price = 1
+
+
+class _Version(BaseModel):
+    """One ``[[version]]`` of the file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: str = Field(min_length=1, max_length=40)
+    from_day: date = Field(alias="from")
+    public: list[str]
+    scenes: _Codes
+    positions: _Codes
+    points: _Points = Field(default_factory=_Points)
+    redemption: RedemptionTerms = Field(default_factory=RedemptionTerms)
+    promotion: PromotionTerms | None = None
+
+    def mistakes(self) -> list[str]:
+        """What no single field can tell."""
+        known = {*self.scenes, *self.positions, *FUNNEL_SLOTS}
+        found = [
+            f"{code} stands under two slots"
+            for groups in (self.scenes, self.positions)
+            for code in _twice(code for group in groups.values() for code in group)
+        ]
+        found += [
+            f"public: {slot} is no known slot, and has neither scene nor position"
+            for slot in self.public
+            if slot not in known
+        ]
+        found += [f"public: {slot} stands twice" for slot in _twice(self.public)]
+        found += [
+            f"points: prices: {slot} is no public slot, so it is not sold"
+            for slot in self.points.prices
+            if slot not in self.public
+        ]
+        return found + [f"redemption: {mistake}" for mistake in self.redemption.mistakes()]
 
 
 def load_slots(conf: Path, day: date) -> SlotMap:
     """The version in force on ``day``; UsageError lists every mistake of the file at once."""
     path = policy_path(conf, "slots.toml")
-    versions = read_policy(path, "slot map")["version"]
-    mistakes = [
-        f"{version['version']}: [version.points] holds a value that is not a whole number of at least 0"
-        for version in versions
-        if not all(isinstance(v, int) and v >= 0 for v in _numbers(version.get("points", {})))
-    ]
-    mistakes += [
-        f"{version['version']}: {code} stands under two slots"
-        for version in versions
-        for kind in ("scenes", "positions")
-        for code in _repeated(version[kind])
-    ]
-    mistakes += [fault for version in versions for fault in _redemption_faults(version)]
-    in_force = [version for version in versions if version["from"] <= day]
-    if not in_force:
+    told = read_policy(path, "slot map").get("version")
+    versions, mistakes = (
+        _versions(told) if isinstance(told, list) and told else ([], ["it has no [[version]]"])
+    )
+    in_force = [version for version in versions if version.from_day <= day]
+    if not in_force and not mistakes:
         mistakes.append(f"no version is in force on {day}")
     if mistakes:
         raise UsageError(f"{path.name}: {'; '.join(mistakes)}.", remedy="Mend the file and run again.")
-    chosen = max(in_force, key=lambda version: version["from"])
+    chosen = max(in_force, key=lambda version: version.from_day)
     return SlotMap(
-        chosen["version"],
-        _inverse(chosen["scenes"]),
-        _inverse(chosen["positions"]),
-        tuple(chosen["public"]),
-        **_points(chosen.get("points", {})),
-        redemption=RedemptionTerms.model_validate(chosen.get("redemption", {})),
-        promotion=PromotionTerms.model_validate(told) if (told := chosen.get("promotion")) else None,
+        chosen.version,
+        _inverse(chosen.scenes),
+        _inverse(chosen.positions),
+        tuple(chosen.public),
+        prices=chosen.points.prices,
+        default_price=chosen.points.default_price,
+        point_cost_fen=chosen.points.point_cost_fen,
+        redemption=chosen.redemption,
+        promotion=chosen.promotion,
     )
 
 
-def _redemption_faults(version: dict[str, Any]) -> list[str]:
-    found = []
-    for part, model in (("redemption", RedemptionTerms), ("promotion", PromotionTerms)):
+def _versions(told: list[Any]) -> tuple[list[_Version], list[str]]:
+    """Versions that can be read, and every mistake of all; one that cannot be read hides nothing of the others."""
+    versions, mistakes = [], []
+    for place, each in enumerate(told, start=1):
+        named = each.get("version") if isinstance(each, dict) else None
+        where = named if isinstance(named, str) and named else f"version {place}"
         try:
-            told = model.model_validate(version.get(part, {})).mistakes()
+            versions.append(_Version.model_validate(each))
         except ValidationError as error:
-            told = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()]
-        found += [f"{version['version']}: {part}: {fault}" for fault in told]
-    return found
+            mistakes += [
+                f"{where}: {': '.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors()
+            ]
+        else:
+            mistakes += [f"{where}: {mistake}" for mistake in versions[-1].mistakes()]
+    tables = [each for each in told if isinstance(each, dict)]
+    for name in ("version", "from"):
+        values = (str(each[name]) for each in tables if isinstance(each.get(name), str | date))
+        mistakes += [f"two versions have {name} {value}" for value in _twice(values)]
+    return versions, mistakes
 
 
-def _points(told: dict[str, Any]) -> "_Points":
-    """What impressions cost in points; a file written before they were bought says nothing."""
-    default, cost = told.get("default_price", 100), told.get("point_cost_fen", 1)
-    return {"prices": told.get("prices", {}), "default_price": default, "point_cost_fen": cost}
-
-
-def _numbers(points: dict[str, Any]) -> list[Any]:
-    return [*points.get("prices", {}).values(), *(v for k, v in points.items() if k != "prices")]
-
-
-def _inverse(groups: dict[str, list[str]]) -> dict[str, str]:
+def _inverse(groups: _Codes) -> dict[str, str]:
     return {code: slot for slot, codes in groups.items() for code in codes}
 
 
-def _repeated(groups: dict[str, list[str]]) -> list[str]:
-    codes = [code for group in groups.values() for code in group]
-    return sorted({code for code in codes if codes.count(code) > 1})
+def _twice(values: Iterable[str]) -> list[str]:
+    return sorted(value for value, count in Counter(values).items() if count > 1)
