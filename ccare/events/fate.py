@@ -12,6 +12,7 @@ from ccare.events.forgotten import FORGOTTEN_STAFF
 from ccare.tables.streams import Stream
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
+RECORD_CONFLICT = "record_conflict"
 SHARED = "_shared"
 """Helper column: the row shares its id or trade with another sound row, now or before (or seems to, by a hash)."""
 _ORDER = ("delivery_date", "content_hash", "file_sha256", "position")
@@ -37,7 +38,7 @@ def judge(
     should be kept somewhere. Rules in ``off`` refuse nothing.
     """
     if not stream.is_event:
-        return _judge_records(parsed, stream, off)
+        return alone(parsed, stream) if RECORD_CONFLICT in off else _judge_records(parsed, stream)
     sound = F.size("reasons") == 0
     marked = _mark(parsed, "_same_id", F.xxhash64("event_id"), sound, _ids(existing))
     if stream.name == "payments":
@@ -54,7 +55,7 @@ def judge(
     return plain.unionByName(ranked.select(*parsed.columns, fate.alias("fate"), F.lit(True).alias(SHARED)))
 
 
-def _judge_records(parsed: DataFrame, stream: Stream, off: Collection[str]) -> DataFrame:
+def _judge_records(parsed: DataFrame, stream: Stream) -> DataFrame:
     judged = F.size("reasons") == 0
     if stream.has_user:
         # Several people stand behind this one: their records do not contradict each other.
@@ -65,9 +66,7 @@ def _judge_records(parsed: DataFrame, stream: Stream, off: Collection[str]) -> D
     rows = rows.withColumn("_kept", F.first("content_hash").over(same_key))
     rows = rows.withColumn("_again", F.col("_judged") & (F.row_number().over(same_key) > 1))
     same = F.col("content_hash") == F.col("_kept")
-    if "record_conflict" not in off:
-        told = _with(F.col("reasons"), F.col("_again") & ~same, "record_conflict")
-        rows = rows.withColumn("reasons", told)
+    rows = rows.withColumn("reasons", _with(F.col("reasons"), F.col("_again") & ~same, RECORD_CONFLICT))
     fate = F.when(F.size("reasons") > 0, REJECTED).when(F.col("_again") & same, DUPLICATE).otherwise(ACCEPTED)
     return rows.select(*parsed.columns, fate.alias("fate"))
 

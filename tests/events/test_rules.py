@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from ccare.errors import GateRefused
 from ccare.events import job
-from ccare.events.fate import ACCEPTED, SHARED
+from ccare.events.fate import ACCEPTED, RECORD_CONFLICT, SHARED
 from ccare.events.job import fates
 from ccare.events.rules import BEFORE_TYPING, row_rules, unique_rules
 from ccare.runtime import gate
@@ -142,7 +142,8 @@ def spoilt(spark: SparkSession) -> Iterator[Callable[[str], Spoilt]]:
             new = _spoilt(stream, rule, number)
             lines[rule] = tuple(range(len(rows) + 1, len(rows) + len(new) + 1))
             rows += new
-        off = tuple(lines)
+        # Two keys that are both lost are one key: records must not be compared where nothing is refused.
+        off = (*lines, RECORD_CONFLICT)
         filtered = _judged(spark, stream, rows).persist()
         unfiltered = _judged(spark, stream, rows, off).persist()
         failures = {f.rule.id: f for f in _gated(unfiltered, stream)}
