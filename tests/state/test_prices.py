@@ -1,5 +1,6 @@
 """What points pay for traffic: the slot's own price where it has one, no holdout, and a file that says it wrongly."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -47,10 +48,15 @@ def test_a_slots_file_without_prices_has_the_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["default_price = -1", "point_cost_fen = 0.5", 'prices = {paid_ad = "dear"}']
+    ("line", "wrong"),
+    [
+        ("default_price = -1", "default_price: input should be greater than or equal to 0"),
+        ("point_cost_fen = 0.5", "point_cost_fen: input should be a valid integer"),
+        ('prices = {paid_ad = "dear"}', "prices: paid_ad: input should be a valid integer"),
+    ],
 )
-def test_a_price_is_a_whole_number(tmp_path: Path, line: str) -> None:
+def test_a_price_is_a_whole_number(tmp_path: Path, line: str, wrong: str) -> None:
     text = (default_conf() / "slots.toml").read_text(encoding="utf-8").split("default_price")[0]
     (tmp_path / "slots.toml").write_text(f"{text}{line}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="not a whole number of at least 0"):
+    with pytest.raises(UsageError, match=re.escape(f"slots.toml: 2017-01: points: {wrong}")):
         load_slots(tmp_path, DAY)
