@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from ccare.events.masking import MASK, any_private, formed_like_personal, private
 from ccare.events.pseudonym import NUMBER, OPERATOR, token
-from ccare.events.read import NUMBERS, field_names, read_csv, read_json
+from ccare.events.read import NUMBERS, beginning, field_names, read_csv, read_json
 from ccare.events.rules import KNOWN, UNREAD, reasons, unread, whole_pattern
 from ccare.events.slots import SlotMap
 from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
@@ -59,7 +59,7 @@ def parse(
         for c in typed.columns
         if not c.startswith(("_raw_", "_num_")) and c not in ("_size", "_faults", "_told", "value")
     ]
-    line = F.when(F.size("reasons") > 0, F.col("value"))
+    line = F.when(F.size("reasons") > 0, beginning(F.col("value")))
     return typed.select(*kept, line.alias("value"), _content_hash(stream).alias("content_hash"))
 
 

@@ -13,7 +13,9 @@ from pyspark.sql import types as T
 from ccare.tables.streams import PARTYLESS, Stream
 
 LINE_MAX_BYTES = 1 << 20
-"""A landing line is read up to this many bytes: the bound on memory. One as long as this was cut, hence refused."""
+"""A landing line of this many bytes or more is refused, and no more of it is kept."""
+LINE_HELD_BYTES = 1 << 24
+"""A file with a longer line than this is refused whole: Spark holds a line in one piece, so this bounds its memory."""
 UNTERMINATED = "unterminated_line"
 """Reason of a CSV file's last line without a newline: cut within its last cell it reads like a whole one."""
 CSV_COLUMNS_MAX = 64
@@ -129,8 +131,14 @@ def _numbers(stream: Stream) -> list[Column]:
     ]
 
 
+def beginning(value: Column) -> Column:
+    """What is kept of a line: of one that is too long its first LINE_MAX_BYTES."""
+    cut = F.substring(value.cast("binary"), 1, LINE_MAX_BYTES).cast("string")
+    return F.when(F.octet_length(value) >= LINE_MAX_BYTES, cut).otherwise(value)
+
+
 def _whole() -> Column:
-    """Whether the line was read to its end and is text."""
+    """Whether the line is short enough to be read, and text."""
     return (F.octet_length("value") < LINE_MAX_BYTES) & F.is_valid_utf8("value")
 
 

@@ -28,7 +28,7 @@ BEFORE_TYPING = {
     "malformed_json": "a line that is no single JSON object has no fields: no typed row to store",
     "malformed_csv": "a line that has not a cell for each column has no fields: no typed row to store",
     "invalid_utf8": "bytes that are no text have no fields: no typed row to store",
-    "line_too_long": "a line that is read to a part of it has no fields: no typed row to store",
+    "line_too_long": "a line that is too long to be read has no fields: no typed row to store",
     UNTERMINATED: "a line that may have been cut shows half a value as a whole one: no typed row to store",
     "duplicate_keys": "a key that stands twice says two things, and a typed row shows one of them",
     "nul_character": "text with U+0000 in it is text like any other once stored, and breaks what reads it later",

@@ -14,7 +14,6 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from ccare.events.read import LINE_MAX_BYTES
 from ccare.runtime.jvm import java_strings, remember_names
 from ccare.runtime.rowstore import arrow_rows
 from ccare.runtime.settings import Settings
@@ -63,7 +62,6 @@ def session(settings: Settings, *, brief: bool = False) -> SparkSession:
     for name in ("event_id", "content_hash", "row_digest", "trade_no", "position"):
         # Every value differs, or nearly: a dictionary is built in vain and thrown away.
         hadoop.set(f"parquet.enable.dictionary#{name}", "false")
-    hadoop.set("mapreduce.input.linerecordreader.line.maxlength", str(LINE_MAX_BYTES))
     return spark
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ccare.events.read import LINE_HELD_BYTES
+
 CHUNK = 1 << 22
 BLOCK_BYTES = 1 << 26
 """Spark reads a plain file in splits of this size; a multiple of CHUNK, so that lines before each are counted."""
@@ -73,7 +75,7 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
     """``packed``: the digest of a packed file; a plain one's is taken of what is read here."""
     digest = hashlib.sha256()
     size, total, lines, last, head = path.stat().st_size, 0, 0, b"\n", b""
-    blocks = [0]
+    blocks, open_bytes = [0], 0
     # Arrow's reader goes over frame after frame, checks each one's end, and never unpacks more than it is asked for.
     with pa.input_stream(str(path), compression=codec) as handle:
         while chunk := handle.read(CHUNK):
@@ -81,6 +83,14 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
                 digest.update(chunk)
             if len(head) < HEADER_MAX_BYTES:
                 head += chunk[: HEADER_MAX_BYTES - len(head)]
+            ended = chunk.find(b"\n")
+            open_bytes += len(chunk) if ended < 0 else ended
+            if open_bytes > LINE_HELD_BYTES:
+                told = f"its line {lines + 1:,} is longer than {LINE_HELD_BYTES:,} bytes"
+                return Survey(packed or sha256_of(path), fault=told)
+            if ended >= 0:
+                # Lines within one chunk are shorter than the bound.
+                open_bytes = len(chunk) - chunk.rfind(b"\n") - 1
             lines += chunk.count(b"\n")
             last = chunk[-1:]
             total += len(chunk)

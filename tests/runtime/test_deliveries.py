@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import zstandard
-from pyspark.sql import functions as F
 
 from ccare.events.parse import parse
 from ccare.events.read import LINE_MAX_BYTES
@@ -173,21 +172,40 @@ def test_a_bulk_pass_that_was_cut_leaves_nothing_half_taken(
     assert core_rows(settings) == core_rows(plain)
 
 
-def test_a_line_of_100_megabytes_is_refused_alone_and_never_held_whole(
+def test_long_lines_are_refused_alone_wherever_they_stand(
     plain: Settings, spark: Any, tmp_path: Path
 ) -> None:
     sound = (plain.landing / "payments/2026-03-02/payments.jsonl").read_bytes().splitlines(keepends=True)[:2]
     folder = tmp_path / "payments" / "2026-03-02"
     folder.mkdir(parents=True)
-    with (folder / "long.jsonl").open("wb") as out:
-        out.write(sound[0])
-        out.writelines([b'{"event_id":"long","store_id":"', *[b"x" * (1 << 20)] * 100, b'"}\n'])
-        out.write(sound[1])
+    start = b'{"event_id":"long","store_id":"'
+    long = [start + b"x" * size + b'"}\n' for size in (LINE_MAX_BYTES, 12 * LINE_MAX_BYTES)]
+    short = start + b"x" * (LINE_MAX_BYTES - 1 - len(start) - 2) + b'"}\n'
+    (folder / "long.jsonl").write_bytes(b"".join([sound[0], *long, sound[1], short, long[0]]))
     files = deliveries(tmp_path, DAYS[0], DAYS[0], {})
-    assert [(d.status, d.lines) for d in files] == [("taken", 3)]
+    assert [(d.status, d.lines) for d in files] == [("taken", 6)]
     lines = landing_frames(spark, tmp_path, files, b"k" * 40)["landing"]
-    most = lines.agg(F.max(F.octet_length("value"))).first()
-    assert most is not None and most[0] == LINE_MAX_BYTES, "what Spark holds of a line is bounded"
     slots = load_slots(default_conf(), DAYS[0])
     rows = parse(lines, PAYMENTS, slots, "UTC", None).orderBy("position").collect()
-    assert [(row.position, list(row.reasons)) for row in rows] == [(1, []), (2, ["line_too_long"]), (3, [])]
+    told = [(row.position, [r for r in row.reasons if "_too_" in r]) for row in rows]
+    too_long = ["line_too_long"]
+    assert told == [(1, []), (2, too_long), (3, too_long), (4, []), (5, []), (6, too_long)]
+    assert not rows[3].reasons and rows[4].reasons
+    kept = max(len((row.value or "").encode()) for row in rows)
+    assert kept == LINE_MAX_BYTES, "no more of a line is kept"
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.zst"])
+def test_a_line_of_100_megabytes_refuses_its_file_before_spark_holds_it(tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "payments" / "2026-03-02"
+    folder.mkdir(parents=True)
+    noise = [random.Random(n).randbytes(1 << 19).hex().encode() for n in range(4)] * 25
+    data = b"".join([b'{"event_id":1}\n{"event_id":"', *noise, b'"}\n{}\n'])
+    packed = zstandard.ZstdCompressor().compress(data) if ending.endswith("zst") else data
+    (folder / f"long{ending}").write_bytes(packed)
+    (folder / "whole.jsonl").write_bytes(b"{}\n" + b"x" * (1 << 24) + b"\n{}\n")
+    files = deliveries(tmp_path, DAYS[0], DAYS[0], {})
+    assert [(d.status, d.note) for d in files] == [
+        ("refused", "its line 2 is longer than 16,777,216 bytes"),
+        ("taken", ""),
+    ]

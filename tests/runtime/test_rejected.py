@@ -33,6 +33,7 @@ def lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     write_day(settings.landing, DAYS[0], history=3)
     folder = settings.landing / "payments" / DAYS[1].isoformat()
     lines = [json.dumps(TRADE), '{"half":', json.dumps({**TRADE, "event_id": "n2", "trade_no": "n2"})]
+    lines.append(json.dumps({**TRADE, "event_id": "n4", "store_id": "x" * LINE_MAX_BYTES}))
     (folder / "early.jsonl").write_text("\n".join(lines) + "\n")
     cells = {**TRADE, "event_id": "n3", "trade_no": "n3"}
     row = ",".join(map(str, cells.values()))
@@ -52,6 +53,7 @@ def test_refused_rows_are_listed(lake: Settings, monkeypatch: pytest.MonkeyPatch
         ("early.jsonl", 1, ["unknown_merchant"]),
         ("early.jsonl", 2, ["malformed_json"]),
         ("early.jsonl", 3, ["unknown_merchant"]),
+        ("early.jsonl", 4, ["line_too_long"]),
     ]
     assert len(list_rejected(lake, row, reason="malformed_json", file="early.jsonl", day=DAYS[0])) == 1
     for name, value in {
@@ -74,7 +76,7 @@ def test_their_lines_are_delivered_again_and_judged_by_the_next_close(lake: Sett
     (folder / "early.jsonl").rename(folder / "moved.jsonl")
     result = replay_rejected(lake, row, DAYS[0])
     assert sorted(result.delivered.values()) == [1, 3] and not result.gone
-    assert {Path(path).name: n for path, n in result.cut.items()} == {"early.csv": 1}
+    assert {Path(path).name: n for path, n in result.cut.items()} == {"early.csv": 1, "early.jsonl": 1}
     write_day(lake.landing, DAYS[1])
     merchants = lake.landing / "merchants" / DAYS[2].isoformat()
     merchants.mkdir(parents=True)
