@@ -1,6 +1,6 @@
 """Refunds by the day their trade was paid: what refund rates and entitlements look back at."""
 
-from datetime import date
+from datetime import date, timedelta
 from functools import reduce
 from operator import and_
 
@@ -10,6 +10,11 @@ from pyspark.sql import functions as F
 from ccare.state.facts import new_on
 
 KEY = ("merchant_id", "user_key", "paid_date", "refund_date")
+_TRADE = ["merchant_id", "trade_no"]
+
+
+LOOKED_UP_FIRST = 60
+"""Days of payments that a day's refunds look for their trades in before older ones are read."""
 
 
 def matched_refunds(payments: DataFrame, day: date, first_day: date, waiting: bool = True) -> DataFrame:
@@ -21,14 +26,29 @@ def matched_refunds(payments: DataFrame, day: date, first_day: date, waiting: bo
     known = payments.where(F.greatest("taken_on", "business_date") <= F.lit(day))
     refunds_now = _refunds(new_on(payments, day, first_day))
     if day == first_day:
-        return _summed(_paid(known).join(refunds_now, ["merchant_id", "trade_no"]))
-    now_and_known = _paid(known).join(F.broadcast(refunds_now), ["merchant_id", "trade_no"])
+        return _summed(_paid(known).join(refunds_now, _TRADE))
+    now_and_known = _now_and_known(known, refunds_now, day - timedelta(days=LOOKED_UP_FIRST), first_day)
     if not waiting:
         return _summed(now_and_known)
     paid_now = _paid(new_on(payments, day, first_day))
     earlier = _refunds(known).join(refunds_now.select("event_id"), "event_id", "left_anti")
-    late_trades = paid_now.join(F.broadcast(earlier), ["merchant_id", "trade_no"])
+    late_trades = paid_now.join(F.broadcast(earlier), _TRADE).select(*now_and_known.columns)
     return _summed(now_and_known.unionByName(late_trades))
+
+
+def _now_and_known(known: DataFrame, refunds_now: DataFrame, since: date, first_day: date) -> DataFrame:
+    """The day's refunds beside their trades. A trade is paid once, so one found since ``since`` has no other.
+
+    Most are: a look into the partitions before, a whole history, is for what stays unmatched. A younger lake has none.
+    """
+    if first_day >= since:
+        return _paid(known).join(F.broadcast(refunds_now), _TRADE)
+    older = F.col("taken_on") < F.lit(since)
+    met = _paid(known.where(~older)).join(F.broadcast(refunds_now), _TRADE).localCheckpoint()
+    unmet = refunds_now.join(F.broadcast(met.select("event_id")), "event_id", "left_anti").localCheckpoint()
+    if unmet.isEmpty():
+        return met
+    return met.unionByName(_paid(known.where(older)).join(F.broadcast(unmet), _TRADE))
 
 
 def merged_refunds(before: DataFrame, pairs: DataFrame) -> DataFrame:
