@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ccare.commands.printing import Json, print_json
+from ccare.commands.printing import Json, print_json, said_to
 from ccare.errors import IntegrityBroken
 from ccare.runtime.settings import Settings
 
@@ -18,10 +18,17 @@ def repair(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is lost.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Name what is lost of the published lake; derive the ledger's caches again from its transfers."""
+    """Name what is lost of the published lake; derive the ledger's caches and state again from what is whole."""
     from ccare.runtime.repair import repair as work
 
-    result = work(Settings.load(), dry_run=dry_run)
+    settings = Settings.load()
+    result = work(settings, dry_run=dry_run)
+    if result.emptied:
+        from ccare.runtime.rebuild import rebuild
+
+        found = rebuild(settings, None, f"lost: {', '.join(result.emptied)}", said_to(as_json))
+        result.seq = found.seq or result.seq
+        result.rows |= {name: found.differences[name].rows for name in result.emptied}
     if as_json:
         print_json(result)
     else:

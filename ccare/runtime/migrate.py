@@ -108,9 +108,8 @@ def _end_statistics(settings: Settings, said: Said) -> None:
 
 
 def _state_found(lake: Path, last: Published) -> str:
-    lacking = outdated_tables(lake, last.table_versions)
-    told = "; ".join(f"{name} lacks {', '.join(columns)}" for name, columns in lacking.items())
-    return told
+    found = outdated_tables(lake, last.table_versions)
+    return "; ".join(f"{name}: {fault}" for name, fault in found.items())
 
 
 def _rebuild_state(settings: Settings, said: Said) -> None:
@@ -126,7 +125,7 @@ MIGRATIONS = (
     ),
     Migration(
         "state columns",
-        "read as they are, columns that are not there would be nobody having done anything",
+        "read as they are, columns that are not there would be nobody having done anything, and other bits other deeds",
         _state_found,
         _rebuild_state,
     ),

@@ -19,7 +19,7 @@ from ccare.runtime.close import Close
 from ccare.runtime.controls import REBUILT_ROWS
 from ccare.runtime.day import close_for, opened
 from ccare.runtime.lease import REBUILD, clear_record
-from ccare.runtime.outdated import lacking
+from ccare.runtime.outdated import fault_of
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
 from ccare.runtime.settings import Settings
@@ -69,7 +69,7 @@ def rebuild(settings: Settings, first: date | None, reason: str, said: Callable[
     """Derive state again, from business date ``first`` on (None: all of it), and publish what differs.
 
     InputMissing on an empty lake, UsageError while a run is open or where ``first`` is after the last closed day,
-    StateOutdated where ``first`` would keep days that lack columns.
+    StateOutdated where ``first`` would keep days that lack columns or are of another layout.
     """
     from ccare.runtime.spark import session
 
@@ -135,21 +135,21 @@ class _Rebuilding:
             )
         self.tables = [each for each in all_tables() if each.layer == "state"]
         if first is not None:
-            self._require_whole_columns()
+            self._require_whole_days()
         core = {n: v for n, v in run.as_published.items() if REGISTRY[n].layer != "state"}
         close: Close = replace(run.close, first_day=self.last)
         self.maker = replace_run(run, close, core)
 
-    def _require_whole_columns(self) -> None:
-        """Days before ``first`` stay, so they must have every declared column."""
+    def _require_whole_days(self) -> None:
+        """Days before ``first`` stay, so they must be as this ccare folds them."""
         for declared in self.tables:
             version = self.run.as_published.get(declared.name)
             if version is None or _DAY not in declared.partition_by:
                 continue
-            missing = lacking(self.run.settings.lake, declared, version)
-            if missing:
+            fault = fault_of(self.run.settings.lake, declared, version)
+            if fault:
                 raise StateOutdated(
-                    f"Days of {declared.name} before {self.first} would stay, and lack {', '.join(missing)}.",
+                    f"Days of {declared.name} before {self.first} would stay, but {fault}.",
                     remedy="Rebuild all of it: ccare state --rebuild without --from.",
                 )
 
@@ -192,7 +192,7 @@ class _Rebuilding:
         return rows if self.first is None else rows.where(F.col(_DAY) >= F.lit(self.first))
 
     def settle(self, declared: Table, df: DataFrame) -> Difference:
-        """Compare a table with what is published, and write it where it differs or lacks a column."""
+        """Compare a table with what is published, and write it where it differs or is another ccare's."""
         run, lake = self.run, self.run.settings.lake
         version = run.as_published.get(declared.name)
         before = storage.read(run.spark, lake, declared, version)
@@ -200,7 +200,7 @@ class _Rebuilding:
         if partitioned and self.first is not None:
             df, before = (each.where(F.col(_DAY) >= F.lit(self.first)) for each in (df, before))
         found = difference(df, before, declared)
-        outdated = version is not None and bool(lacking(lake, declared, version))
+        outdated = version is not None and bool(fault_of(lake, declared, version))
         if not found.total and not outdated:
             return found
         meter = run.meter(declared.name)

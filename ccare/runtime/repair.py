@@ -1,12 +1,14 @@
 """``ccare repair``: what of the published lake is lost, and the ledger's caches put in place of theirs.
 
-Nothing that is a record of its own (deliveries' rows, transfers, the manifest) can be made again; that is named,
-and a backup is the only way. A table that is replaced is moved aside, never deleted.
+Lost state is emptied, marked so that every run but a rebuild refuses it, and derived from core rows by one. Nothing
+that is a record of its own (deliveries' rows, transfers, the manifest) can be made again; that is named, and a backup
+is the only way. A table that is replaced is moved aside, never deleted.
 """
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,12 +21,14 @@ from ccare.runtime.controls import REPAIRED, control_totals
 from ccare.runtime.failpoint import reach
 from ccare.runtime.lease import lease, read_record
 from ccare.runtime.manifest import Published
-from ccare.runtime.rowstore import arrow_schema, ensure_table, write_arrow
+from ccare.runtime.outdated import LOST
+from ccare.runtime.rowstore import arrow_schema, ensure_table, set_layout, write_arrow
 from ccare.runtime.settings import Settings
-from ccare.tables import Table, table
+from ccare.tables import Table, stored_tables, table
 
 POSITIONS = "ledger_positions"
 DERIVED = (*QUERIES, POSITIONS)
+STATE = tuple(each.name for each in stored_tables() if each.layer == "state")
 KIND = "repair"
 
 
@@ -47,6 +51,11 @@ class Repaired:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def emptied(self) -> list[str]:
+        """Tables of state that a rebuild must fill again."""
+        return [name for name in self.rows if name in STATE]
+
+    @property
     def left(self) -> list[Loss]:
         """What only a backup, or another command, can bring back."""
         return [loss for loss in self.losses if loss.table not in self.rows]
@@ -54,6 +63,8 @@ class Repaired:
 
 def repair(settings: Settings, *, dry_run: bool) -> Repaired:
     """Look at every published table; derive lost caches of the ledger again and publish that as a run of its own.
+
+    Lost tables of state are published empty, of the layout LOST: ``ccare state --rebuild`` has to follow.
 
     InputMissing where nothing is published, IntegrityBroken where the manifest itself does not hold, UsageError
     while a run is open.
@@ -67,9 +78,9 @@ def repair(settings: Settings, *, dry_run: bool) -> Repaired:
             )
         result = Repaired(losses(settings.lake, rows[-1]))
         lost = {loss.table for loss in result.losses}
-        mendable = [name for name in DERIVED if name in lost]
-        if "ledger_transfers" in lost:
-            mendable = []  # they follow from the transfers, which are not there
+        mendable = [] if "ledger_transfers" in lost else [name for name in DERIVED if name in lost]
+        if not any(name.startswith("core_") for name in lost):
+            mendable += [name for name in STATE if name in lost]
         if dry_run or not mendable:
             return result
         record = read_record(settings.lake)
@@ -110,6 +121,8 @@ def _fault(lake: Path, name: str, version: int, digest: str) -> str:
 def _remedy(name: str) -> str:
     if name in DERIVED:
         return "ccare repair derives it from ledger_transfers"
+    if name in STATE:
+        return "ccare repair derives it from the core tables, where they are whole"
     return "put its folder back from a backup; without one, replay the landing files into a new lake"
 
 
@@ -122,11 +135,12 @@ def _mend(settings: Settings, rows: list[Published], names: list[str], result: R
     con = duckdb.connect()
     con.execute("set TimeZone = 'UTC'")
     transfers = table("ledger_transfers")
-    con.execute(
-        f"create view ledger_transfers as {view_sql(lake, transfers, last.table_versions[transfers.name])}"
-    )
+    if transfers.name in last.table_versions and set(names) - set(STATE):
+        view = view_sql(lake, transfers, last.table_versions[transfers.name])
+        con.execute(f"create view ledger_transfers as {view}")
     versions = dict(last.table_versions)
     for name in names:
+        made: list[dict[str, Any]] = []
         if name == POSITIONS:
             base, since = _newest_whole(lake, rows, name)
             source = f"{name} of {since} and what was booked since" if since else "the transfers alone"
@@ -134,7 +148,7 @@ def _mend(settings: Settings, rows: list[Published], names: list[str], result: R
                 f"{name} was derived from {source}; the next close looks at its changed keys again"
             )
             made = derived_positions(con, base, since)
-        else:
+        elif name in QUERIES:
             made = derived(con, name)
         declared = table(name)
         held = pa.Table.from_pylist(
@@ -189,4 +203,8 @@ def _replace(lake: Path, declared: Table, rows: pa.Table, published: int, run_id
         properties = {"ccare.repaired": f"{run_id} {opened.version()}"}
         opened.alter.set_table_properties(properties, raise_if_not_exists=False)
         opened.update_incremental()
-    return write_arrow(lake, declared, rows, run_id, "overwrite")
+    version = write_arrow(lake, declared, rows, run_id, "overwrite")
+    if declared.name in STATE:
+        set_layout(deltalog.open_table(lake, declared.name), LOST)
+        version = deltalog.latest_version(lake, declared.name) or version
+    return version

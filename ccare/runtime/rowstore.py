@@ -17,6 +17,7 @@ from deltalake import (
 
 from ccare.runtime import deltalog
 from ccare.tables import Table, WriteStyle
+from ccare.tables.state import LAYOUT
 
 _PROPERTIES = {
     "delta.logRetentionDuration": "interval 400 days",
@@ -27,6 +28,9 @@ _PROPERTIES = {
 
 DRIVER_CELLS = 22_000_000
 """A frame of up to this many rows x columns is one file, and is written from the driver: some 300 MB as Arrow."""
+
+LAYOUT_PROPERTY = "ccare.layout"
+
 ROW_GROUP = 131_072
 """Rows that tasks share a file by: one group of a million rows would leave a core idle."""
 
@@ -54,8 +58,20 @@ def properties(table: Table) -> dict[str, str]:
     elif table.write is WriteStyle.MERGE_STATE:
         # Read whole, always: no reader skips files of it.
         result["delta.dataSkippingStatsColumns"] = table.key[0]
+    if table.layer == "state":
+        result[LAYOUT_PROPERTY] = str(LAYOUT)
     result |= {f"delta.constraints.{name}": expr for name, expr in table.checks.items()}
     return result
+
+
+def layout_of(opened: DeltaTable) -> int:
+    """The layout of a state table at the version that is open; tables made before it was counted are of the first."""
+    return int(opened.metadata().configuration.get(LAYOUT_PROPERTY) or 1)
+
+
+def set_layout(opened: DeltaTable, layout: int) -> None:
+    """Say what the table's rows mean from its next version on."""
+    opened.alter.set_table_properties({LAYOUT_PROPERTY: str(layout)}, raise_if_not_exists=False)
 
 
 _ARROW: dict[str, pa.DataType] = {
@@ -188,7 +204,7 @@ def _in_groups(table: Table, rows: pa.Table | pa.RecordBatchReader) -> pa.Record
 
 
 def ensure_table(lake: Path, table: Table) -> DeltaTable:
-    """The table, made where it is not there, with the columns that its declaration has gained since it was made."""
+    """The table, made where it is not there, with the columns and layout that its declaration has gained since."""
     uri, schema = str(lake / table.name), arrow_schema(table)
     if deltalog.latest_version(lake, table.name) is None:
         return DeltaTable.create(
@@ -197,12 +213,16 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
             partition_by=list(table.partition_by) or None,
             description=table.description,
             configuration=properties(table),
+            raise_if_key_not_exists=False,
         )
     opened = DeltaTable(uri)
     known = {field.name for field in opened.schema().fields}
     gained = pa.schema([field for field in schema if field.name not in known])
     if gained:
         opened.alter.add_columns(Schema.from_arrow(gained).fields)
+    if table.layer == "state" and layout_of(opened) != LAYOUT:
+        # Only what derives all rows again comes here: every other run was refused before it wrote.
+        set_layout(opened, LAYOUT)
     return opened
 
 

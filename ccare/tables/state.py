@@ -3,6 +3,12 @@
 from ccare.tables import columns as c
 from ccare.tables.model import Column, Table, WriteStyle
 
+LAYOUT = 1
+"""What the bits and sums of state mean; raise it whenever the same columns would hold something else.
+
+Every state table carries it, one without a number is of layout 1, and one of another layout is refused until it is
+derived again (ccare/runtime/outdated.py). A test pins the order of bits and the lists of events to it."""
+
 RELATIONS = {
     "follow": ("follow", "unfollow"),
     "collect": ("collect", "uncollect"),

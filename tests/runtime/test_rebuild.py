@@ -17,6 +17,7 @@ from ccare.runtime.digest import lake_digest
 from ccare.runtime.forget import Request, forget
 from ccare.runtime.lease import RunRecord, read_record, save_record
 from ccare.runtime.rebuild import DEFAULT_REASON, Rebuilt, rebuild
+from ccare.runtime.repair import repair
 from ccare.runtime.settings import Settings
 from ccare.runtime.verify import verify_lake
 from ccare.tables import stored_tables
@@ -149,7 +150,7 @@ def test_state_of_an_older_version_is_refused_and_rebuilt(closed: Settings, copy
     write_day(copy.landing, day)
     for work in (lambda: close(copy, day), lambda: close(copy, DAYS[2])):
         with pytest.raises(
-            StateOutdated, match="state_users was written by an older ccare: it lacks first_paid"
+            StateOutdated, match="state_users was written by another ccare: it lacks first_paid"
         ) as no:
             work()
         assert no.value.exit_code == 1 and "ccare state --rebuild" in no.value.remedy
@@ -188,3 +189,29 @@ def test_a_rebuild_cut_off_is_taken_back_and_waits_for_an_open_run(copy: Setting
     save_record(copy.lake, RunRecord("open", DAYS[2], 0, "close", DAYS[0], 9, datetime.now(UTC)))
     with pytest.raises(UsageError, match="not finished, so state cannot be rebuilt"):
         again(copy)
+
+
+def test_lost_state_is_set_aside_and_derived_from_core_rows(copy: Settings) -> None:
+    before, lake = lake_digest(copy)["tables"], copy.lake
+    version = manifest.published(lake)[-1].table_versions["state_users"]
+    deltalog.commit_file(lake, "state_users", version).unlink()
+    shutil.rmtree(lake / "state_refund_days")
+    found = repair(copy, dry_run=False)
+    assert found.rows == {"state_users": 0, "state_refund_days": 0} and found.left == []
+    assert (lake / "_lost").is_dir() and list((lake / "_lost").glob("state_users-*"))
+    # Cut off here, nothing but a rebuild may read what stands there.
+    with pytest.raises(StateOutdated, match="was written by another ccare: it was lost"):
+        close(copy, DAYS[2] + timedelta(days=1))
+    result = again(copy, reason="lost")
+    assert result.differences["state_users"].missing == result.differences["state_users"].rows > 0
+    now = lake_digest(copy)["tables"]
+    assert {name: now[name] for name in STATE} == {name: before[name] for name in STATE}
+    assert manifest.published(lake)[-1].kind == "rebuild"
+    assert verify_lake(copy, lambda line: None).ok
+
+
+def test_state_without_its_core_rows_is_left_to_a_backup(copy: Settings) -> None:
+    for name in ("state_users", "core_payments"):
+        shutil.rmtree(copy.lake / name)
+    found = repair(copy, dry_run=False)
+    assert {loss.table for loss in found.left} == {"state_users", "core_payments"} and not found.rows

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog, storage
 from ccare.runtime.meter import Meter
-from ccare.runtime.outdated import lacking
+from ccare.runtime.outdated import fault_of
 from ccare.runtime.rowstore import arrow_schema, write_rows
 from ccare.runtime.spark import frame, interpreted
 from ccare.runtime.trail import appended_only
@@ -106,7 +106,7 @@ def test_a_table_of_an_older_version_gains_its_columns_on_the_large_road(
     row = {"merchant_id": "m1", "paid_date": FIRST, "refund_date": FIRST, "refund_fen": 5, "refunds": 1}
     version = storage.write(spark, tmp_path, REFUNDS, frame(spark, REFUNDS, [row]), "r", (), None)
     assert [r["refunds"] for r in storage.read(spark, tmp_path, REFUNDS, version).collect()] == [1]
-    assert not lacking(tmp_path, REFUNDS, version)
+    assert not fault_of(tmp_path, REFUNDS, version)
 
 
 def test_a_null_in_a_required_column_is_not_written_from_the_driver(
