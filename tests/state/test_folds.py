@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,6 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
+from ccare.metrics.user_facts import fact, user_facts
+from ccare.metrics.windows import AsOf
 from ccare.runtime.close import FEW_CHANGES, Close
 from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import conform, frame, held
@@ -134,12 +136,17 @@ def close_on(day: date, first_day: date) -> Close:
 
 
 def fold(
-    spark: SparkSession, rows: Mapping[str, list[dict[str, Any]]], days: list[date], many: bool = False
+    spark: SparkSession,
+    rows: Mapping[str, list[dict[str, Any]]],
+    days: list[date],
+    many: bool = False,
+    staff: Sequence[tuple[str, str]] = (),
 ) -> dict[str, list[Any]]:
     """Close ``days`` one after another with the real jobs; the state at the end, as sorted rows.
 
-    ``many`` claims more changes than would be sent to every task.
+    ``many`` claims more changes than would be sent to every task; ``staff`` are known from the first close on.
     """
+    workers = [{"merchant_id": m, "user_key": u, "taken_on": days[0]} for m, u in staff]
     names = ("state_user_days", "state_merchant_days", "state_users", "state_refund_days")
     state: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for day in days:
@@ -149,7 +156,7 @@ def fold(
             for name, core in rows.items()
         }
         inputs: dict[str, DataFrame] = {name: frame(spark, table(name), kept) for name, kept in state.items()}
-        inputs |= taken | {"core_staff": frame(spark, table("core_staff"))}
+        inputs |= taken | {"core_staff": frame(spark, table("core_staff"), workers)}
         changes = conform(state_changes.build(inputs, close), table("state_changes")).collect()
         touched = tuple(sorted({row.business_date for row in changes}))
         close = replace(close, touched=touched, changes=FEW_CHANGES + 1 if many else len(changes))
@@ -207,3 +214,75 @@ def test_split_deliveries_and_one_pass_end_in_the_same_state(
         assert got["paid_bits_older"] == bits(wanted["paid"], 64), key
         for relation, changes in wanted["changes"].items():
             assert got[f"{relation}_on"] == max(changes)[2], (key, relation)
+
+
+STAFF = (("m1", "u1"), ("m2", "u3"))
+
+
+@pytest.fixture(scope="module")
+def at_once(spark: SparkSession) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]]:
+    """Events, and the state after one close that takes them all."""
+    rows = {name: [{**r, "taken_on": LAST} for r in core] for name, core in random_events(3).items()}
+    return rows, fold(spark, rows, [LAST], staff=STAFF)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", range(5))
+def test_any_assignment_of_rows_to_closes_ends_in_the_same_state(
+    spark: SparkSession, at_once: tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]], draw: int
+) -> None:
+    """Each row comes with any close from its own date on, so days are filled in parts and in any order."""
+    rows, one_pass = at_once
+    chance, days = random.Random(f"assignment {draw}"), [LAST - timedelta(days=n) for n in (2, 1, 0)]
+    drawn = {
+        name: [{**r, "taken_on": chance.choice([d for d in days if d >= r["business_date"]])} for r in core]
+        for name, core in rows.items()
+    }
+    found = fold(spark, drawn, days, many=draw % 2 == 1, staff=STAFF)
+    for name in ("state_user_days", "state_merchant_days", "state_users", "state_refund_days"):
+        assert found[name] == one_pass[name], f"{name} depends on which close took a row (draw {draw})"
+
+
+def test_staff_are_kept_by_user_and_left_out_of_counts(
+    at_once: tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]], spark: SparkSession
+) -> None:
+    rows, with_staff = at_once
+    without = fold(spark, rows, [LAST])
+    assert with_staff["state_users"] == without["state_users"]
+    assert with_staff["state_user_days"] == without["state_user_days"]
+    assert with_staff["state_merchant_days"] != without["state_merchant_days"]
+
+
+def test_a_backfill_of_old_days_never_makes_an_old_user_new(spark: SparkSession) -> None:
+    """Whether W28 holds a user's first day is asked of the first day ever, whichever close told it."""
+
+    def launch(user: str, back: int, taken: date) -> dict[str, Any]:
+        dated = LAST - timedelta(days=back)
+        at = datetime.combine(dated, datetime.min.time(), UTC)
+        told = {"event_id": f"{user}{back}", "event_type": "launch", "merchant_id": "m1", "user_key": user}
+        return told | {"occurred_at": at, "business_date": dated, "taken_on": taken, "origin": "real"}
+
+    before, days = LAST - timedelta(days=1), [LAST - timedelta(days=1), LAST]
+    events = [
+        *(launch(user, 200, before) for user in ("old", "old, then lately", "old, then older")),
+        *(launch("young", back, before) for back in (5, 3)),
+        launch("not so young", 5, before),
+        # The backfill: old days, in W28 and out of it, that the first close did not have.
+        *(launch("old", back, LAST) for back in (100, 60, 29)),
+        *(launch("old, then lately", back, LAST) for back in (27, 10)),
+        launch("old, then older", 300, LAST),
+        launch("young", 20, LAST),
+        launch("not so young", 150, LAST),
+    ]
+    rows = {name: events if name == "core_mini_program_events" else [] for name in CORES}
+    state = fold(spark, rows, days)["users"]
+    first = {row["user_key"]: (LAST - row["first_seen_date"]).days for row in state}
+    assert first == {
+        **{"old": 200, "old, then lately": 200, "old, then older": 300},
+        **{"young": 20, "not so young": 150},
+    }
+    with held_lake({"state_users": state, "core_staff": []}) as con:
+        told = held(spark, table("metric_user_facts"), user_facts(con, AsOf(LAST, "UTC")))
+    assert [
+        row.users for row in told.where(fact("new") == 1).groupBy().sum("users").toDF("users").collect()
+    ] == [1]
