@@ -1,6 +1,7 @@
 """``ccare simulate``: landing files of any size from a seed."""
 
 import secrets
+import time
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,9 @@ def simulate(
 
     settings = Settings.load()
     world = World(merchants, users, days, seed, first_day.date(), settings.timezone)
+    started = time.monotonic()
     result = simulate_landing(out.resolve(), world, part=_part(part), said=said_to(as_json))
+    seconds = time.monotonic() - started
     made = _make_key(settings)
     if as_json:
         print_json(result)
@@ -52,6 +55,8 @@ def simulate(
         f"({result.bytes:,} bytes), all simulated: {told.get('accepted', 0):,} to be accepted, "
         f"{told.get('duplicate', 0):,} duplicates, {refused:,} to be refused; {result.late:,} come late"
     )
+    if result.written:
+        print(f"{result.lines / seconds * 60:,.0f} lines a minute, in {seconds:.1f} s")
     if made:
         print(f"made a pseudonym key for the lake {settings.lake}")
     print(f"try: CCARE_LANDING={out.resolve()} ccare run --from {world.first_day} --to {last}")

@@ -1,6 +1,7 @@
 """ccare simulate: the same bytes however it is shared out, rows that make sense together, and the fates it promises."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from ccare.runtime import deltalog
 from ccare.runtime.close_days import close_days
 from ccare.runtime.settings import Settings, key_file
 from ccare.simulate.scale import Simulated, World, simulate_landing
-from ccare.simulate.scale.world import open_world
+from ccare.simulate.scale.world import LAYOUT, open_world
 from ccare.tables.streams import STREAMS
 
 FIRST = date(2026, 3, 5)
@@ -94,10 +95,51 @@ def events(whole: tuple[Path, Simulated]) -> Iterator[duckdb.DuckDBPyConnection]
                 SELECT stream, from_json(line, '{"event_id":"VARCHAR","event_type":"VARCHAR","occurred_at":"VARCHAR",
                     "hour_start":"VARCHAR","merchant_id":"VARCHAR","user_id":"VARCHAR","origin":"VARCHAR",
                     "trade_no":"VARCHAR","amount_fen":"BIGINT","voucher_code":"VARCHAR","impressions":"BIGINT",
-                    "clicks":"BIGINT","scene":"VARCHAR","stay_ms":"BIGINT"}') AS e
+                    "clicks":"BIGINT","scene":"VARCHAR","terminal_id":"VARCHAR","stay_ms":"BIGINT"}') AS e
                 FROM lines WHERE json_valid(line))
             WHERE e.event_id NOT LIKE 'x%' OR e.event_id IS NULL""")
         yield con
+
+
+def test_the_shares_of_the_page_are_what_is_written(tmp_path: Path) -> None:
+    """1 % late, 0.5 % twice, 0.2 % with a fault, of payments, visits, content and vouchers; within four deviations."""
+    world = replace(WORLD, users=6_000)
+    found = simulate_landing(tmp_path, world)
+    streams = ("payments", "mini_program", "life_account", "vouchers")
+    files = {p: fates for p, fates in found.files.items() if p.split("/")[0] in streams}
+    events = sum(fates.get("accepted", 0) for fates in files.values())
+    assert events > 20_000
+    late = sum(sum(fates.values()) for path, fates in files.items() if path.endswith("-late.jsonl"))
+    twice = sum(fates.get("duplicate", 0) for fates in files.values())
+    bad = sum(
+        n for fates in files.values() for fate, n in fates.items() if fate not in ("accepted", "duplicate")
+    )
+    for share, lines in ((0.01, late), (0.005, twice), (0.002, bad)):
+        spread = 4 * (share * events) ** 0.5
+        assert abs(lines - share * events) < spread + 0.1 * share * events, (share, lines / events)
+
+
+def test_half_of_the_sales_at_a_till_carry_a_scan(events: duckdb.DuckDBPyConnection) -> None:
+    """Offline purchases are those with a till and no visit's scene: half are scene 1011, the others have none."""
+    told = events.execute(
+        "SELECT count(*) FILTER (scene = '1011'), count(*) FROM events "
+        "WHERE stream = 'payments' AND event_type = 'paid' AND terminal_id IS NOT NULL "
+        "AND (scene IS NULL OR scene = '1011')"
+    ).fetchone()
+    assert told is not None and told[1] > 200
+    assert abs(told[0] / told[1] - 0.5) < 0.1
+
+
+def test_the_bytes_are_pinned_to_the_layout(tmp_path: Path) -> None:
+    """Where this fails and is meant to, raise LAYOUT (ccare/simulate/scale/world.py) and pin the new hash beside it."""
+    few = World(merchants=5, users=60, days=3, seed=3, first_day=FIRST, timezone="Asia/Shanghai")
+    simulate_landing(tmp_path, few)
+    told = "\n".join(f"{path} {digest}" for path, digest in sorted(digests(tmp_path).items()))
+    assert sha256(told.encode()).hexdigest() == BYTES[LAYOUT]
+
+
+BYTES = {1: "8bc298ed886940644f4650e5e0bbb98455413f2be5fb5a1864fc220c3c6ad2f1"}
+"""Layout -> hash of the files of a small world; never change one that is written."""
 
 
 def count(con: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -256,3 +298,8 @@ def test_the_command_writes_files_and_the_lakes_own_key(
     assert len(key.read_text()) >= 32 and key.stat().st_mode & 0o777 == 0o600
     again = CliRunner().invoke(app, command)
     assert json.loads(again.stdout)["written"] is False
+    assert "lines a minute" not in CliRunner().invoke(app, command[:-1]).stdout, "nothing was written"
+    other = [*wanted, str(tmp_path / "other")]
+    assert re.search(
+        r"^[\d,]+ lines a minute, in [\d.]+ s$", CliRunner().invoke(app, other).stdout, re.MULTILINE
+    )
