@@ -178,7 +178,10 @@ def _replace_day(lake: Path, table: Table, df: DataFrame, replaced: Sequence[dat
 
 
 def _merge_state(lake: Path, table: Table, df: DataFrame) -> None:
-    """The whole state at once: one pass and one commit, which beat MERGE's two at every size tried so far."""
+    """The whole state at once, by Spark: for what neither the driver nor DuckDB holds (docs/decisions/0018).
+
+    MERGE with deletion vectors was faster at 20 million pairs, and no reader of pinned files could follow it.
+    """
     df.write.format("delta").mode("overwrite").save(str(lake / table.name))
 
 
