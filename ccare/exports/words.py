@@ -157,6 +157,7 @@ _METRIC_NAME = {
     "e_private_share": Words("Private share of paid amount", "私域交易占比"),
     "e_public_conversion": Words("Orders per 1,000 public impressions", "公域千次曝光订单数"),
     "e_cost_per_new_payer": Words("Cost per new paying user", "首次付款用户获取成本"),
+    "e_points_lift": Words("Lift by points", "积分流量增量"),
 }
 _METRIC_ABOUT_ZH = {
     "a_retention_d1": "首次活跃的用户中，次日再次活跃的占比。",
@@ -184,6 +185,7 @@ _METRIC_ABOUT_ZH = {
     "r_voucher_use_rate": "28 至 55 天前领取的券码中已核销的占比。",
     "e_private_share": "来自私域或线下扫码的交易额 / 来源已知的交易额。",
     "e_public_conversion": "八大公域位置每千次曝光带来的订单数。",
+    "e_points_lift": "积分兑换流量的时段每千次机会带来的订单，减去随机留空时段的订单。",
     "e_cost_per_new_payer": "（商家承担的优惠 + 积分兑换流量的成本）/ 首次付款用户。",
 }
 

@@ -70,8 +70,8 @@ POTENTIAL = (
         "Of voucher codes received in [d-55, d-28]: the share whose last used or unused event by d is used.",
         "share",
         56,
-        "Codes of everyone, staff and nobody known included, each once; last by time, then event id; events "
-        "dated before d-55 are not looked at.",
+        "Codes of everyone, staff and nobody known included, each once; last by time, then event id. A use dated "
+        "before d-55 is of no code received since, and is not looked at.",
         source="core_voucher_events",
         is_ratio=True,
         scoring="identity",

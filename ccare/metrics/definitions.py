@@ -14,7 +14,7 @@ METRICS = (*SCALE, *ACTIVITY, *POTENTIAL, *EFFICIENCY)
 ESTIMATES = (LIFT,)
 """Shown with an interval, never scored."""
 
-METRIC_BY_ID = {metric.id: metric for metric in METRICS}
+METRIC_BY_ID = {metric.id: metric for metric in (*METRICS, *ESTIMATES)}
 SCORED_METRICS = tuple(metric for metric in METRICS if metric.scored)
 
 

@@ -45,5 +45,15 @@ class Metric:
 
     @property
     def described(self) -> str:
-        """The definition and its edge cases: what comments and pages show."""
+        """The definition and its edge cases, in words that a merchant can read."""
         return f"{self.definition} {self.edges}".strip()
+
+    @property
+    def window(self) -> str:
+        """How many days it looks back."""
+        return "1 day" if self.window_days == 1 else f"{self.window_days} days"
+
+    @property
+    def documented(self) -> str:
+        """What the column's comment says: the definition, its edge cases, its window and the tables it is read from."""
+        return f"{self.described} Window: {self.window}; from {self.source}."

@@ -48,7 +48,7 @@ def page() -> str:
 def _entry(m: Metric) -> str:
     kind = "ratio" if m.is_ratio else "estimate" if m.is_estimate else ""
     what = f"{kind} in {m.unit}" if kind and m.unit != "ratio" else m.unit
-    facts = [what, "1 day" if m.window_days == 1 else f"{m.window_days} days", f"from {m.source}"]
+    facts = [what, m.window, f"from {m.source}"]
     if m.population:
         facts.append(f"n = `{m.population}`")
     if m.lower_is_better:

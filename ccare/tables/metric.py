@@ -11,12 +11,12 @@ def _metric_columns() -> tuple[Column, ...]:
     for m in METRICS:
         if m.is_ratio:
             columns += [
-                Column(m.id, "double", m.described, unit=m.unit),
+                Column(m.id, "double", m.documented, unit=m.unit),
                 Column(f"{m.id}_num", "bigint", f"Numerator of {m.id}."),
                 Column(f"{m.id}_den", "bigint", f"Denominator of {m.id}."),
             ]
         else:
-            columns.append(Column(m.id, "bigint", m.described, unit=m.unit, nullable=False))
+            columns.append(Column(m.id, "bigint", m.documented, unit=m.unit, nullable=False))
     return tuple(columns)
 
 
@@ -24,7 +24,7 @@ def _estimate_columns() -> tuple[Column, ...]:
     columns: list[Column] = []
     for m in ESTIMATES:
         columns += [
-            Column(m.id, "double", m.described, unit=m.unit),
+            Column(m.id, "double", m.documented, unit=m.unit),
             *(
                 Column(f"{m.id}_{end}", "double", f"{which} end of its 90 % interval.", unit=m.unit)
                 for end, which in (("low", "Lower"), ("high", "Upper"))
@@ -89,7 +89,11 @@ METRIC_MERCHANTS = Table(
         *_metric_columns(),
         c.count("e_refund_rate_orders", "Trades paid in the refund rate's window.", "trades"),
         _EXPECTED[-1],
-        c.count("events_56d", "Paid, active or relation events in the last 56 days.", "events"),
+        c.count(
+            "events_56d",
+            "Active events in the last 56 days, whoever's, and relations that a user last turned off in them.",
+            "events",
+        ),
         c.count("public_kiloimpressions_28d", "Whole thousands of impressions in W28.", "1,000 impressions"),
         c.count("simulated_events_56d", "Events of any kind with origin simulated in 56 days.", "events"),
         *_estimate_columns(),

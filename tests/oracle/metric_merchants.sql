@@ -131,6 +131,7 @@ with scale as (
                select v.event_type = 'used' from vouchers v
                where v.merchant_id = c.merchant_id and v.voucher_code = c.voucher_code
                  and v.event_type in ('used', 'unused')
+                 and v.business_date >= d() - 55  -- of a code received since: an older use is of no receipt in P28
                order by v.occurred_at desc, v.event_id desc limit 1), false)), count(*)
     from (
         select distinct merchant_id, voucher_code from vouchers
