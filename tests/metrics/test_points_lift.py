@@ -1,5 +1,6 @@
 """e_points_lift: which trades fall into an hour, what an interval covers."""
 
+import random
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -98,3 +99,44 @@ def test_an_interval_covers_what_is_planted() -> None:
         assert low is not None and high is not None and low <= lift(days.sum(axis=0).astype(float)) <= high
         held += low <= 2.0 <= high
     assert 0.84 <= held / 400 <= 0.95, held
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_interval_is_where_another_bootstrap_puts_it(seed: int) -> None:
+    """Days drawn one by one by another generator: 5 % of the lifts lie below its lower end, 5 % above its upper."""
+    draw = random.Random(seed)
+    days = [
+        (draw.randrange(9), draw.randrange(200, 900), draw.choice([0, 0, 1, 3]), draw.choice([0, 90, 150]))
+        for _ in range(draw.randrange(FEW_DAYS, 29))
+    ]
+    drawn = []
+    for _ in range(4_000):
+        sold, shown, sold_without, withheld = map(sum, zip(*draw.choices(days, k=len(days)), strict=True))
+        if shown and withheld:
+            drawn.append(1000 * (sold / shown - sold_without / withheld))
+    low, high = interval(np.array(days, dtype=float))
+    assert low is not None and high is not None and low < high
+    for end, share in ((low, 0.05), (high, 0.95)):
+        below, upto = (sum(one < end + by for one in drawn) / len(drawn) for by in (-1e-9, 1e-9))
+        assert below - 0.025 < share < upto + 0.025, (seed, end, below, upto)
+
+
+def test_an_interval_is_of_days_and_not_of_hours() -> None:
+    """Hours of one day are drawn together: six days of twelve hours have the interval of their six sums."""
+    hours, sold = [], []
+    for back in range(6):
+        told = {"business_date": DAY - timedelta(days=back), "taken_on": DAY}
+        for number in range(12):
+            at = HOUR + timedelta(days=back, hours=2 * number)
+            arm = "holdout" if number % 4 == 3 else "treated"
+            hours.append(_hour(**told, occurred_at=at, arm=arm, impressions=100 + back))
+            sold += [_paid(1, **told) | {"occurred_at": at}] * ((number * back) % 3)
+    (row,) = points_lift(_lake(hours, sold), DAY)
+    by_day = []
+    for back in range(6):
+        orders = dict.fromkeys(("treated", "holdout"), 0)
+        for number in range(12):
+            orders["holdout" if number % 4 == 3 else "treated"] += (number * back) % 3
+        by_day.append((orders["treated"], 9 * (100 + back), orders["holdout"], 3 * (100 + back)))
+    by_day.reverse()  # as the days follow each other
+    assert (row["e_points_lift_low"], row["e_points_lift_high"]) == interval(np.array(by_day, dtype=float))
