@@ -180,7 +180,8 @@ def _replace_day(lake: Path, table: Table, df: DataFrame, replaced: Sequence[dat
 def _merge_state(lake: Path, table: Table, df: DataFrame) -> None:
     """The whole state at once, by Spark: for what neither the driver nor DuckDB holds (docs/decisions/0018).
 
-    MERGE with deletion vectors was faster at 20 million pairs, and no reader of pinned files could follow it.
+    MERGE rewrites the files that it touches at a greater price; with deletion vectors, readers of pinned files would
+    see rows that were taken back (docs/decisions/0003).
     """
     df.write.format("delta").mode("overwrite").save(str(lake / table.name))
 
