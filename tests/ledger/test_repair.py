@@ -13,10 +13,12 @@ from ledger_world import TRAFFIC, World, arrow, as_tables
 from typer.testing import CliRunner
 
 from ccare.cli import app
-from ccare.errors import IntegrityBroken
+from ccare.errors import IntegrityBroken, StateOutdated
 from ccare.ledger.derive import QUERIES, derived, derived_positions
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.digest import lake_digest
+from ccare.runtime.outdated import require_current_state
+from ccare.runtime.rebuild import Difference, Rebuilt
 from ccare.runtime.repair import DERIVED, repair
 from ccare.runtime.verify import verify_lake
 
@@ -82,7 +84,7 @@ def test_a_lost_cache_is_derived_again_and_published(books, name, lose):
     assert len(aside) == (lose is not lose_table), "what was there is kept"
 
 
-@pytest.mark.parametrize("name", ["ledger_transfers", "core_payments", "score_merchants", "state_user_days"])
+@pytest.mark.parametrize("name", ["ledger_transfers", "core_payments", "score_merchants"])
 def test_what_cannot_be_derived_is_named_and_nothing_is_written(books, name):
     lose_files(books.lake, name)
     versions = dict(manifest.latest(books.lake).table_versions)
@@ -113,6 +115,25 @@ def test_the_command_says_what_is_lost_and_leaves_by_30_while_anything_is(books,
     result = CliRunner().invoke(app, ["repair"])
     assert result.exit_code == 0 and "made again" in result.output, result.output
     assert DeltaTable(str(books.lake / "ledger_balances")).version() > 0
+
+
+def test_lost_state_stands_empty_and_refused_until_the_command_has_derived_it(books, monkeypatch):
+    for name in ("lake", "landing", "exports", "conf"):
+        monkeypatch.setenv(f"CCARE_{name.upper()}", str(getattr(books, name)))
+    lose_table(books.lake, "state_user_days")
+    asked = []
+
+    def rebuilt(settings, first, reason, said):
+        asked.append((first, reason))
+        last = manifest.latest(settings.lake)
+        with pytest.raises(StateOutdated, match="state_user_days was written by another ccare: it was lost"):
+            require_current_state(settings.lake, last.table_versions)
+        return Rebuilt(first, {"state_user_days": Difference(7, 0, 7, 0)}, last.seq + 1)
+
+    monkeypatch.setattr("ccare.runtime.rebuild.rebuild", rebuilt)
+    result = CliRunner().invoke(app, ["repair"])
+    assert result.exit_code == 0 and "made again, 7 rows" in result.output, result.output
+    assert asked == [(None, "lost: state_user_days")]
 
 
 NOT_KEPT = {"updated_on", "policy_version", "folded_to"}
