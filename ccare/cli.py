@@ -211,11 +211,12 @@ def verify(
     """Check every table, the manifest and the ledger's laws from genesis; the first broken one is named."""
     from ccare.runtime.verify import verify_lake
 
-    result = verify_lake(Settings.load(), said=said_to(as_json))
+    said = said_to(as_json)
+    result = verify_lake(Settings.load(), said=said, progress=said)
     if report:
         report.write_text(json.dumps([asdict(r) for r in result.checks], indent=1, ensure_ascii=False))
     if as_json:
-        print_json(result)
+        print_json({"ok": result.ok, "checks": result.checks})
     if not result.ok:
         first = next(check for check in result.checks if not check.ok)
         _fail(f"{first.name} is broken: {first.detail}", "See docs/how-to/recover.md.", 30)

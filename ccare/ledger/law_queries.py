@@ -39,7 +39,8 @@ PREPARE = {
                 credit_account like 'sink:redeemed:%' or credit_account like 'sink:delivered:%') as redeemed,
             sum(amount) filter (credit_account = 'sink:expired') as expired,
             sum(amount) filter (credit_account like 'pool:%:available') as taken,
-            count(*) filter (granting) as grants
+            count(*) filter (granting) as grants,
+            max(matures_on) as matures_on, max(expires_on) as expires_on, max(asset) as asset
         from (
             select *, <party:credit_account> and credit_account like '%:pending' and not <party:debit_account>
                 as granting
@@ -51,6 +52,24 @@ PREPARE = {
                sum(reserved) as reserved, coalesce(sum(redeemed), 0) as redeemed,
                coalesce(sum(expired), 0) as expired, coalesce(sum(taken), 0) as taken, sum(grants) as grants
         from audit_lot_days group by lot_id
+    """,
+    # Days, each with what a lot held until its next one, on which that breaks a law: none where it is lawful. Points
+    # are usable through expires_on; what was delivered of impressions is told late, so they stay 7 closes longer.
+    "audit_lot_faults": """
+        select * from (
+            select lot_id, booked_date, matures_on, least(pending, active, reserved) < 0 as overdrawn,
+                pending, active, reserved, last_counted, until,
+                pending > 0 and until >= greatest(matures_on, granted_on + 1) as unripened,
+                active > 0 and until > last_counted as unexpired
+            from (
+                select lot_id, booked_date, sum(pending) over so_far as pending, sum(active) over so_far as active,
+                    sum(reserved) over so_far as reserved, max(matures_on) over so_far as matures_on,
+                    max(expires_on) over so_far + case when asset = 'IMPRESSION' then 7 else 0 end as last_counted,
+                    min(booked_date) over so_far as granted_on,
+                    coalesce(lead(booked_date) over so_far - 1, (select closed from audit_last)) as until
+                from audit_lot_days window so_far as (partition by lot_id order by booked_date)
+            )
+        ) where overdrawn or unripened or unexpired
     """,
     # What a reservation took and what became of it, by asset.
     "audit_reservations": """
@@ -231,11 +250,7 @@ _L7 = """
     select what from (
         select 'Lot ' || lot_id || ' had ' || pending || ' pending, ' || active || ' active and ' || reserved
                || ' reserved on ' || booked_date || ': more was taken out than was in it.' as what, booked_date
-        from (
-            select lot_id, booked_date, sum(pending) over w as pending, sum(active) over w as active,
-                   sum(reserved) over w as reserved
-            from audit_lot_days window w as (partition by lot_id order by booked_date)
-        ) where least(pending, active, reserved) < 0
+        from audit_lot_faults where overdrawn
         union all
         select 'Lot ' || a.lot_id || ' of ' || coalesce(l.amount, 0) || ' has ' || a.held
                || ' of it allocated to reservations.', null
@@ -349,6 +364,18 @@ _L13 = """
     where s.amount is distinct from b.balance order by coalesce(s.account, b.account) limit 1
 """.replace("<lines>", LINES)
 
+_L15 = """
+    select what from (
+        select 'Lot ' || lot_id || ' had ' || pending || ' pending on ' || until || ', and matured on ' || matures_on
+               || '.' as what, until
+        from audit_lot_faults where unripened
+        union all
+        select 'Lot ' || lot_id || ' had ' || active || ' active on ' || until || ', and its last day was '
+               || last_counted || '.', until
+        from audit_lot_faults where unexpired
+    ) order by until, what limit 1
+"""
+
 LAWS = {
     "L1": _L1,
     "L2": _L2,
@@ -361,4 +388,5 @@ LAWS = {
     "L9": _L9,
     "L12": _L12,
     "L13": _L13,
+    "L15": _L15,
 }

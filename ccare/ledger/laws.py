@@ -4,8 +4,9 @@ Everything is recomputed from the transfers and compared with the cached tables.
 out as its two sides (``audit_sides``); each law is then one query whose first row, if any, is the break.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import duckdb
 
@@ -23,19 +24,24 @@ class LawResult:
     detail: str
 
 
-def check_laws(con: duckdb.DuckDBPyConnection, tables: Mapping[str, str]) -> list[LawResult]:
-    """L1-L9, L12 and L13 over the relations named in ``tables``.
+def check_laws(
+    con: duckdb.DuckDBPyConnection, tables: Mapping[str, str], closed: date | None = None
+) -> Iterator[LawResult]:
+    """L1-L9, L12, L13 and L15 over the relations named in ``tables``; ``closed`` is the last day closed.
 
     ``tables`` maps LEDGER_TABLES to names of relations or views of ``con`` with the declared columns. Temporary
     tables audit_* are made and dropped. The manifest (L10, L11) and failed runs (L14) are checked where those live.
     """
     names = {name: '"' + tables[name].replace('"', '""') + '"' for name in LEDGER_TABLES}
-    made: list[str] = []
+    made = ["audit_last"]
     try:
+        last = "create or replace temp table audit_last as select coalesce($closed::date, max(booked_date)) as closed "
+        con.execute(last + filled("from <ledger_transfers>", names), {"closed": closed})
         for name, query in PREPARE.items():
-            con.execute(f"create or replace temp table {name} as {_filled(query, names)}")
+            con.execute(f"create or replace temp table {name} as {filled(query, names)}")
             made.append(name)
-        return [_checked(con, law, _filled(query, names)) for law, query in LAWS.items()]
+        for law, query in LAWS.items():
+            yield _checked(con, law, filled(query, names))
     finally:
         for name in made:
             con.execute(f"drop table if exists {name}")
@@ -48,8 +54,8 @@ LEDGER_TABLES = (
 """Relations that the laws look at."""
 
 
-def _filled(query: str, names: Mapping[str, str]) -> str:
-    """Only names of our own relations and constants of our own code go in; data never does."""
+def filled(query: str, names: Mapping[str, str]) -> str:
+    """A law's query over the relations ``names``; only they and constants of our own code go in, data never does."""
     routes = " or ".join(
         f"(code = '{code}' and regexp_full_match(debit_account, '{debit}') "
         f"and regexp_full_match(credit_account, '{credit}'))"
@@ -78,4 +84,5 @@ HELD = {
     "L9": "No lot was reversed or granted twice, and every adjustment offsets one transfer, once.",
     "L12": "Cached lots, positions and balances equal what the transfers give.",
     "L13": "The lines of every party's statement sum to its balances.",
+    "L15": "No points were left pending past their maturity, or usable past their last day.",
 }

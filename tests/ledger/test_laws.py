@@ -58,14 +58,14 @@ def owe(ledger, key, points):
 LAWFUL = {name: arrow(name, rows) for name, rows in as_tables(history()).items()}
 
 
-def laws(tables=LAWFUL, *faults):
+def laws(tables=LAWFUL, *faults, closed=None):
     con = duckdb.connect()
     for name in NAMES:
         con.register(f"given_{name}", tables[name])
         con.execute(f"create table {name} as select * from given_{name}")
     for fault in faults:
         assert con.execute(fault).fetchone()[0] > 0, "the fault touches nothing"
-    return {result.law: result for result in check_laws(con, {name: name for name in NAMES})}
+    return {result.law: result for result in check_laws(con, {name: name for name in NAMES}, closed)}
 
 
 def test_a_lawful_ledger_holds_them_all():
@@ -150,6 +150,8 @@ FAULTS = [
     ("L12", f"delete from {P} where merchant_id = 'b'", "Position f|trade_net|b"),
     ("L12", f"update {P} set net = net + 1 where merchant_id = 'a'", "Position f|trade_net|a"),
     ("L12", f"update {P} set asked = asked + 1 where merchant_id = 'a'", "Position f|trade_net|a"),
+    ("L15", f"delete from {T} where code = 'activate' and merchant_id = 'x'", "pending on"),
+    ("L15", f"delete from {T} where code = 'expire'", "active on"),
 ]
 
 
@@ -158,6 +160,39 @@ def test_a_fault_turns_its_law_red_and_says_where(law, fault, said):
     result = laws(LAWFUL, fault)[law]
     assert not result.ok
     assert said in result.detail
+
+
+class Forgetful(Ledger):
+    """A ledger that once forgets what time does, and makes up for it a day later: its books balance all the same."""
+
+    forgets = ("activate_and_pay", None)
+
+    def activate_and_pay(self):
+        if self.forgets != ("activate_and_pay", self.day):
+            super().activate_and_pay()
+
+    def expire(self):
+        if self.forgets != ("expire", self.day):
+            super().expire()
+
+
+@pytest.mark.parametrize(
+    ("step", "on", "said"),
+    [
+        ("activate_and_pay", 3, f"pending on {d(3)}, and matured on"),
+        ("expire", 6, f"active on {d(6)}, and its last"),
+    ],
+)
+@pytest.mark.parametrize("closes", [None, 9], ids=["on the last day closed", "made up for later"])
+def test_what_time_should_have_done_and_did_not_breaks_that_law_alone(step, on, said, closes):
+    world, ledger = World(), Forgetful(Terms(3, 2), D0)
+    ledger.forgets = (step, d(on))
+    world.sell("a", 100_000, d(0))
+    for n in range(closes or on + 1):
+        ledger.close(d(n), world.nets(d(n), 30), POINTS, [("A-1", D0, 10_000)])
+    found = laws({name: arrow(name, rows) for name, rows in as_tables(ledger).items()}, closed=d(n))
+    assert {law: r.detail.split(" had ")[-1] for law, r in found.items() if not r.ok}.keys() == {"L15"}
+    assert said in found["L15"].detail
 
 
 DAYS = st.integers(0, 9)
@@ -191,5 +226,5 @@ def test_the_reference_ledger_is_lawful_whatever_happens(sales, refunds, asks, s
     for n in range(15):
         given = world.servable(d(n), D0), world.served(ledger, d(n))
         ledger.close(d(n), world.nets(d(n), 30), {}, fundings, *given)
-    found = laws({name: arrow(name, rows) for name, rows in as_tables(ledger).items()})
+    found = laws({name: arrow(name, rows) for name, rows in as_tables(ledger).items()}, closed=d(14))
     assert [r.detail for r in found.values() if not r.ok] == []
