@@ -124,7 +124,7 @@ def _close(settings: Settings, told: Fill, versions: dict[str, int], size: int) 
     """Post and publish DAY on top of what was written; returns seconds."""
     now = datetime.now(UTC)
     _publish_history(settings, versions, now)
-    record = RunRecord(f"bench-{uuid.uuid4().hex[:8]}", DAY, 0, "close", FIRST_DAY, 1, now)
+    record = RunRecord(f"bench-{uuid.uuid4().hex[:8]}", DAY, 0, "close", FIRST_DAY, 2, now)
     said: list[str] = []
     last = manifest.latest(settings.lake)
     spark = session(settings)

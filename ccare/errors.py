@@ -30,6 +30,10 @@ class LeaseHeld(CcareError):
     exit_code = 3
 
 
+class LeaseLost(LeaseHeld):
+    """Another run was published while this one was open: it may not publish on top of what it never read."""
+
+
 class GateRefused(CcareError):
     """A block expectation failed; the published state is as it was.
 

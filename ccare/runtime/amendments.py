@@ -10,7 +10,7 @@ from ccare.errors import InputMissing, UsageError
 from ccare.runtime import gate, manifest
 from ccare.runtime.controls import control_totals
 from ccare.runtime.day import LakeState, close_for, drop_leftovers
-from ccare.runtime.lease import RunRecord, read_record, save_record
+from ccare.runtime.lease import RunRecord, read_record, require_epoch, save_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.outdated import outdated_tables
 from ccare.runtime.run import Run
@@ -64,7 +64,7 @@ def publish_versions(settings: Settings, last: Published, record: RunRecord) -> 
     versions = {**last.table_versions, **record.versions}
     return manifest.append(
         settings.lake,
-        last,
+        require_epoch(settings.lake, record),
         run_id=record.run_id,
         business_date=record.day,
         revision=record.revision,

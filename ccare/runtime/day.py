@@ -15,12 +15,23 @@ from ccare.ledger.policy import load_ledger
 from ccare.ledger.versions import keep, require_forward
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.close import Close
-from ccare.runtime.lease import FORGET, REBUILD, RunRecord, clear_record, lease, read_record, save_record
+from ccare.runtime.lease import (
+    FORGET,
+    REBUILD,
+    RunRecord,
+    clear_record,
+    follows,
+    lease,
+    read_record,
+    require_epoch,
+    save_record,
+)
 from ccare.runtime.manifest import Published
+from ccare.runtime.opening import require_sound
 from ccare.runtime.outdated import require_current_state
 from ccare.runtime.rowstore import roll_back
 from ccare.runtime.settings import Settings
-from ccare.runtime.trail import only_rearranged
+from ccare.runtime.trail import foreign_commit, only_rearranged
 from ccare.scoring.policy import load_scoring
 from ccare.tables import stored_tables
 from ccare.tables.run import RUN_MANIFEST
@@ -74,7 +85,7 @@ def opened(settings: Settings) -> Iterator[LakeState]:
         manifest.heal_head(settings.lake)
         lake = LakeState(manifest.published(settings.lake))
         if lake.last:
-            manifest.check_tables(settings.lake, lake.last)
+            require_sound(settings.lake, lake.last)
         yield lake
 
 
@@ -90,6 +101,12 @@ def open_record(settings: Settings, lake: LakeState, day: date) -> RunRecord:
     record = read_record(settings.lake)
     if record and (record.is_amendment or any(row.run_id == record.run_id for row in lake.rows)):
         # A forget that was cut off is taken back whole: only who asked for it can name the user again.
+        clear_record(settings.lake)
+        record = None
+    if record and not follows(record, lake.last):
+        if record.staged:
+            require_epoch(settings.lake, record)
+        # Somebody published in between, and nothing was posted: it starts again from what is published now.
         clear_record(settings.lake)
         record = None
     if record is None:
@@ -170,12 +187,21 @@ def drop_leftovers(settings: Settings, lake: LakeState, record: RunRecord) -> No
         elif table.name in pinned and only_rearranged(settings.lake, table.name, pinned[table.name], newest):
             # Upkeep that was cut off before it was published: the rows are those of the pinned version.
             record.versions[table.name] = newest
-        elif not record.staged and newest > (pinned.get(table.name) or 0):
-            raise IntegrityBroken(
-                f"Table {table.name} stands at version {newest}, beyond what any run has recorded.",
-                remedy="Somebody else wrote to it. Restore it from a backup, or see docs/how-to/recover.md.",
-            )
+        elif newest > (pinned.get(table.name) or 0):
+            _require_own(settings, record, table.name, pinned.get(table.name, -1))
     save_record(settings.lake, record)
+
+
+def _require_own(settings: Settings, record: RunRecord, name: str, pinned: int) -> None:
+    """IntegrityBroken unless what stands beyond ``pinned`` of an append-only table is what this run has staged."""
+    fault = foreign_commit(settings.lake, name, pinned, record.run_id)
+    if not record.staged or fault:
+        newest = deltalog.latest_version(settings.lake, name)
+        why = f": {fault}" if fault else ""
+        raise IntegrityBroken(
+            f"Table {name} stands at version {newest}, beyond what any run has recorded{why}.",
+            remedy="Somebody else wrote to it. Restore it from a backup, or see docs/how-to/recover.md.",
+        )
 
 
 def close_for(settings: Settings, record: RunRecord) -> Close:

@@ -103,15 +103,44 @@ def _columns(path: str, otherwise: set[str]) -> set[str]:
         return otherwise  # whoever reads the rows says which file is broken
 
 
+CLOCKS_APART_MS = 2_000
+"""How much later than its log says a file may have been written: by the clocks of a writer and of its disk."""
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """How the data files of a version stand on disk, beside what its log says of them.
+
+    ``lost``: names of those that are gone, or not as long. ``late``: path -> rows by the log, of those that were
+    written to after their log. A copy that keeps no times makes every file late: a reason to read it, no more.
+    """
+
+    lost: tuple[str, ...]
+    late: dict[str, int | None]
+
+
+def stored_files(lake: Path, table: str, version: int) -> StoredFiles:
+    """Look at every data file of a version, without opening any."""
+    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True))
+    names, none = ("path", "size_bytes", "modification_time"), [None] * actions.num_rows
+    counts = actions["num_records"].to_pylist() if "num_records" in actions.column_names else none
+    lost, late = [], {}
+    for path, size, at, rows in zip(*(actions[n].to_pylist() for n in names), counts, strict=True):
+        file = lake / table / unquote(path)
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            found = None
+        if found is None or found.st_size != size:
+            lost.append(file.name)
+        elif found.st_mtime_ns // 1_000_000 > at + CLOCKS_APART_MS:
+            late[str(file)] = rows
+    return StoredFiles(tuple(sorted(lost)), late)
+
+
 def lost_files(lake: Path, table: str, version: int) -> list[str]:
     """Names of data files of a version that are gone, or not as long as its log says."""
-    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True))
-    lost = []
-    for path, size in zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True):
-        file = lake / table / unquote(path)
-        if not file.is_file() or file.stat().st_size != size:
-            lost.append(file.name)
-    return sorted(lost)
+    return list(stored_files(lake, table, version).lost)
 
 
 def require_files(lake: Path, versions: Mapping[str, int], what: str) -> None:

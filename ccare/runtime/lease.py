@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from ccare.errors import IntegrityBroken, LeaseHeld
-from ccare.runtime.manifest import write_atomically
+from ccare.errors import IntegrityBroken, LeaseHeld, LeaseLost
+from ccare.runtime.manifest import Published, latest, write_atomically
 
 FORGET, REBUILD, FREEZE, FIT = "forget", "rebuild", "freeze", "fit"
 MAINTAIN, MIGRATE = "maintain", "migrate"
@@ -54,8 +54,10 @@ def lease(lake: Path) -> Iterator[None]:
 class RunRecord:
     """The open run: which day, which steps are done, and the version of each table it has written.
 
+    ``epoch`` is the number that the run will be published under: one after what it read when it was opened.
     ``blocked`` names the rules (table.rule) that refused it last; ``released`` those that a person let go.
-    ``reason`` says why a closed day is told again, where somebody asked for that.
+    ``postings`` are totals of what was staged. ``reason`` says why a closed day is told again, where somebody asked
+    for that.
     """
 
     run_id: str
@@ -68,6 +70,7 @@ class RunRecord:
     steps_done: list[str] = field(default_factory=list)
     versions: dict[str, int] = field(default_factory=dict)
     staged: bool = False
+    postings: dict[str, int] = field(default_factory=dict)
     inputs_digest: str = ""
     notes: list[str] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
@@ -114,3 +117,22 @@ def save_record(lake: Path, record: RunRecord) -> None:
 def clear_record(lake: Path) -> None:
     """The run is published: nothing is open any more."""
     record_file(lake).unlink(missing_ok=True)
+
+
+def require_epoch(lake: Path, record: RunRecord) -> Published | None:
+    """The newest published run, which has to be the one that this run was opened on; LeaseLost where it is not."""
+    last = latest(lake)
+    if not follows(record, last):
+        assert last is not None
+        raise LeaseLost(
+            f"The run for {record.day} was opened as number {record.epoch}, and {last.run_id} was published as number "
+            f"{last.seq} since: it may not publish.",
+            remedy="Run the day again: it starts from what is published now. Where that is refused too, see "
+            "docs/how-to/recover.md.",
+        )
+    return last
+
+
+def follows(record: RunRecord, last: Published | None) -> bool:
+    """Whether ``last`` still is what was published last when the run was opened."""
+    return record.epoch == (last.seq if last else 0) + 1

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from deltalake import CommitProperties
+
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.amendments import open_amendment, publish_versions
 from ccare.runtime.day import opened
@@ -98,7 +100,8 @@ def _end_statistics(settings: Settings, said: Said) -> None:
         for name in names:
             told = {STATISTICS: properties(table(name))[STATISTICS]}
             opened_table = deltalog.open_table(settings.lake, name)
-            opened_table.alter.set_table_properties(told, raise_if_not_exists=False)
+            signed = CommitProperties(custom_metadata={"userMetadata": record.run_id})
+            opened_table.alter.set_table_properties(told, raise_if_not_exists=False, commit_properties=signed)
             record.versions[name] = deltalog.latest_version(settings.lake, name) or 0
             save_record(settings.lake, record)
         record.inputs_digest = sha256(f"{MIGRATE}|{'|'.join(names)}".encode()).hexdigest()

@@ -6,16 +6,20 @@ from pathlib import Path
 from ccare.errors import IntegrityBroken
 from ccare.runtime import deltalog
 from ccare.runtime.lease import read_record
-from ccare.runtime.manifest import Published
+from ccare.runtime.manifest import MANIFEST, Published
 from ccare.tables import Table
 
-OPERATIONS = frozenset(
-    {"CREATE TABLE", "MERGE", "WRITE", "OPTIMIZE", "ADD COLUMN", "ADD COLUMNS", "VACUUM START"}
-)
-OPERATIONS |= {"VACUUM END"}
-"""What we do to an append-only table, or what a person may do that changes no row."""
+INSERTS = {MANIFEST: "WRITE"}
+"""How rows come into an append-only table: by MERGE, which takes no row twice, or for these by another operation."""
+GAINING = frozenset({"CREATE TABLE", "ADD COLUMN", "ADD COLUMNS"})
+"""Operations that a run's first write begins with: they hold no rows."""
 REARRANGING = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END"})
-"""Operations that move rows between files, or remove files that no version shows."""
+"""Operations that move rows between files, or remove files that no version shows: a person may do them too."""
+
+
+def operations(name: str) -> frozenset[str]:
+    """All that is ever done to an append-only table: anything else, a blind append too, is somebody else's."""
+    return GAINING | REARRANGING | {INSERTS.get(name, "MERGE")}
 
 
 def appended_only(lake: Path, table: Table) -> str:
@@ -31,7 +35,7 @@ def appended_only(lake: Path, table: Table) -> str:
         for line in path.read_text(encoding="utf-8").splitlines():
             action = json.loads(line)
             operation = action.get("commitInfo", {}).get("operation")
-            if operation is not None and operation not in OPERATIONS:
+            if operation is not None and operation not in operations(table.name):
                 return f"its commit {version} is a {operation}, which no run makes"
             config = action.get("metaData", {}).get("configuration")
             if config is not None and config.get("delta.appendOnly") != "true":
@@ -61,6 +65,36 @@ def _rearranges(commit: Path) -> bool:
         elif kind not in ("add", "remove") or action.get("dataChange", True):
             return False
     return said
+
+
+def foreign_commit(lake: Path, name: str, since: int, run_id: str | None = None) -> str:
+    """What a commit after ``since`` did that no run makes; empty where each is a run's, or changes no row.
+
+    Every run signs what it writes; with ``run_id`` it has to be that one.
+    """
+    newest = deltalog.latest_version(lake, name)
+    for version in range(since + 1, (since if newest is None else newest) + 1):
+        path = deltalog.commit_file(lake, name, version)
+        if not path.is_file():
+            return f"its commit {version} is gone, and commit {newest} stands"
+        if _rearranges(path) or _gains_columns(path):
+            continue
+        by = deltalog.made_by(lake, name, version)
+        if not by or run_id not in (None, by):
+            return f"its commit {version} is a {_operation(path)} that no run here answers for"
+    return ""
+
+
+def _operation(commit: Path) -> str:
+    """What a commit calls itself."""
+    actions = (json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines())
+    return next((a["commitInfo"].get("operation", "commit") for a in actions if "commitInfo" in a), "commit")
+
+
+def _gains_columns(commit: Path) -> bool:
+    """Whether a commit makes a table or adds columns to it, as the first write of a run does, and no more."""
+    kinds = {kind for line in commit.read_text(encoding="utf-8").splitlines() for kind in json.loads(line)}
+    return _operation(commit) in GAINING and not kinds & {"add", "remove"}
 
 
 def beyond(lake: Path, last: Published) -> str:

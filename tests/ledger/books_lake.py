@@ -14,7 +14,7 @@ from ccare.ledger.policy import load_ledger
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import control_totals
 from ccare.runtime.lease import RunRecord, save_record
-from ccare.runtime.rowstore import write_rows
+from ccare.runtime.rowstore import arrow_rows, ensure_table, merge_rows, write_rows
 from ccare.runtime.settings import Settings
 from ccare.tables import REGISTRY, table
 
@@ -123,7 +123,13 @@ def write_lake(root: Path, closed=5) -> Settings:
             rows = [row | {"policy_version": version} for row in rows]
         # delta-rs does not write CHECKs, which are Spark's.
         plain = replace(table(name), checks={})
-        write_rows(settings.lake, plain, [filled(name, row) for row in rows], "tiny")
+        told = [filled(name, row) for row in rows]
+        if plain.append_only:
+            # As closes insert them: the log of transfers knows no other way.
+            ensure_table(settings.lake, plain)
+            merge_rows(settings.lake, plain, arrow_rows(plain, told), "tiny")
+        else:
+            write_rows(settings.lake, plain, told, "tiny")
     versions = {n: v for n in REGISTRY if (v := deltalog.latest_version(settings.lake, n)) is not None}
     for n in range(closed):
         _publish(settings, d(n), versions)

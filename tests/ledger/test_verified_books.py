@@ -37,7 +37,7 @@ def broken(settings):
 def test_every_law_is_checked_and_holds(closed):
     checks = verify_lake(closed, lambda line: None).checks
     assert [c for c in checks if not c.ok] == []
-    assert {f"L{n}" for n in range(1, 15)} <= {c.name for c in checks}
+    assert {f"L{n}" for n in range(1, 16)} <= {c.name for c in checks}
 
 
 def rewrite(settings, name, change):
@@ -135,6 +135,7 @@ def commits(folder, *actions):
     ("second", "said"),
     [
         ([{"commitInfo": {"operation": "MERGE"}}, {"add": {"path": "b"}}], ""),
+        ([{"commitInfo": {"operation": "WRITE"}}, {"add": {"path": "b"}}], "its commit 1 is a WRITE, which"),
         ([{"commitInfo": {"operation": "UPDATE"}}], "its commit 1 is a UPDATE"),
         ([{"commitInfo": {"operation": "RESTORE"}}], "its commit 1 is a RESTORE"),
         ([{"metaData": {"configuration": {"delta.appendOnly": "false"}}}], "switched delta.appendOnly off"),
@@ -149,6 +150,15 @@ def test_the_log_of_an_append_only_table_may_only_grow(tmp_path, second, said):
     commits(tmp_path / "ledger_transfers" / "_delta_log", first, second)
     found = appended_only(tmp_path, table("ledger_transfers"))
     assert said in found and bool(said) == bool(found)
+
+
+def test_a_blind_append_of_transfers_is_named_by_the_log_and_manifest_rows_are_appended(books):
+    name = "ledger_transfers"
+    opened = DeltaTable(str(books.lake / name))
+    write_deltalake(opened, opened.to_pyarrow_table().slice(0, 1), mode="append")
+    republish(books)
+    found = broken(books)
+    assert "is a WRITE, which no run makes" in found[f"{name} log"] and "run_manifest log" not in found
 
 
 def test_a_restore_to_an_older_version_is_named(books):
@@ -228,3 +238,23 @@ def test_the_report_is_machine_readable(closed, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     told = json.loads((tmp_path / "report.json").read_text())
     assert all(set(check) == {"name", "ok", "detail"} for check in told)
+    assert json.loads(result.stdout) == {"ok": True, "checks": told}, "progress goes beside the JSON"
+    for name in ("run_manifest", "commit files", "ledger_lots", "L1", "L15"):
+        assert f"s  ok  {name}: " in result.stderr, name
+
+
+def test_a_broken_lake_leaves_by_30_and_the_report_says_what_is_not_ok(books, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from ccare.cli import app
+
+    for name in ("lake", "landing", "exports", "conf"):
+        monkeypatch.setenv(f"CCARE_{name.upper()}", str(getattr(books, name)))
+    rewrite(books, "ledger_balances", lambda row: row | {"balance": row["balance"] + 1})
+    republish(books)
+    result = CliRunner().invoke(app, ["verify", "--report", str(tmp_path / "report.json")])
+    assert result.exit_code == 30, result.output
+    told = {check["name"]: check for check in json.loads((tmp_path / "report.json").read_text())}
+    assert told["L1"]["ok"] is False and "sum to" in told["L1"]["detail"] and told["L3"]["ok"] is True
+    assert "s  ok  L3: " in result.output and "BROKEN L1: " in result.output
+    assert "ledger_balances is broken: ledger_balances.balance is " in result.output, "the first is named"

@@ -1,11 +1,12 @@
 """Both roads to disk give the same table, and a pinned version is read as it was."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from delta.tables import DeltaTable as SparkDeltaTable
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import DataFrame, SparkSession
 
@@ -126,6 +127,72 @@ def test_a_lost_data_file_names_its_table(spark: SparkSession, tmp_path: Path) -
         Path(path).unlink()
     with pytest.raises(IntegrityBroken, match="state_merchant_days has lost data files"):
         storage.read(spark, tmp_path, DAYS, version)
+
+
+TRANSFERS = table("ledger_transfers")
+TRANSFER = {
+    "transfer_id": "a" * 64,
+    "content_hash": "b" * 64,
+    "debit_account": "world:funding",
+    "credit_account": "pool:p:available",
+    "amount": 5,
+    "asset": "POINT",
+    "programme": "p",
+    "code": "fund",
+    "effective_date": FIRST,
+    "booked_date": FIRST,
+    "posted_at": datetime(2024, 5, 2, tzinfo=UTC),
+    "run_id": "run-1",
+    "policy_version": "1",
+    "source_digest": "d",
+    "business_key": "funding|p|A",
+    "leg": 1,
+    "revision": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def transfers(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with one transfer, in the table as the product makes it."""
+    lake = tmp_path_factory.mktemp("guarded")
+    storage.write(spark, lake, TRANSFERS, frame(spark, TRANSFERS, [TRANSFER]), "run-1")
+    return lake
+
+
+@pytest.mark.parametrize(
+    ("wrong", "check"),
+    [
+        ({"amount": 0}, "amount_positive"),
+        ({"debit_account": "pool:p:available"}, "two_accounts"),
+        ({"transfer_id": "short"}, "id_is_sha256"),
+        ({"asset": "EURO"}, "known_asset"),
+        ({"code": "gift"}, "known_code"),
+    ],
+)
+def test_a_transfer_that_breaks_a_check_is_refused_by_the_table(
+    spark: SparkSession, transfers: Path, wrong: dict[str, Any], check: str
+) -> None:
+    before = deltalog.latest_version(transfers, TRANSFERS.name)
+    rows = frame(spark, TRANSFERS, [TRANSFER | {"transfer_id": "c" * 64} | wrong])
+    with pytest.raises(Exception, match=f"(?i)constraint {check}"):
+        rows.write.format("delta").mode("append").save(str(transfers / TRANSFERS.name))
+    with pytest.raises(Exception, match=r"(?i)check|constraint|invariant"):
+        write_deltalake(str(transfers / TRANSFERS.name), rows.toArrow(), mode="append")
+    assert deltalog.latest_version(transfers, TRANSFERS.name) == before
+
+
+def test_nothing_is_updated_or_deleted_in_an_append_only_table(spark: SparkSession, transfers: Path) -> None:
+    before = deltalog.latest_version(transfers, TRANSFERS.name)
+    by_spark = SparkDeltaTable.forPath(spark, str(transfers / TRANSFERS.name))
+    for change in (lambda: by_spark.update("amount = 5", {"amount": "6"}), by_spark.delete):
+        with pytest.raises(Exception, match=r"(?i)append.?only"):
+            change()
+    by_delta_rs = DeltaTable(str(transfers / TRANSFERS.name))
+    with pytest.raises(Exception, match=r"(?i)append.?only"):
+        by_delta_rs.update({"amount": "6"})
+    with pytest.raises(Exception, match=r"(?i)append.?only"):
+        by_delta_rs.delete("amount = 5")
+    assert deltalog.latest_version(transfers, TRANSFERS.name) == before
 
 
 def test_code_is_generated_again_after_a_small_step(spark: SparkSession) -> None:
