@@ -6,13 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 from pyspark.sql import DataFrame
 
-from ccare.errors import IntegrityBroken
-from ccare.growth.snapshot import view_sql
 from ccare.runtime.failpoint import reach
 from ccare.runtime.rowstore import arrow_schema, fits_driver, fits_merge
 from ccare.runtime.spark import conform, schema
@@ -31,7 +28,7 @@ def staging_dir(lake: Path, run_id: str) -> Path:
 
 
 def stage(run: "Run", frames: Mapping[str, DataFrame | pa.Table]) -> None:
-    """Write every frame as Parquet; refuse ids that repeat, or that are posted with other content."""
+    """Write every frame as Parquet."""
     folder = staging_dir(run.settings.lake, run.record.run_id)
     shutil.rmtree(folder, ignore_errors=True)
     small = run.bound("ledger_positions") <= ONE_FILE_ROWS
@@ -43,7 +40,6 @@ def stage(run: "Run", frames: Mapping[str, DataFrame | pa.Table]) -> None:
             rows = rows.coalesce(1) if small else rows
             rows.write.mode("overwrite").parquet(str(folder / name))
         reach(f"{name}.staged")
-    _check_ids(run)
 
 
 def staged(run: "Run", declared: Table) -> DataFrame | pa.Table | None:
@@ -97,28 +93,10 @@ def stage_rejected(run: "Run", stream: str, rejected: DataFrame) -> None:
 
 
 def discard(lake: Path, run_id: str) -> None:
-    """The postings are in their tables: the staging has done its work."""
-    shutil.rmtree(staging_dir(lake, run_id), ignore_errors=True)
-
-
-_REPEATED = """
-with new as (from read_parquet($files))
-select (select count(*) - count(distinct transfer_id) from new),
-    (select count(*) from posted p join new n using (transfer_id) where p.content_hash <> n.content_hash)
-"""
-
-
-def _check_ids(run: "Run") -> None:
-    """Every id that was ever posted is looked at; DuckDB reads that column alone, and no Spark job starts."""
-    name, lake = "ledger_transfers", run.settings.lake
-    if not staged_rows(run, name):
-        return
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        con.execute(f"create view posted as {view_sql(lake, REGISTRY[name], run.as_published.get(name))}")
-        repeated, other = con.execute(_REPEATED, {"files": staged_files(run, name)}).fetchone() or (0, 0)
-    if repeated or other:
-        raise IntegrityBroken(
-            f"ledger_transfers of {run.close.day}: {repeated} ids repeat and {other} are posted with other content.",
-            remedy="Nothing was posted. A policy or an earlier posting changed its meaning: see ccare verify.",
-        )
+    """The postings are in their tables: the staging has done its work. A kill leaves it whole or out of the way."""
+    folder = staging_dir(lake, run_id)
+    aside = folder.with_name(f".{run_id}.discarded")
+    if folder.is_dir():
+        folder.rename(aside)
+    for each in folder.parent.glob(".*.discarded"):
+        shutil.rmtree(each, ignore_errors=True)

@@ -16,15 +16,16 @@ from ccare.metrics.retention import weeks_told
 from ccare.metrics.windows import MONTH
 from ccare.reconcile.blocked import unreconciled
 from ccare.runtime import deltalog, manifest
+from ccare.runtime.audit import audit_posted, audit_staged
 from ccare.runtime.controls import control_totals
 from ccare.runtime.failpoint import reach
-from ccare.runtime.lease import clear_record
+from ccare.runtime.lease import clear_record, require_epoch
 from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.restatements import store_restatement
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, frame, interpreted
-from ccare.runtime.staging import discard, stage, staged, staged_days, staged_rows
+from ccare.runtime.staging import discard, stage, staged, staged_days, staged_files, staged_rows
 from ccare.runtime.told_programmes import programme_lines
 from ccare.scoring.months import month_in_use, month_of
 from ccare.tables import table
@@ -201,9 +202,13 @@ def post(run: Run) -> None:
         with interpreted(run.spark, few):
             run.make_staged("ledger_transfers", lambda frames: stage(run, frames), few=few)
         reach("staging.written")
+        # Only what holds is kept for a retry: a staging that does not is built anew.
+        run.record.postings = audit_staged(run)
         run.record.staged = True
         run.save()
         reach("staging.recorded")
+    elif staged_files(run, "ledger_balances"):
+        audit_staged(run)
     for name in ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS):
         declared = table(name)
         rows = staged(run, declared)
@@ -230,7 +235,8 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
     reach("manifest.checking")
     versions = {**run.as_published, **record.versions}
     _check_runs(run, versions)
-    last = manifest.latest(lake)
+    audit_posted(run, versions)
+    last = require_epoch(lake, record)
     row = manifest.append(
         lake,
         last,

@@ -1,6 +1,5 @@
 """SIGKILL at every named place of a ledger's close: what runs after it ends in the digest of a run never killed."""
 
-import json
 import random
 import re
 import shutil
@@ -11,7 +10,8 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from books_lake import LAST, as_tables, closed_books, d, write_lake
+from books_lake import LAST, as_tables, closed_books, d
+from forks import copied
 
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.digest import lake_digest
@@ -37,55 +37,6 @@ PUBLISHED = ("manifest.appended", "head.written", "record.cleared")
 SEED = 20260225
 
 
-class Forks:
-    """The process that closes days in forks of itself."""
-
-    def __init__(self, scratch):
-        script = Path(__file__).with_name("post_forks.py")
-        self.process = subprocess.Popen(
-            [sys.executable, str(script), str(scratch)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        assert self._heard() == {"ready": True}
-
-    def _heard(self):
-        while not (line := self.process.stdout.readline()).startswith("{"):
-            assert line, "the process that forks has ended"
-        return json.loads(line)
-
-    def close(self, settings, failpoint="", steps="post,publish"):
-        told = {"root": str(settings.lake.parent), "day": str(LAST), "failpoint": failpoint, "steps": steps}
-        self.process.stdin.write(json.dumps(told) + "\n")
-        self.process.stdin.flush()
-        return self._heard()
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-@pytest.fixture(scope="module")
-def forks(spark, tmp_path_factory):
-    """Started once; ``spark`` is asked for only to skip where there is none."""
-    started = Forks(tmp_path_factory.mktemp("forks"))
-    yield started
-    started.end()
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    return write_lake(tmp_path_factory.mktemp("tiny") / "open")
-
-
-def copied(settings, target):
-    """A lake of the test's own with the same policy."""
-    shutil.copytree(settings.lake.parent, target)
-    return settings.with_(lake=target / "lake", landing=target / "landing", exports=target / "exports")
-
-
 @pytest.fixture(scope="module")
 def golden(forks, opened, tmp_path_factory):
     """The close that nobody killed, checked against the reference ledger."""
@@ -102,14 +53,6 @@ def golden(forks, opened, tmp_path_factory):
             kept = {k: v for k, v in row.items() if k != "run_id"}
             assert {k: found[row[key]][k] for k in kept} == kept
     return lake_digest(settings)["digest"]
-
-
-@pytest.fixture(scope="module")
-def staged(forks, opened, tmp_path_factory):
-    """The lake with its postings staged: where most places are, a kill costs no build."""
-    settings = copied(opened, tmp_path_factory.mktemp("staged") / "lake")
-    assert forks.close(settings, "staging.recorded")["status"] == -signal.SIGKILL
-    return settings
 
 
 def unpublished(settings):
