@@ -5,9 +5,9 @@ A case holds ``why`` (what goes wrong without it), ``day``, ``inputs`` (table ->
 policy to replace), ``touched`` (business dates that state_changes hold; default d), ``unreconciled`` (merchants),
 ``benchmarks_of`` (YYYY-MM, default d's month),
 ``only`` (programmes: the packaged ones of these names, with their pools and fundings), ``fundings`` (in place of the
-packaged ones), ``terms`` (programme -> fields to replace), ``abuse`` (rules as in conf/abuse.toml, of one version
-in force for ever; texts may be left out; none without it), ``shows`` (rules of programmes and the situations that the
-case is there for: tests/ledger/test_situations.py asks for every one),
+packaged ones), ``terms`` (programme -> fields to replace), ``pools`` (pool -> fields to replace), ``abuse`` (rules as
+in conf/abuse.toml, of one version in force for ever; texts may be left out; none without it), ``shows`` (rules of
+programmes and the situations that the case is there for: tests/ledger/test_situations.py asks for every one),
 ``repeat`` (input table -> a list of {count, row}; ``{i}`` in a text is the row's number).
 
 - A date may be written ``d``, ``d-27`` or ``d+1``; a timestamp ``d-27 08:30:00`` in UTC.
@@ -98,7 +98,12 @@ class Case:
         told["programmes"] = [
             p | _dated(terms.get(p["name"], {}), self.day) for p in told["programmes"] if p["name"] in names
         ]
-        told["pools"] = [pool for pool in told["pools"] if pool["programme"] in names]
+        changed = self.content.get("pools", {})
+        told["pools"] = [
+            pool | _dated(changed.get(pool["name"], {}), self.day)
+            for pool in told["pools"]
+            if pool["programme"] in names
+        ]
         pools = {pool["name"] for pool in told["pools"]}
         given = self.content.get("fundings", [f for f in funded["fundings"] if f["pool"] in pools])
         funded["fundings"] = [_dated(each, self.day) for each in given]

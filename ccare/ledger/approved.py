@@ -38,6 +38,7 @@ def delivered_fundings(asked: list[Asked], close: "Close") -> list[Row]:
             or key in known
             or key in due
             or row["effective_date"] > close.day
+            or not pool.grants_on(row["effective_date"])
             or row["amount"] < 1
         ):
             continue

@@ -53,6 +53,12 @@ def funding_mistakes(
         for f in fundings
         if f.pool not in pools
     ]
+    ends = {pool.name: pool for pool in _parts(told, "pools", Pool)}
+    found += [
+        f"{funding_file}: {f.approval} funds {f.pool} on {f.on}, after its last day, {ends[f.pool].to_day}"
+        for f in fundings
+        if f.pool in ends and not ends[f.pool].grants_on(f.on)
+    ]
     keys = [f.business_key for f in fundings]
     return found + [
         f"{funding_file}: approval {key.rsplit('|', 1)[1]} is used twice"

@@ -64,8 +64,9 @@ def funding_moves(due: DataFrame) -> DataFrame:
 
 
 def available(balances: DataFrame, moves: DataFrame, policy: "LedgerPolicy") -> DataFrame:
-    """Grain: pool and asset. What each pool holds after ``moves``."""
-    names = {pool_account(pool.name, "available"): pool.name for pool in policy.pools}
+    """Grain: open pool and asset. What each holds after ``moves``; out of a closed one nothing is granted."""
+    granting = (pool.name for pool in policy.pools if pool.grants_on(policy.day))
+    names = [pool_account(name, "available") for name in granting]
     before = balances.select("account", "asset", F.col("balance").alias("held"))
     received = moves.select(F.col("credit_account").alias("account"), "asset", F.col("amount").alias("held"))
     held = before.union(received).filter(F.col("account").isin(*names))

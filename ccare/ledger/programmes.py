@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from ccare.ledger.reasons import REFUSALS, Refusal
 from ccare.ledger.rules import NAME, POOL, AnyRule, Asset, Part, Words
@@ -111,12 +111,28 @@ class Programme(Part):
 
 
 class Pool(Part):
-    """A purse that grants one asset to one programme; pools never lend to one another."""
+    """A purse that grants one asset to one programme; pools never lend to one another.
+
+    The close of ``to_day`` is the last that grants out of it; what falls later still comes back to it.
+    """
 
     name: str = Field(pattern=POOL)
     programme: str = Field(pattern=NAME)
     asset: Asset = "POINT"
     note: str = ""
+    to_day: date | None = Field(default=None, alias="to")
+
+    def grants_on(self, day: date) -> bool:
+        """Whether the close of ``day`` may grant out of it."""
+        return self.to_day is None or day <= self.to_day
+
+    @model_serializer(mode="wrap")
+    def _told(self, tell: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an end that is not there: a policy that closes no pool keeps its digest of before pools closed."""
+        told: dict[str, Any] = tell(self)
+        return {
+            name: value for name, value in told.items() if name not in ("to_day", "to") or value is not None
+        }
 
 
 def funding_key(pool: str, approval: str) -> str:

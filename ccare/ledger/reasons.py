@@ -14,6 +14,7 @@ Refusal = Literal[
     "day_cap",
     "month_cap",
     "cut_by_pool",
+    "pool_closed",
     "too_late",
     "withheld",
     "providers_full",
@@ -31,6 +32,7 @@ REFUSALS: dict[str, dict[str, str]] = {
     "day_cap": {"zh": "商家当日上限", "en": "more than one merchant gets in a day"},
     "month_cap": {"zh": "计划当月上限", "en": "the programme's month is used up"},
     "cut_by_pool": {"zh": "资金池不足，按比例发放", "en": "the pool was short and shared in proportion"},
+    "pool_closed": {"zh": "资金池已关闭", "en": "the pool is closed"},
     "too_late": {"zh": "数据送达过晚", "en": "came to light when nothing could be granted any more"},
     "withheld": {"zh": "存在异常，暂不发放", "en": "withheld on evidence of abuse"},
     "providers_full": {

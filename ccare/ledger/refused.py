@@ -25,7 +25,9 @@ def refusals(looked_at: DataFrame, grants: DataFrame, close: "Close") -> dict[st
         for name, reason in _LEFT_OUT.items()
     ]
     rows = looked_at.select(*_ABOUT, F.inline(F.array(*parts)))
+    closed = [pool.name for pool in close.ledger.pools if not pool.grants_on(close.day)]
     why = F.when(F.col("month_bound"), F.lit("month_cap")).otherwise(F.lit("cut_by_pool"))
+    why = F.when(F.col("pool").isin(closed), F.lit("pool_closed")).otherwise(why) if closed else why
     cut = grants.select(*_ABOUT, why.alias("reason"), (F.col("extra") - F.col("granted")).alias("amount"))
     found = rows.union(cut).filter(F.col("amount") > 0)
     return {"ledger_refusals": split_party(found.withColumn("decided_on", F.lit(close.day)))}

@@ -53,6 +53,10 @@ def retroactive(before: ProgrammesFile, after: ProgrammesFile, last: date) -> li
     old_alone, new_alone = ([a for a in f.adjust_alone if a.from_day <= last] for f in (before, after))
     if old_alone != new_alone:
         found.append("adjust_alone")
+    ended = [{p.name: p.to_day for p in f.pools if not p.grants_on(last)} for f in (before, after)]
+    found += [
+        f"pool {name}" for name in sorted({*ended[0], *ended[1]}) if ended[0].get(name) != ended[1].get(name)
+    ]
     meant = {p.name for p in after.programmes if p.retroactive}
     old, new = _rated(before, last), _rated(after, last)
     for name in sorted({*old, *new} - meant):

@@ -93,6 +93,10 @@ def ask_funding(
     if any(f.approval == approval for f in policy.funding_file.fundings):
         raise UsageError(f"{approval} is a funding of conf/funding.toml.", remedy="Choose another reference.")
     starts = day or next_day(settings) or date.today()
+    if not any(
+        p.grants_on(starts) for p in policy.programmes_file.pools if (p.name, p.asset) == (pool, asset)
+    ):
+        raise UsageError(f"Pool {pool} is closed on {starts}.", remedy="Fund one that is open.")
     row = {"approval": approval, "pool": pool, "asset": asset, "amount": _whole(amount, "amount")}
     row |= {"effective_date": str(starts), "asked_by": _name(by), "note": note}
     return _deliver(settings, FUNDING.name, approval, [row], dry_run=dry_run)

@@ -17,7 +17,7 @@ ADJUSTMENT_REFUSALS = (
 NOT_GRANTED = (
     *("no_mini_program", "industry_not_admitted", "not_enrolled", "merchants_full", "industries_full"),
     *("private_share_low", "beyond_top_share", "terminal_cap", "day_cap", "month_cap", "cut_by_pool"),
-    *("too_late", "withheld", "providers_full"),
+    *("pool_closed", "too_late", "withheld", "providers_full"),
 )
 """Why a programme grants nothing, or less than was earned; ccare.ledger.reasons says each in words."""
 
@@ -135,7 +135,12 @@ LEDGER_POSITIONS = Table(
             "lapsed", "bigint", "Given back by lots that had expired unused: no transfer.", nullable=False
         ),
         Column("forgiven", "bigint", "Given back by policy only_pending: no transfer.", nullable=False),
-        Column("cut_by_pool", "bigint", "Asked and not granted because the pool was short.", nullable=False),
+        Column(
+            "cut_by_pool",
+            "bigint",
+            "Asked and not granted because the pool was short or closed.",
+            nullable=False,
+        ),
         Column("debt", "bigint", "Fallen, already spent and not yet repaid.", nullable=False),
         Column("repayments", "int", "Transfers that have repaid its debt so far.", nullable=False),
         Column("multiplier_milli", "int", "Fixed by the first close that booked the key.", nullable=False),

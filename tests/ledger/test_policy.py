@@ -188,3 +188,27 @@ def test_rules_with_the_same_parameters_share_a_measure():
     assert rules["trade_net"].measure == "trade_net"
     doubled = rules["trade_net"].model_copy(update={"per_fen": 500, "name": "other", "points": 2})
     assert doubled.measure == rules["trade_net"].measure
+
+
+CLOSING = 'name = "fanxing"\nprogramme = "fanxing"\nasset = "POINT"\n'
+
+
+def test_a_pool_ends_on_its_last_day_and_no_funding_comes_after_it(tmp_path):
+    ended = GOOD.replace(CLOSING, CLOSING + "to = 2026-03-09\n")
+    funding = '[[fundings]]\npool = "fanxing"\namount = 5\ndate = 2026-03-{}\napproval = "A"\n'
+    pool = (
+        load_ledger(conf_with(tmp_path, ended, funding.format("09")))
+        .for_day(date(2026, 3, 10))
+        .pool("fanxing")
+    )
+    assert pool.grants_on(date(2026, 3, 9)) and not pool.grants_on(date(2026, 3, 10))
+    said = refusal(conf_with(tmp_path, ended, funding.format("10")))
+    assert "A funds fanxing on 2026-03-10, after its last day, 2026-03-09" in said
+    assert "pools.0.to: input should be a valid date" in refusal(
+        conf_with(tmp_path, GOOD.replace(CLOSING, CLOSING + 'to = "soon"\n'))
+    )
+
+
+def test_a_policy_that_closes_no_pool_is_the_version_that_it_was_before_pools_closed(tmp_path):
+    told = load_ledger(conf_with(tmp_path)).programmes_file.model_dump_json()
+    assert '"to_day":null' in told and told.count('"to_day"') == told.count('"eligibility_waived"')

@@ -96,3 +96,18 @@ def test_what_one_person_may_adjust_changes_for_days_to_come_only(tmp_path, befo
     at_once = PACKAGED.replace(told, f"adjust_alone = [{{ from = {day}, up_to = 100 }}]\n{told}", 1)
     assert "adjust_alone" in refused(tmp_path, before, at_once)
     passed(tmp_path, before, at_once.replace(str(day), str(later), 1))
+
+
+POOL = 'name = "luoma"\nprogramme = "luoma"\nasset = "POINT"\n'
+
+
+def test_a_pool_may_close_from_the_next_day_on_and_not_before(tmp_path, before):
+    assert "pool luoma" in refused(tmp_path, before, PACKAGED.replace(POOL, POOL + "to = 2026-03-08\n"))
+    passed(tmp_path, before, PACKAGED.replace(POOL, POOL + f"to = {LAST}\n"))
+
+
+def test_a_pool_that_is_closed_stays_closed(tmp_path):
+    closed = policies(tmp_path / "before", PACKAGED.replace(POOL, POOL + "to = 2026-03-08\n"))
+    (tmp_path / "lake").mkdir()
+    keep(tmp_path / "lake", closed)
+    assert "pool luoma" in refused(tmp_path, closed, PACKAGED)
