@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from ccare.errors import StateOutdated, UsageError
 from ccare.growth.snapshot import connect
@@ -182,7 +182,8 @@ def test_state_of_an_older_version_is_refused_and_rebuilt(closed: Settings, copy
 def test_a_rebuild_cut_off_is_taken_back_and_waits_for_an_open_run(copy: Settings) -> None:
     before = lake_digest(copy)["digest"]
     cut = RunRecord("cut", DAYS[2], 3, "rebuild", DAYS[0], 9, datetime.now(UTC))
-    DeltaTable(str(copy.lake / "state_user_days")).delete("merchant_id = 'm100'")
+    signed = CommitProperties(custom_metadata={"userMetadata": cut.run_id})
+    DeltaTable(str(copy.lake / "state_user_days")).delete("merchant_id = 'm100'", commit_properties=signed)
     save_record(copy.lake, cut)
     assert again(copy, DAYS[2]).seq is None
     assert lake_digest(copy)["digest"] == before
