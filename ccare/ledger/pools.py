@@ -69,7 +69,9 @@ def available(balances: DataFrame, moves: DataFrame, policy: "LedgerPolicy") -> 
     names = [pool_account(name, "available") for name in granting]
     before = balances.select("account", "asset", F.col("balance").alias("held"))
     received = moves.select(F.col("credit_account").alias("account"), "asset", F.col("amount").alias("held"))
-    held = before.union(received).filter(F.col("account").isin(*names))
+    # An adjustment takes out of a pool, and what it takes cannot be granted in the same close.
+    given = moves.select(F.col("debit_account").alias("account"), "asset", (-F.col("amount")).alias("held"))
+    held = before.union(received).union(given).filter(F.col("account").isin(*names))
     pool = F.substring_index(F.substring_index("account", ":available", 1), "pool:", -1)
     return held.groupBy(pool.alias("pool"), "asset").agg(F.sum("held").alias("held"))
 

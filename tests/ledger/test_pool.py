@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from ledger_reference import Ledger, Terms, largest_remainder
 from ledger_world import SparkBooks, World, as_seen, comparable, policies, run_both
 
+from ccare.ledger.pools import available
+
 D0 = date(2026, 3, 1)
 TERMS = Terms(maturity=3, expiry=4)
 
@@ -99,3 +101,24 @@ def test_an_edited_approval_comes_up_under_its_old_id_for_the_insert_to_refuse(b
     (again,) = books.close(World(), d(1))
     assert again["transfer_id"] == booked["transfer_id"]
     assert again["content_hash"] != booked["content_hash"]
+
+
+def test_what_an_adjustment_takes_out_of_a_pool_is_not_there_to_be_granted(books_spark):
+    """A funding taken back and points earned in one close: both out of the same 100."""
+    policy = policies(D0, TERMS, [("A-1", D0, 100)]).for_day(D0)
+    account = "pool:p:available"
+    balances = [{"account": account, "asset": "POINT", "balance": 100}]
+    moves = [
+        (account, "world:funding", 30),
+        ("merchant:a:pending", account, 4),
+        (account, "merchant:b:pending", 5),
+    ]
+    held = available(
+        books_spark.createDataFrame(balances),
+        books_spark.createDataFrame(
+            [(*each, "POINT") for each in moves],
+            "debit_account string, credit_account string, amount bigint, asset string",
+        ),
+        policy,
+    )
+    assert [(row["pool"], row["held"]) for row in held.collect()] == [("p", 100 - 30 + 4 - 5)]
