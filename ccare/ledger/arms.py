@@ -1,6 +1,6 @@
 """Which hours of a grant are withheld, so that what the impressions brought can be measured."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from ccare.ledger.redemption_terms import RedemptionTerms
@@ -13,9 +13,9 @@ def arm(terms: RedemptionTerms, merchant_id: str, slot: str, hour_start: datetim
     """treated or holdout for one merchant, slot and hour; the same whoever asks, whenever.
 
     Drawn from the first eight bytes of SHA-256 of seed, merchant, slot and the hour's start (UTC), one a line.
-    Whose hour is withheld sees nothing and pays nothing.
+    Whose hour is withheld sees nothing and pays nothing. ``hour_start`` may be of any zone.
     """
-    hour = hour_start.strftime("%Y-%m-%dT%H:00:00Z")
+    hour = hour_start.astimezone(UTC).strftime("%Y-%m-%dT%H:00:00Z")
     text = "\n".join((terms.seed, merchant_id, slot, hour))
     drawn = int.from_bytes(sha256(text.encode()).digest()[:8], "big") % _PARTS
     return HOLDOUT if drawn < terms.holdout_percent * _PARTS // 100 else TREATED

@@ -5,6 +5,7 @@ import hmac
 import io
 import json
 from contextlib import redirect_stdout
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -340,3 +341,30 @@ def test_order_repetition_and_files_do_not_decide(spark: SparkSession, draw: Any
         kept.append(sorted(map(tuple, rows)))
     assert kept[0] == kept[1]
     assert len({event_id for event_id, _ in kept[0]}) == len(kept[0])
+
+
+NEW_YORKS_DAYS = (
+    *(("2026-03-08T04:59:59Z", date(2026, 3, 7)), ("2026-03-08T05:00:00Z", date(2026, 3, 8))),
+    *(("2026-03-09T03:59:59Z", date(2026, 3, 8)), ("2026-03-09T04:00:00Z", date(2026, 3, 9))),
+    *(("2026-11-01T03:59:59Z", date(2026, 10, 31)), ("2026-11-01T04:00:00Z", date(2026, 11, 1))),
+    # One o'clock comes twice on 1 November.
+    *(("2026-11-01T01:30:00-04:00", date(2026, 11, 1)), ("2026-11-01T01:30:00-05:00", date(2026, 11, 1))),
+    *(("2026-11-02T04:59:59Z", date(2026, 11, 1)), ("2026-11-02T05:00:00Z", date(2026, 11, 2))),
+)
+"""Instants beside the ends of the days on which New York's clocks change, and whose days they belong to."""
+
+
+def test_a_payments_date_goes_by_the_clocks_of_its_own_day(spark: SparkSession) -> None:
+    """8 March has 23 hours, 1 November has 25; a second after the end of the next day's delivery is the future."""
+    instants = [*NEW_YORKS_DAYS, ("2026-11-03T05:10:00Z", date(2026, 11, 3)), ("2026-11-03T05:10:01Z", None)]
+    lines: list[str | bytes] = [
+        line(event_id=f"e{n}", trade_no=f"t{n}", occurred_at=at) for n, (at, _) in enumerate(instants)
+    ]
+    inputs = {"landing": landing(spark, lines).withColumn("delivery_date", F.lit(date(2026, 11, 2)))}
+    inputs["core_merchants"] = frame(spark, table("core_merchants"), [{"merchant_id": "m1"}])
+    rows = (
+        fates(inputs, replace(close(), timezone="America/New_York"), PAYMENTS).orderBy("position").collect()
+    )
+    found = [row.business_date if row.fate == "accepted" else None for row in rows]
+    assert found == [day for _, day in instants]
+    assert list(rows[-1].reasons) == ["occurred_in_future"]

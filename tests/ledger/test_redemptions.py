@@ -1,6 +1,7 @@
 """Requests decided one by one: refusals in their order, what a grant costs, which hours are withheld."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -207,3 +208,19 @@ def test_a_wrong_policy_is_refused_by_name(tmp_path, line, said):
     with pytest.raises(UsageError) as refused:
         load_slots(tmp_path, DAY)
     assert f"redemption: {said}" in refused.value.message
+
+
+def test_an_hour_is_the_same_hour_in_every_zone():
+    """On 8 March New York has no hour from two to three; on 1 November it has the one from one to two twice."""
+    zone = ZoneInfo("America/New_York")
+    utc = [datetime(2026, 3, 8, 5, tzinfo=UTC) + timedelta(hours=n) for n in range(24)]
+    utc += [datetime(2026, 11, 1, 4, tzinfo=UTC) + timedelta(hours=n) for n in range(26)]
+    local = [hour.astimezone(zone) for hour in utc]
+    assert local[1].hour == 1 and local[2].hour == 3
+    twice = [hour for hour in local if (hour.month, hour.day, hour.hour) == (11, 1, 1)]
+    assert len(twice) == 2
+    names = [f"m{n}" for n in range(200)]
+    for here, there in zip(local, utc, strict=True):
+        assert [arm(TERMS, m, "s", here) for m in names] == [arm(TERMS, m, "s", there) for m in names]
+    first, second = ([arm(TERMS, m, "s", hour) for m in names] for hour in twice)
+    assert first != second, "two hours are drawn for, though both are called one o'clock"
