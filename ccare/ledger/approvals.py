@@ -16,6 +16,18 @@ from ccare.ledger.programmes import AdjustAlone, alone_up_to
 Row = Mapping[str, Any]
 BY_POLICY = "policy"
 """Who approved adjustments that the policy lets one person make."""
+NOTHING_ASKED, STALE, BY_ASKER = "nothing_asked", "stale_approval", "approved_by_asker"
+"""Why an approval counts for nothing: no such reference, other rows than it names, or its asker's own."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """An approval that counts for nothing, why, and the close that finds it so (None where nothing took it yet)."""
+
+    approved_by: str
+    why: str
+    since: date | None
+    taken_on: date | None
 
 
 @dataclass
@@ -27,6 +39,12 @@ class Asked:
     adjustments: list[Row] = field(default_factory=list)
     approved_by: str = ""
     since: date | None = None
+    ignored: list[Ignored] = field(default_factory=list)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything stands under the reference but approvals."""
+        return bool(self.fundings or self.adjustments)
 
     @property
     def asked_by(self) -> tuple[str, ...]:
@@ -63,7 +81,7 @@ def asked_under(
     alone: Sequence[AdjustAlone] = (),
     day: date = date.max,
 ) -> dict[str, Asked]:
-    """Reference -> what was asked under it. Rows that carry taken_on tell from which close it is approved.
+    """Reference -> what was asked under it, or only approved. Rows with taken_on tell from which close it is approved.
 
     ``alone``: what adjustments may move without a second person; rows that nothing has taken yet go by its limit of
     ``day``.
@@ -79,13 +97,24 @@ def asked_under(
         if asked.needs_nobody(alone_up_to(alone, taken or day)):
             asked.approved_by, asked.since = BY_POLICY, taken
     for row in sorted(approvals, key=lambda r: (str(r.get("taken_on")), r["approved_by"])):
-        under = found.get(row["approval"])
-        if under is None or under.approved_by:
+        under = found[row["approval"]]
+        under.approval = row["approval"]
+        if under.approved_by:
             continue
-        if row["digest"] == under.digest and under.may_be_approved_by(row["approved_by"]):
-            under.approved_by = row["approved_by"]
-            under.since = _last_taken(row, *under.fundings, *under.adjustments)
+        since = _last_taken(row, *under.fundings, *under.adjustments)
+        if why := _why_ignored(row, under):
+            under.ignored.append(Ignored(row["approved_by"], why, since, row.get("taken_on")))
+        else:
+            under.approved_by, under.since = row["approved_by"], since
     return dict(found)
+
+
+def _why_ignored(approval: Row, under: Asked) -> str | None:
+    if not under.is_asked:
+        return NOTHING_ASKED
+    if approval["digest"] != under.digest:
+        return STALE
+    return None if under.may_be_approved_by(approval["approved_by"]) else BY_ASKER
 
 
 def _last_taken(*rows: Row) -> date | None:

@@ -1,5 +1,7 @@
 """Fundings and adjustments that were delivered and approved: what a close books of them."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -10,41 +12,78 @@ from ccare.ledger.booked import Booked, among, fetched
 from ccare.ledger.entitlements import Inputs
 from ccare.ledger.programmes import funding_key
 from ccare.ledger.redemptions import Row
+from ccare.tables.streams import MOST_UNITS
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
+FUNDING_RULE = "funding"
+"""What positions and refusals of fundings have for a rule."""
 
-def approved(inputs: Inputs, close: "Close") -> list[Asked]:
-    """Everything asked that somebody else has approved by this close, or that the policy lets one person do."""
+
+def asked_so_far(inputs: Inputs, close: "Close") -> list[Asked]:
+    """Everything that deliveries taken by this close ask for or approve, by reference."""
     approvals, alone = fetched(inputs["core_approvals"]), close.ledger.adjust_alone
     if not approvals and not alone:
         return []
     fundings, adjustments = fetched(inputs["core_fundings"]), fetched(inputs["core_adjustments"])
     found = asked_under(fundings, adjustments, approvals, alone)
-    return [a for _, a in sorted(found.items()) if a.since is not None and a.since <= close.day]
+    return [a for _, a in sorted(found.items())]
 
 
-def delivered_fundings(asked: list[Asked], close: "Close") -> list[Row]:
-    """Approved fundings of declared pools, in the form of those of conf/funding.toml, which win over them."""
+@dataclass(frozen=True)
+class Funded:
+    """``due``: fundings in the form of those of conf/funding.toml; ``refused``: ledger_refusals rows of the others."""
+
+    due: list[Row] = field(default_factory=list)
+    refused: list[Row] = field(default_factory=list)
+
+
+def decided_fundings(asked: list[Asked], close: "Close") -> Funded:
+    """Delivered fundings that this close decides, each once: when it is approved, and its own date has come.
+
+    Those of conf/funding.toml win over them. An approval that counts for nothing refuses what it was meant for.
+    """
+    done = Funded()
     pools = {(pool.name, pool.asset): pool for pool in close.ledger.pools}
     known = {funding.business_key for funding in close.ledger.fundings}
-    due: dict[str, Row] = {}
-    for row in (row for each in asked for row in each.fundings):
-        pool = pools.get((row["pool"], row["asset"]))
-        key = funding_key(row["pool"], row["approval"])
-        if (
-            pool is None
-            or key in known
-            or key in due
-            or row["effective_date"] > close.day
-            or not pool.grants_on(row["effective_date"])
-            or row["amount"] < 1
-        ):
-            continue
-        about = {"business_key": key, "programme": pool.programme, "funded": row["amount"]}
-        due[key] = {n: row[n] for n in ("pool", "asset", "approval", "effective_date")} | about
-    return list(due.values())
+    refused: dict[tuple[str, str], Row] = {}
+    for row, why in _decided_now(asked, close):
+        key, pool = funding_key(row["pool"], row["approval"]), pools.get((row["pool"], row["asset"]))
+        about = {"business_key": key, "programme": pool.programme if pool else row["pool"]}
+        about |= {name: row[name] for name in ("asset", "effective_date")}
+        if why is None and pool is None:
+            why = "unknown_pool"
+        elif why is None and pool is not None and not pool.grants_on(row["effective_date"]):
+            why = "pool_closed"
+        elif why is None and not 1 <= row["amount"] <= MOST_UNITS:
+            why = "bad_amount"
+        elif why is None and key in known:
+            why = "already_funded"
+        if why is None:
+            known.add(key)
+            done.due.append(about | {n: row[n] for n in ("pool", "approval")} | {"funded": row["amount"]})
+        else:
+            told = refused.setdefault((key, why), about | {"rule": FUNDING_RULE, "reason": why, "amount": 0})
+            told |= {"amount": told["amount"] + row["amount"], "decided_on": close.day}
+    done.refused.extend(refused.values())
+    return done
+
+
+def _decided_now(asked: list[Asked], close: "Close") -> Iterator[tuple[Row, str | None]]:
+    """Fundings that this close is the first to be able to decide; why none may be booked, if it is for its approval."""
+    first = close.day == close.earn_start
+    for each in asked:
+        rows = sorted(each.fundings, key=lambda row: (row["taken_on"], row["pool"], row["content_hash"]))
+        for row in rows if each.since is not None else ():
+            due = max(each.since or close.day, row["effective_date"])
+            if due == close.day or (first and due < close.day):
+                yield row, None
+        for ignored in each.ignored:
+            since = ignored.since or close.day
+            if since == close.day or (first and since < close.day):
+                meant = ignored.taken_on == since
+                yield from ((row, ignored.why) for row in rows if meant or row["taken_on"] == since)
 
 
 def adjusted(inputs: Inputs, asked: list[Asked], close: "Close") -> Booked:
@@ -53,7 +92,7 @@ def adjusted(inputs: Inputs, asked: list[Asked], close: "Close") -> Booked:
     rows = [
         {**row, "approved_by": each.approved_by}
         for each in asked
-        if first or each.since == close.day
+        if each.since is not None and (each.since == close.day or (first and each.since < close.day))
         for row in each.adjustments
     ]
     if not rows:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ccare.ledger.approved import adjusted, approved, delivered_fundings
+from ccare.ledger.approved import adjusted, asked_so_far, decided_fundings
 from ccare.ledger.balances import fold_balances, fold_positions
 from ccare.ledger.booked import whole_days
 from ccare.ledger.decisions import decide
@@ -44,7 +44,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
     if not close.may_earn:
         return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
-    asked = approved(inputs, close)
+    asked = asked_so_far(inputs, close)
     adjusting = adjusted(inputs, asked, close)
     early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
     lots, positions = with_party(lots), with_party(positions)
@@ -55,7 +55,8 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     decisions = looked_at.filter("kept")
     fallen = fall(laid_lots, decisions)
     aged = age(fallen, laid_positions, close)
-    funded = shared(fundings(positions, close, delivered_fundings(asked, close)))
+    funding = decided_fundings(asked, close)
+    funded = shared(fundings(positions, close, funding.due))
     timed = [step.moved(lots) for step in early if step.moves]
     before_earning = shared(together([together([fallen.moves, *aged.moves, *timed]), funding_moves(funded)]))
     pools = available(balances, before_earning, close.ledger)
@@ -73,7 +74,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
             fold_positions(laid_positions, decisions, fallen, aged.paid, grants, funded, close)
         ),
         "ledger_balances": fold_balances(balances, transfers),
-        **refusals(looked_at, grants, close),
+        **refusals(looked_at, grants, funding.refused, close),
         **promote(inputs, redeemed.rows.get("ledger_requests", []), close),
         **whole_days(inputs, (*early, redeemed)),
     }

@@ -18,6 +18,11 @@ Refusal = Literal[
     "too_late",
     "withheld",
     "providers_full",
+    "unknown_pool",
+    "bad_amount",
+    "already_funded",
+    "stale_approval",
+    "approved_by_asker",
 ]
 
 REFUSALS: dict[str, dict[str, str]] = {
@@ -39,5 +44,11 @@ REFUSALS: dict[str, dict[str, str]] = {
         "zh": "服务商名额已满",
         "en": "joined after the last place for service providers was taken",
     },
+    "unknown_pool": {"zh": "没有该资金池", "en": "a funding of a pool that is not declared for its asset"},
+    "bad_amount": {"zh": "金额超出范围", "en": "a funding of less than 1 or more than 10^15"},
+    "already_funded": {"zh": "该编号已注资", "en": "a funding under a reference that funds the pool already"},
+    "stale_approval": {"zh": "审批内容已变更", "en": "a funding whose approval names other rows"},
+    "approved_by_asker": {"zh": "申请人不得自行审批", "en": "a funding approved by whoever asked for it"},
 }
-"""What each means where a programme says nothing else. ``withheld`` is the abuse rules' own."""
+"""What each means where a programme says nothing else; the last five are of fundings, in ledger_refusals with rule
+``funding``. ``withheld`` is the abuse rules' own."""

@@ -125,7 +125,7 @@ def ask_adjustments(settings: Settings, file: Path, approval: str, *, by: str | 
 def approve(settings: Settings, approval: str, by: str, *, dry_run: bool) -> tuple[Plan, Asked]:
     """Approve what stands under a reference, as it stands now; UsageError where ``by`` asked for it."""
     asked = delivered_asks(settings).get(approval)
-    if asked is None:
+    if asked is None or not asked.is_asked:
         raise InputMissing(f"Nothing was asked under {approval}.", remedy="See `ccare ledger asked`.")
     if asked.approved_by:
         raise UsageError(f"{approval} is approved already, by {asked.approved_by}.")
@@ -183,7 +183,8 @@ def _free(settings: Settings, approval: str) -> None:
     """One reference, one ask: an approval names what stands under it, so nothing is added later."""
     if not REFERENCE.match(approval):
         raise UsageError(f"{approval!r:.80} is no reference.", remedy="Use 1 to 64 of A-Za-z0-9_.:-.")
-    if approval in delivered_asks(settings):
+    asked = delivered_asks(settings).get(approval)
+    if asked is not None and asked.is_asked:
         raise UsageError(f"{approval} is asked for already.", remedy="Choose another reference.")
 
 

@@ -8,6 +8,7 @@ from ccare.errors import InputMissing, IntegrityBroken
 from ccare.growth.snapshot import connect, name_of
 from ccare.ledger.approvals import Asked
 from ccare.ledger.parties import ids_of
+from ccare.ledger.programmes import funding_key
 from ccare.ledger.statements import BALANCES, STATEMENT
 from ccare.runtime.asks import delivered_asks
 from ccare.runtime.manifest import Published
@@ -101,18 +102,25 @@ def _check(settings: Settings, row: Published, party: str, lines: list[Row]) -> 
 def asked_for(settings: Settings, row: Published | None) -> list[Row]:
     """What was asked under each reference, who approved it, and what closes made of it so far."""
     adjusted: dict[str, list[Row]] = {}
-    funded = set()
+    funded, unfunded = set(), dict[str, str]()
     if row is not None:
         for each in _rows(settings, row, "select * from ledger_adjustments", {}):
             adjusted.setdefault(each["approval"], []).append(each)
         query = "select business_key from ledger_transfers where code = 'fund'"
         funded = {each["business_key"] for each in _rows(settings, row, query, {})}
+        query = "select business_key, reason from ledger_refusals where rule = 'funding' order by decided_on"
+        unfunded = {each["business_key"]: each["reason"] for each in _rows(settings, row, query, {})}
     result = []
     for approval, asked in sorted(delivered_asks(settings).items()):
         done = adjusted.get(approval, [])
-        booked = sum(f"funding|{f['pool']}|{approval}" in funded for f in asked.fundings)
+        keys = [funding_key(f["pool"], approval) for f in asked.fundings]
+        booked = sum(key in funded for key in keys)
         booked += sum(each["status"] == "booked" for each in done)
         refused = [f"{each['transfer_id'][:12]}: {each['refusal']}" for each in done if each["refusal"]]
+        refused += [f"{key}: {unfunded[key]}" for key in keys if key in unfunded and key not in funded]
+        refused += [f"approval of {each.approved_by}: {each.why}" for each in asked.ignored]
+        # Nobody has to look at an approval of nothing.
+        of_nothing = ", ".join(each.approved_by for each in asked.ignored) if not asked.is_asked else ""
         result.append(
             {
                 "approval": approval,
@@ -120,7 +128,7 @@ def asked_for(settings: Settings, row: Published | None) -> list[Row]:
                 "what": "; ".join(_told(asked)),
                 "fundings": len(asked.fundings),
                 "adjustments": len(asked.adjustments),
-                "approved_by": asked.approved_by or None,
+                "approved_by": asked.approved_by or of_nothing or None,
                 "booked": booked,
                 "refused": "; ".join(refused) or None,
             }

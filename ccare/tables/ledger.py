@@ -17,7 +17,8 @@ ADJUSTMENT_REFUSALS = (
 NOT_GRANTED = (
     *("no_mini_program", "industry_not_admitted", "not_enrolled", "merchants_full", "industries_full"),
     *("private_share_low", "beyond_top_share", "terminal_cap", "day_cap", "month_cap", "cut_by_pool"),
-    *("pool_closed", "too_late", "withheld", "providers_full"),
+    *("pool_closed", "too_late", "withheld", "providers_full", "unknown_pool", "bad_amount"),
+    *("already_funded", "stale_approval", "approved_by_asker"),
 )
 """Why a programme grants nothing, or less than was earned; ccare.ledger.reasons says each in words."""
 
@@ -309,7 +310,8 @@ LEDGER_REFUSALS = Table(
     partition_by=("decided_on",),
     producer="ledger_transfers",
     owner="ledger",
-    caveats="A key that is looked at again by a later close has a row of that close too; the last one holds.",
+    caveats="A key that is looked at again by a later close has a row of that close too; the last one holds. Fundings "
+    "that were refused are here with rule funding, and the pool's own name where no programme declares it.",
 )
 
 LEDGER_PROMOTIONS = Table(

@@ -303,7 +303,8 @@ class SparkBooks:
         tables |= counted(tables, close)
         inputs = {name: self.spark.createDataFrame(rows) for name, rows in tables.items()}
         out = build(inputs, close)
-        out.pop("ledger_refusals", None)  # beside the books; cases look at it
+        if not world.asked["core_fundings"]:
+            out.pop("ledger_refusals", None)  # beside the books; cases look at it
         new = {name: df.select(*self.tables[name].column_names).toArrow() for name, df in out.items()}
         self.spark.catalog.clearCache()
         new = {name: rows.cast(self.tables[name].schema) for name, rows in new.items()}

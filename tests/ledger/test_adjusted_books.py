@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import duckdb
 import pytest
 from ledger_reference import Terms
-from ledger_world import ADJUSTED, NAMES, SparkBooks, World, policies
+from ledger_world import ADJUSTED, NAMES, REFUSED, SparkBooks, World, policies
 
 from ccare.ledger.approvals import asked_under
 from ccare.ledger.laws import check_laws
@@ -36,6 +36,19 @@ def books(books_spark):
     ask(world, "core_fundings", "F-1", 0, 1, pool="p", asset="POINT", amount=50, effective_date=D0)
     ask(world, "core_fundings", "F-2", 0, 1, by="ann", pool="p", asset="POINT", amount=60, effective_date=D0)
     ask(world, "core_fundings", "F-3", 0, 0, pool="nowhere", asset="POINT", amount=70, effective_date=D0)
+    ask(world, "core_fundings", "A-1", 0, 0, pool="p", asset="POINT", amount=80, effective_date=D0)
+    ask(world, "core_fundings", "F-4", 0, 0, pool="p", asset="POINT", amount=90, effective_date=d(3))
+    ask(world, "core_fundings", "F-5", 0, 0, pool="p", asset="POINT", amount=5, effective_date=D0)
+    # Written by hand under F-5, after it was approved; the approval of both comes on day 5.
+    more = {"approval": "F-5", "asked_by": "Ann", "pool": "p", "asset": "POINT", "effective_date": D0}
+    more |= {"amount": 7, "content_hash": "more", "taken_on": d(2)}
+    world.asked["core_fundings"].append(more)
+    world.asked["core_fundings"].append(
+        more | {"approval": "F-6", "amount": 0, "content_hash": "6", "taken_on": D0}
+    )
+    digest = asked_under([more | {"approval": "F-6", "amount": 0}], [], [])["F-6"].digest
+    yes = {"approval": "F-6", "digest": digest, "approved_by": "Ben", "content_hash": "6", "taken_on": D0}
+    world.asked["core_approvals"] += [yes, yes | {"approval": "F-9", "content_hash": "9"}]
     made.close(world, D0)
     (earn,) = (t for t in made.rows("ledger_transfers") if t["code"] == "earn")
     ask(world, "core_adjustments", "J-1", 1, 2, transfer_id=earn["transfer_id"], amount=30, note="twice")
@@ -52,7 +65,24 @@ def books(books_spark):
 
 def test_a_funding_is_booked_by_the_close_that_has_both_halves(books):
     funds = [(t["booked_date"], t["amount"]) for t in books.rows("ledger_transfers") if t["code"] == "fund"]
-    assert funds == [(D0, 1_000), (d(1), 50)], "F-2 was approved by its asker, F-3 names no pool"
+    assert sorted(funds) == [(D0, 5), (D0, 1_000), (d(1), 50), (d(3), 90)]
+
+
+def test_a_funding_that_is_not_booked_is_kept_with_its_reason(books):
+    kept = sorted(
+        (r["business_key"], r["reason"], (r["decided_on"] - D0).days, r["amount"], r["programme"])
+        for r in books.rows(REFUSED)
+        if r["rule"] == "funding"
+    )
+    assert kept == [
+        ("funding|nowhere|F-3", "unknown_pool", 0, 70, "nowhere"),
+        ("funding|p|A-1", "already_funded", 0, 80, "f"),
+        ("funding|p|F-2", "approved_by_asker", 1, 60, "f"),
+        ("funding|p|F-5", "stale_approval", 2, 7, "f"),
+        ("funding|p|F-6", "bad_amount", 0, 0, "f"),
+    ]
+    held = {r["account"]: r["balance"] for r in books.rows("ledger_balances")}
+    assert held["world:funding"] == -1_145, "and nothing of it is booked"
 
 
 def test_an_adjustment_takes_back_and_one_gives_back(books):

@@ -107,6 +107,45 @@ def test_an_approval_is_of_what_stood_there_and_nothing_else():
     assert asked_under([one], [], [yes | {"approved_by": "ann"}])["F"].approved_by == ""
 
 
+def test_an_approval_that_counts_for_nothing_says_why():
+    one = {"approval": "F", "pool": "p", "asset": "POINT", "amount": 5, "effective_date": D0}
+    one |= {"asked_by": "Ann", "taken_on": date(2026, 3, 2)}
+    digest = asked_under([one], [], [])["F"].digest
+    yes = {"approval": "F", "digest": digest, "approved_by": "Ben", "taken_on": date(2026, 3, 4)}
+    found = asked_under(
+        [one], [], [yes | {"approved_by": " ANN"}, yes | {"digest": "0" * 64}, yes | {"approval": "G"}]
+    )
+    told = sorted((each.approved_by, each.why, each.since) for each in found["F"].ignored)
+    day = date(2026, 3, 4)
+    assert told == [(" ANN", "approved_by_asker", day), ("Ben", "stale_approval", day)]
+    assert [each.why for each in found["G"].ignored] == ["nothing_asked"] and not found["G"].is_asked
+    own = yes | {"approved_by": "ann", "taken_on": date(2026, 3, 3)}
+    later = asked_under([one], [], [own, yes])["F"]
+    assert (later.approved_by, len(later.ignored)) == ("Ben", 1), "somebody else may approve it still"
+
+
+def test_what_was_written_by_hand_and_counts_for_nothing_is_shown(place):
+    by_hand = {
+        "funding": {"approval": "F-1", "pool": "fanxing", "asset": "POINT", "amount": 5},
+        "approvals": {"approval": "F-1", "digest": "0" * 64, "approved_by": "Ben"},
+    }
+    by_hand["funding"] |= {"effective_date": str(D0), "asked_by": "Ann"}
+    for stream, row in by_hand.items():
+        folder = place.landing / stream / "2026-03-02"
+        folder.mkdir(parents=True)
+        rows = [row, row | {"approval": "F-2"}] if stream == "approvals" else [row]
+        (folder / "by_hand.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    shown = {r["approval"]: (r["approved_by"], r["refused"]) for r in asked_for(place, None)}
+    assert shown == {
+        "F-1": (None, "approval of Ben: stale_approval"),
+        "F-2": ("Ben", "approval of Ben: nothing_asked"),
+    }
+    with pytest.raises(InputMissing, match="Nothing was asked under F-2"):
+        approve(place, "F-2", "Cem", dry_run=False)
+    ask_funding(place, "fanxing", "POINT", 5, "F-2", **FUND)
+    assert approve(place, "F-1", "Ben", dry_run=False)[0].path is not None
+
+
 def up_to(units):
     return (AdjustAlone(**{"from": D0, "up_to": units}),)
 
