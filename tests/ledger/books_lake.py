@@ -10,6 +10,7 @@ from pathlib import Path
 from ledger_reference import Ledger, Shop, Terms
 from ledger_world import NAMES, TRAFFIC, World, as_tables, tenths
 
+from ccare.ledger.approvals import asked_under
 from ccare.ledger.policy import load_ledger
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.controls import control_totals
@@ -53,6 +54,7 @@ from = 2000-01-01
 public = ["search_box", "app_centre"]
 [version.scenes]
 [version.positions]
+[version.promotion]
 [version.redemption]
 minimum_points = 1
 run_days = 2
@@ -78,7 +80,20 @@ def tiny_world():
     w.ask("r2", "b", 40, d(2), "app_centre")
     w.ask("r3", "b", 50, d(5), "search_box")
     w.ask("r4", "b", 9_999, d(5), "search_box")
+    _ask_by_hand(w)
     return w
+
+
+def _ask_by_hand(w):
+    """On day 5 a funding of no pool and an adjustment of no transfer, both approved: refused, and kept so."""
+    about = {"amount": 10, "asked_by": "Ann", "taken_on": LAST, "content_hash": "asked"}
+    fund = about | {"approval": "F-1", "pool": "nowhere", "asset": "POINT", "effective_date": LAST}
+    adjustment = about | {"approval": "J-1", "transfer_id": "0" * 64, "note": "counted twice"}
+    w.asked["core_fundings"].append(fund)
+    w.asked["core_adjustments"].append(adjustment)
+    for reference, asked in asked_under([fund], [adjustment], []).items():
+        yes = {"approval": reference, "digest": asked.digest, "approved_by": "Ben", "content_hash": "yes"}
+        w.asked["core_approvals"].append(yes | {"taken_on": LAST})
 
 
 def closed_books(days=6):
@@ -154,6 +169,10 @@ def filled(name, row):
 def _write_inputs(lake: Path) -> None:
     tables = {n: t.to_pylist() for n, t in tiny_world().inputs(LAST).items()}
     tables |= {n: [] for n in NAMES} | {"state_changes": []}
+    tables["score_merchants"] = [row | {"activity_score": 40.0} for row in tables["score_merchants"]]
+    tables["core_enrolments"] = [
+        {"programme": "daily_promotion", "party": "a", "from": D0, "taken_on": D0, "content_hash": "on"}
+    ]
     days: dict[tuple, int] = {}
     for row in tables["state_user_days"]:
         days[row["merchant_id"], row["business_date"]] = row["gmv_fen"]

@@ -21,11 +21,14 @@ from ccare.runtime.verify import verify_lake
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
-LEDGER = ("transfers", "positions", "lots", "balances", "requests", "allocations")
+LEDGER = (
+    *("transfers", "positions", "lots", "balances", "requests", "allocations"),
+    *("adjustments", "refusals", "promotions"),
+)
 WRITES = tuple(f"ledger_{name}.{at}" for name in LEDGER for at in ("committing", "committed", "recorded"))
 BEFORE = (
     "staging.building",
-    *(f"ledger_{name}.staged" for name in ("transfers", "balances", "requests")),
+    *(f"ledger_{name}.staged" for name in ("transfers", "balances", "requests", "refusals")),
     "staging.written",
 )
 AFTER = (
@@ -44,6 +47,8 @@ def golden(forks, opened, tmp_path_factory):
     done = forks.close(settings)
     assert done["status"] == 0, done["said"]
     assert verify_lake(settings, print).ok
+    for name in LEDGER:
+        assert deltalog.rows(settings.lake, f"ledger_{name}"), f"nothing of ledger_{name} is there to be lost"
     wanted = as_tables(closed_books())
     for name in ("ledger_transfers", "ledger_lots"):
         key = "transfer_id" if name == "ledger_transfers" else "lot_id"
@@ -62,13 +67,19 @@ def unpublished(settings):
 
 
 def killed_at(forks, settings, *places):
-    """Close the day, killed at each of ``places`` in turn, then to its end."""
+    """Close the day, killed at each of ``places`` in turn, then to its end.
+
+    The first place kills for certain, and so does each that is further on than those before it.
+    """
+    furthest = -1
     for place in places:
-        if not unpublished(settings):
+        if furthest >= 0 and not unpublished(settings):
             break
         done = forks.close(settings, place)
         if done["status"] == 0:
+            assert PLACES.index(place) <= furthest, f"{place} was not reached, so nothing was killed there"
             break  # an earlier kill was beyond this place
+        furthest = max(furthest, PLACES.index(place))
         assert done["status"] == -signal.SIGKILL, f"{place}: {done}"
         reached = manifest.published(settings.lake)[-1].business_date
         assert reached == (LAST if place in PUBLISHED else d(4)), f"{place}: readers see {reached}"
