@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -226,9 +226,7 @@ KILLS = [
 
 def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings, tmp_path: Path) -> None:
     """Each kill hits one run of the second day at another place; the process after it goes on where it stood."""
-    settings = settings_in(tmp_path)
-    shutil.copytree(closed.landing, settings.landing)
-    close(settings, DAYS[0])
+    settings = as_after(closed, DAYS[0], tmp_path)
     for number, place in enumerate(KILLS):
         killed = _run_process(settings, DAYS[1], place)
         published = manifest.published(settings.lake)[-1].business_date
@@ -245,6 +243,57 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings,
     assert verify_lake(settings, lambda line: None).ok
 
 
+def test_a_file_that_comes_after_the_merge_is_the_next_closes(closed: Settings, tmp_path: Path) -> None:
+    """Killed with its postings merged and unpublished, the day goes on unchanged; what came meanwhile waits."""
+    settings = as_after(closed, DAYS[0], tmp_path)
+    assert _run_process(settings, DAYS[1], "ledger_lots.recorded") == -signal.SIGKILL
+    assert manifest.published(settings.lake)[-1].business_date == DAYS[0]
+    row = {"event_id": "late", "event_type": "paid", "trade_no": "late", "amount_fen": 5_000_000}
+    row |= {"merchant_id": "m1", "user_id": "u", "occurred_at": f"{DAYS[1]}T09:00:00Z"}
+    folder = settings.landing / "payments" / str(DAYS[1] + timedelta(days=1))
+    (folder / "late.jsonl").write_text(json.dumps(row) + "\n")
+    close(settings, DAYS[1])
+    assert lake_digest(settings)["digest"] == lake_digest(closed, DAYS[1])["digest"], "nothing of it yet"
+    close(settings, DAYS[2])
+    kept, new = (_of_m1(s, DAYS[1]) for s in (closed, settings))
+    assert kept.items() <= new.items(), "what was booked before stands"
+    differs = {key: amount for key, amount in new.items() if key not in kept}
+    ((booked_date, code, revision),) = differs
+    first = max((r for day, _, r in kept if day == DAYS[1]), default=0)
+    assert (booked_date, code, revision) == (DAYS[2], "earn", first + 1)
+    assert 2_500 <= differs[booked_date, code, revision] <= 7_501, "5,000,000 fen at 0.5 to 1.5"
+    assert verify_lake(settings, lambda line: None).ok
+
+
+def _of_m1(settings: Settings, effective: date) -> dict[tuple[date, str, int], int]:
+    """(booked on, code, revision) -> points that m1's sales of a date earned or lost."""
+    return {
+        (row["booked_date"], row["code"], row["revision"]): row["amount"]
+        for row in deltalog.rows(settings.lake, "ledger_transfers")
+        if row["business_key"] == f"fanxing|trade_net|m1|{effective}" and row["code"] in ("earn", "fall")
+    }
+
+
+def test_two_processes_close_one_day_at_once(closed: Settings, tmp_path: Path) -> None:
+    """Two real closes, started together: one closes the day, the other is refused and leaves nothing behind."""
+    settings = as_after(closed, DAYS[1], tmp_path)
+    both = [_process(settings, DAYS[2]) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    codes = [process.returncode for process in both]
+    assert sorted(codes) == [0, LeaseHeld.exit_code], said
+    assert "Another run holds the lake" in said[codes.index(LeaseHeld.exit_code)]
+    assert [row.business_date for row in manifest.published(settings.lake)] == DAYS, "it was closed once"
+    assert lake_digest(settings)["digest"] == lake_digest(closed)["digest"]
+    assert verify_lake(settings, lambda line: None).ok
+
+
+def as_after(closed: Settings, day: date, root: Path) -> Settings:
+    """A lake of the test's own as it stood after ``day``, and all that was delivered."""
+    shutil.copytree(closed.lake.parent / "after" / str(day), root / "lake")
+    shutil.copytree(closed.landing, root / "landing")
+    return settings_in(root)
+
+
 def environment(settings: Settings, failpoint: str) -> dict[str, str]:
     """What a process of its own is told to work on this lake and to die at ``failpoint``."""
     return {
@@ -259,7 +308,19 @@ def environment(settings: Settings, failpoint: str) -> dict[str, str]:
     }
 
 
-def _run_process(settings: Settings, day: Any, failpoint: str) -> int:
+def _run_process(settings: Settings, day: date, failpoint: str) -> int:
+    process = _process(settings, day, failpoint)
+    process.communicate()
+    return process.returncode
+
+
+def _process(settings: Settings, day: date, failpoint: str = "") -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "ccare.cli", "run", "--day", str(day), "--to-step", "publish"]
-    env = environment(settings, failpoint)
-    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False).returncode
+    return subprocess.Popen(
+        command,
+        env=environment(settings, failpoint),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
