@@ -40,11 +40,14 @@ class Fallen:
 def fall(lots: DataFrame, decisions: DataFrame) -> Fallen:
     """Each falling key takes from its own lots; then the shortfalls share the party's other active lots.
 
+    A shortfall under policy debt does not: it is owed whole, and paid like any debt once lots have aged.
+
     ``lots`` and ``decisions`` are laid out by party, and so is everything that comes back.
     """
     needs = shared(_needs(decisions, lots))
     own = shared(_take_own(lots, needs))
-    owed = needs.select(*_KEY, F.col("owed").alias("need"))
+    of_others = F.when(F.col("on_fall") == "debt", F.lit(0)).otherwise(F.col("owed"))
+    owed = needs.select(*_KEY, of_others.alias("need"))
     rooms = lot_rooms(own, F.col("active") - F.col("from_active"))
     others = shared(overlap(owed, rooms, PURSE, OLDEST_FIRST, DEBIT_ORDER))
     found = others.groupBy("party", "business_key").agg(F.sum("served").alias("found"))
@@ -79,7 +82,7 @@ def _needs(decisions: DataFrame, lots: DataFrame) -> DataFrame:
         .withColumn("own", F.least(F.col("take") - F.col("lapse"), usable))
         .withColumn("forgiven", F.when(only_pending, rest).otherwise(F.lit(0)))
         .withColumn("owed", rest - F.col("forgiven"))
-        .select(*_KEY, "lapse", "own", "forgiven", "owed")
+        .select(*_KEY, "on_fall", "lapse", "own", "forgiven", "owed")
     )
 
 

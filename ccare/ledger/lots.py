@@ -34,12 +34,18 @@ class Aged:
 
 
 def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
-    """Activates what matured, pays debt out of it, oldest first, then expires what is past its last day."""
+    """Activates what matured, pays debt out of it, oldest first, then expires what is past its last day.
+
+    Where falls may owe beside usable lots (policy debt), those pay in the same close too: elsewhere who owes has none.
+    """
     today = F.lit(close.day)
     left = F.col("pending") - F.col("from_pending")
     ripe = F.when(F.col("matures_on") <= today, left).otherwise(F.lit(0))
     lots = fallen.lots.withColumn("ripe", ripe)
-    paid = shared(_pay(_debts(positions, fallen.debts), lots))
+    pays = F.col("ripe")
+    if any(p.on_fall == "debt" for p in close.ledger.programmes):
+        pays = pays + F.col("active") - F.col("from_active") - F.col("from_others")
+    paid = shared(_pay(_debts(positions, fallen.debts), lots, pays))
     by_lot = paid.groupBy(*BY_LOT).agg(F.sum("served").alias("repaid"))
     lots = lots.join(beside(by_lot), BY_LOT, "left").fillna(0, ["repaid"])
     taken_active = F.col("from_active") + F.col("from_others") + F.col("repaid")
@@ -75,9 +81,9 @@ def _debts(positions: DataFrame, new: DataFrame) -> DataFrame:
     )
 
 
-def _pay(debts: DataFrame, lots: DataFrame) -> DataFrame:
-    """Each meeting of a debt and a lot that became active; ``place`` counts a debt's lots from 1."""
-    met = overlap(debts, lot_rooms(lots, F.col("ripe")), PURSE, OLDEST_FIRST, DEBIT_ORDER)
+def _pay(debts: DataFrame, lots: DataFrame, pays: Column) -> DataFrame:
+    """Each meeting of a debt and a lot, which ``pays`` so much; ``place`` counts a debt's lots from 1."""
+    met = overlap(debts, lot_rooms(lots, pays), PURSE, OLDEST_FIRST, DEBIT_ORDER)
     return met.withColumn(
         "place", F.row_number().over(Window.partitionBy("party", "business_key").orderBy(*DEBIT_ORDER))
     )

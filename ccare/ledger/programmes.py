@@ -9,7 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from ccare.ledger.reasons import REFUSALS, Refusal
 from ccare.ledger.rules import NAME, POOL, AnyRule, Asset, Part, Words
 
-OnFall = Literal["within_balance", "only_pending"]
+OnFall = Literal["within_balance", "only_pending", "debt"]
 Eligibility = Literal["everyone", "mini_program", "trade", "enrolled"]
 """Who may earn; ``ccare.ledger.eligibility`` says how each is found out."""
 Note = str | Words

@@ -54,6 +54,8 @@ class Terms:
     maturity: int = 15
     expiry: int = 180
     only_pending: bool = False
+    skips_others: bool = False
+    """Policy debt: a fall takes from its own lots alone, the rest is owed, and paid by all that is active."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ class Ledger:
         for key, take in shortfalls:
             p = self.positions[key]
             others = [lot for lot in self.lots if lot.merchant == p.merchant and lot.active]
+            others = [] if self.terms.skips_others else others
             for lot in sorted(others, key=lambda lot: lot.order):
                 take -= self.take(lot, "active", take, key, p.revision, legs)
             if take:
@@ -327,6 +330,10 @@ class Ledger:
                 )
                 lot.active, lot.pending = lot.active + lot.pending, 0
                 fresh[lot.merchant].append(lot)
+        if self.terms.skips_others:
+            for merchant in {p.merchant for p in self.positions.values() if p.debt}:
+                usable = [lot for lot in self.lots if lot.merchant == merchant and lot.active]
+                fresh[merchant] = sorted(usable, key=lambda lot: lot.order)
         for merchant, lots in fresh.items():
             self.pay(merchant, [[lot, lot.active] for lot in lots])
 

@@ -257,7 +257,7 @@ def policies(start, terms=None, fundings=(), late_days=30, **programme):
     one = {
         **{"name": "f", "title": "F", "from": start, "pool": "p", "eligibility": "everyone"},
         **{"maturity_days": terms.maturity, "expiry_days": terms.expiry, "rules": [{"name": "trade_net"}]},
-        "on_fall": "only_pending" if terms.only_pending else "within_balance",
+        "on_fall": on_fall(terms),
     } | programme
     return LedgerPolicies(
         ProgrammesFile.model_validate(
@@ -275,6 +275,11 @@ def policies(start, terms=None, fundings=(), late_days=30, **programme):
             }
         ),
     )
+
+
+def on_fall(terms):
+    """The policy of falls as conf/programmes.toml names it."""
+    return "only_pending" if terms.only_pending else "debt" if terms.skips_others else "within_balance"
 
 
 def run_both(books, reference, world, days, fundings, late_days=30):

@@ -106,7 +106,7 @@ def test_every_mistake_is_named_at_once(tmp_path):
         (('pool = "fanxing"', 'pool = "other"'), "pool other is not declared"),
         (('programme = "fanxing"', 'programme = "luoma"'), "grants POINT to luoma"),
         (('eligibility = "mini_program"', 'eligibility = "mini_program"\neligibility_waived = true'), "note"),
-        (('on_fall = "within_balance"', 'on_fall = "debt"'), "on_fall"),
+        (('on_fall = "within_balance"', 'on_fall = "debts"'), "on_fall"),
         (("go_live = 2015-01-01", 'go_live = "2015-01-01"'), "go_live"),
     ],
 )

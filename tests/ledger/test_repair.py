@@ -151,9 +151,9 @@ DAYS = st.integers(0, 9)
     st.lists(st.tuples(st.sampled_from("ab"), DAYS, st.integers(0, 2), st.integers(1, 90)), max_size=10),
     st.lists(st.tuples(st.integers(0, 99), DAYS, st.integers(1, 100)), max_size=8),
     st.lists(st.tuples(st.sampled_from("ab"), DAYS, st.integers(1, 60)), max_size=4),
-    st.booleans(),
+    st.sampled_from([{}, {"only_pending": True}, {"skips_others": True}]),
 )
-def test_caches_of_any_history_follow_from_its_transfers(sales, refunds, asks, only_pending):
+def test_caches_of_any_history_follow_from_its_transfers(sales, refunds, asks, policy):
     world, shop = World(), Shop(runs=2, settles=3)
     made = [world.sell(m, thousand * 1_000, d(n), d(n + late)) for m, n, late, thousand in sales]
     for index, n, percent in refunds:
@@ -164,7 +164,7 @@ def test_caches_of_any_history_follow_from_its_transfers(sales, refunds, asks, o
     for number, (m, n, points) in enumerate(asks):
         world.ask(f"r{number}", m, points, d(n))
         world.deliver(f"r{number}", m, points * 4, d(n + 1))
-    ledger = Ledger(Terms(2, 3, only_pending), d(0), shop=shop)
+    ledger = Ledger(Terms(2, 3, **policy), d(0), shop=shop)
     for n in range(14):
         given_ = world.servable(d(n), d(0)), world.served(ledger, d(n))
         ledger.close(d(n), world.nets(d(n), 30), {}, [("A-1", d(0), 10_000), TRAFFIC], *given_)
