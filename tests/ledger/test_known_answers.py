@@ -1,10 +1,14 @@
 """Histories counted by hand. Each is one merchant; all of them share one run of closes through Spark."""
 
+from collections import defaultdict
 from datetime import date, timedelta
 
+import duckdb
 import pytest
 from ledger_reference import Ledger, Shop, Terms
 from ledger_world import TRAFFIC, SparkBooks, World, as_seen, as_tables, comparable, policies, run_both
+
+from ccare.ledger.statements import BALANCES
 
 D0 = date(2026, 1, 30)
 TERMS = Terms(maturity=3, expiry=4)
@@ -243,3 +247,34 @@ def test_ids_hashes_and_caches_are_those_that_the_reference_gives(both):
     for name, columns in compared.items():
         found = sorted(str([row[c] for c in columns]) for row in books.rows(name))
         assert found == sorted(str([row.get(c) for c in columns]) for row in wanted[name]), name
+
+
+def test_balances_of_every_day_as_known_on_it_are_the_references(both):
+    """What counted by the end of a day, of all that its close had booked, is what the reference held then."""
+    books, reference = both
+    con = duckdb.connect()
+    con.register("ledger_transfers", books.tables["ledger_transfers"])
+    query = BALANCES.replace("<ledger_transfers>", "ledger_transfers")
+    for n in range(12):
+        held = defaultdict(int)
+        for day, _, debit, credit, amount, *_ in reference.transfers:
+            if day <= d(n):
+                held[debit] -= amount
+                held[credit] += amount
+        told = con.execute(query, {"as_of": d(n), "known_on": d(n)}).fetchall()
+        found = defaultdict(int)
+        for account, _, balance in told:
+            found[account] += balance
+        assert dict(found) == {account: units for account, units in held.items() if units}, d(n)
+
+
+def test_what_was_known_later_counts_from_its_own_day(both):
+    """staff: 15 points were earned on day 0 and known then; on day 2 ten of them turn out never to have counted."""
+    con = duckdb.connect()
+    con.register("ledger_transfers", both[0].tables["ledger_transfers"])
+    query = BALANCES.replace("<ledger_transfers>", "ledger_transfers")
+    pending = [
+        {a: b for a, _, b in con.execute(query, {"as_of": d(0), "known_on": d(n)}).fetchall()}
+        for n in (0, 1, 2)
+    ]
+    assert [balances["merchant:staff:pending"] for balances in pending] == [15, 15, 5]
