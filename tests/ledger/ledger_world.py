@@ -107,12 +107,14 @@ class World:
 
     def served(self, ledger, day):
         """{request: treated impressions that count by ``day``} for the reference's grants."""
+        of_grant = defaultdict(list)
+        for t in self.traffic:
+            of_grant[t.grant, t.merchant, t.slot].append(t)
         return {
             g.ask.number: sum(
                 t.impressions
-                for t in self.traffic
-                if (t.grant, t.merchant, t.slot) == (g.ask.number, g.ask.merchant, g.ask.slot)
-                and (t.arm, t.source) == ("treated", "points")
+                for t in of_grant[g.ask.number, g.ask.merchant, g.ask.slot]
+                if (t.arm, t.source) == ("treated", "points")
                 and t.taken <= day
                 and g.day < t.on <= g.day + timedelta(days=ledger.shop.runs)
             )
@@ -386,7 +388,9 @@ def as_seen(ledger: Ledger):
 
 def as_tables(ledger: Ledger):
     """The reference's books as dict rows of the four declared tables, ids and hashes by hashlib."""
-    transfers = [_transfer(ledger, t) for t in ledger.transfers]
+    lots_of = {ledger.name(lot): lot for lot in ledger.lots}
+    askers = {g.ask.number: g.ask.merchant for g in ledger.grants}
+    transfers = [_transfer(ledger, t, lots_of, askers) for t in ledger.transfers]
     ids = {(t["business_key"], t["revision"]): t["transfer_id"] for t in transfers if t["code"] == "earn"}
     about = {"programme": "f", "asset": "POINT", "pool": "p"}
     lots = [
@@ -466,16 +470,16 @@ def _allocations(grant, ids):
         yield row | {"matures_on": lot.matures, "expires_on": lot.expires}
 
 
-def _transfer(ledger, transfer):
+def _transfer(ledger, transfer, lots_of, askers):
     day, code, debit, credit, amount, key, leg, revision, lot = transfer
     parts = key.split("|")
     asset = "IMPRESSION" if "traffic" in debit + credit or "delivered" in credit else "POINT"
     if parts[0] == "redemption":
-        party, effective = next(g.ask.merchant for g in ledger.grants if g.ask.number == parts[1]), day
+        party, effective = askers[parts[1]], day
     else:
         party = "" if code == "fund" else parts[2]
         effective = ledger.funded[parts[2]] if code == "fund" else date.fromisoformat(parts[3])
-    terms = next((x for x in ledger.lots if lot and ledger.name(x) == lot), None)
+    terms = lots_of.get(lot)
     expires = terms.expires if terms else ""
     lot_id = _sha("f", "earn", lot[0], 1, lot[1]) if lot else ""
     content = (

@@ -2,203 +2,258 @@
 
 Each example is a few days of sales, returns, staff found out, requests, deliveries and fundings, some late, some told
 twice, with closes that crash and are made again. The reference is audited after every close and by the laws at the
-end. That Spark books what the reference books: test_random_histories and test_known_answers.
+end. The known answers go through the same rules as scripts, and what the examples did is booked by Spark too.
 """
 
 from collections import defaultdict
-from copy import deepcopy
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 
-import duckdb
+import pytest
+from auditor import CLOSES, D0, LATE_DAYS, SHOP, TERMS, Auditor
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from ledger_reference import Ledger, Shop, Terms
-from ledger_world import (
-    NAMES,
-    TRAFFIC,
-    World,
-    arrow,
-    as_tables,
-)
+from ledger_reference import Ledger, Shop
+from ledger_world import SparkBooks, World, as_seen, comparable, on_fall, policies, run_both
 
-from ccare.ledger.laws import check_laws
-
-D0 = date(2024, 2, 27)
-LATE_DAYS = 3
-CLOSES = 9
-TERMS = Terms(maturity=1, expiry=4)
-SHOP = Shop(minimum=5, slot_day=3_000, one_merchant=900, runs=2, settles=3, blocked=("c",))
-MERCHANTS = st.sampled_from("aabc")
-SHOWN: set[str] = set()
-"""Codes that the examples have booked, and what became of their requests."""
+SHOWN: dict[str, set[str]] = {}
+"""Codes that the examples have booked, and what became of their requests, by policy of falls."""
+RECORDED: list[Auditor] = []
+"""What the examples did."""
+POLICIES = ("within_balance", "only_pending", "debt")
+BATCH = 8
+"""Examples that Spark books together, each with merchants of its own."""
 
 
-def audit(ledger):
-    """Everything that must hold after a close, from the transfers alone and against what the reference keeps."""
-    balances = defaultdict(int)
-    for _, _, debit, credit, amount, *_ in ledger.transfers:
-        balances[debit] -= amount
-        balances[credit] += amount
-    ids = [(t[1], *t[5:8]) for t in ledger.transfers]
-    assert len(set(ids)) == len(ids)
-    for account, balance in balances.items():
-        if account != "world:funding":
-            assert (balance <= 0) if account.endswith(":debt") else (balance >= 0), account
-    for lot in ledger.lots:
-        parts = (lot.pending, lot.active, lot.reserved, lot.redeemed, lot.expired, lot.taken)
-        assert min(parts) >= 0 and sum(parts) == lot.amount
-    for merchant in {lot.merchant for lot in ledger.lots}:
-        owed = sum(p.debt for p in ledger.positions.values() if p.merchant == merchant)
-        assert -owed == balances[f"merchant:{merchant}:debt"]
-        active = sum(lot.active for lot in ledger.lots if lot.merchant == merchant)
-        assert active == balances[f"merchant:{merchant}:active"]
-        assert not (active and owed), "usable points beside a debt"
-    for position in ledger.positions.values():
-        assert 0 <= position.net <= position.granted and position.granted + position.cut >= position.asked
-    assert ledger.available == balances["pool:p:available"]
-    assert balances["pool:p:receivable"] == sum(p.debt for p in ledger.positions.values())
+def policy_of(machine):
+    return on_fall(machine.ledger.terms)
 
 
-class Auditor(RuleBasedStateMachine):
-    """A few days in the life of three merchants."""
-
-    @initialize(funded=st.sampled_from([60, 400, 100_000]))
-    def begin(self, funded):
-        self.world, self.day, self.number = World(scores={"a": 50.0, "b": None, "c": 77.3}), D0, 0
-        self.fundings = [("A-1", D0, funded), TRAFFIC]
-        self.ledger = Ledger(TERMS, D0, shop=SHOP)
-
-    def open(self):
-        return self.day < D0 + timedelta(days=CLOSES)
-
-    @precondition(open)
-    @rule(
-        merchant=MERCHANTS,
-        thousands=st.integers(1, 120),
-        late=st.sampled_from([0, 0, 0, 1, 4]),
-        user=st.sampled_from("uvw"),
-    )
-    def earn(self, merchant, thousands, late, user):
-        paid = max(self.day - timedelta(days=late), D0)
-        self.world.sell(merchant, thousands * 1_000, paid, self.day, user)
-
-    @precondition(lambda self: self.open() and self.world.sales)
-    @rule(which=st.integers(0, 99), percent=st.sampled_from([10, 60, 100]))
-    def refund(self, which, percent):
-        sale = self.world.sales[which % len(self.world.sales)]
-        left = sale.amount - sum(r.amount for r in self.world.refunds if r.sale is sale)
-        self.world.refund(sale, left * percent // 100, max(self.day, sale.paid), self.day)
-
-    @precondition(lambda self: self.open() and any(lot.reserved + lot.redeemed for lot in self.ledger.lots))
-    @rule(which=st.integers(0, 99))
-    def refund_what_was_spent(self, which):
-        spent = [lot for lot in self.ledger.lots if lot.reserved + lot.redeemed]
-        lot = spent[which % len(spent)]
-        for sale in [s for s in self.world.sales if (s.merchant, s.paid) == (lot.merchant, lot.effective)]:
-            left = sale.amount - sum(r.amount for r in self.world.refunds if r.sale is sale)
-            self.world.refund(sale, left, self.day, self.day)
-
-    @precondition(lambda self: self.open() and self.world.sales)
-    @rule(which=st.integers(0, 99))
-    def found_out_as_staff(self, which):
-        sale = self.world.sales[which % len(self.world.sales)]
-        self.world.staff.setdefault((sale.merchant, sale.user), self.day)
-
-    @precondition(lambda self: self.open() and any(lot.active for lot in self.ledger.lots))
-    @rule(
-        which=st.integers(0, 99),
-        percent=st.sampled_from([5, 40, 100, 100, 110]),
-        slot=st.sampled_from(["s1", "s1", "s2", "nowhere"]),
-        at=st.integers(0, 9),
-    )
-    def redeem(self, which, percent, slot, at):
-        """Some of what a merchant can use today, or a little more than that."""
-        rich = sorted({lot.merchant for lot in self.ledger.lots if lot.active})
-        merchant = rich[which % len(rich)]
-        active = sum(lot.active for lot in self.ledger.lots if lot.merchant == merchant)
-        self.number += 1
-        points = max(active * percent // 100, 1)
-        self.world.ask(f"r{self.number}", merchant, points, self.day, slot, at=at)
-
-    @precondition(lambda self: self.open() and self.world.asks)
-    @rule(which=st.integers(0, 99), other=st.booleans())
-    def duplicate(self, which, other):
-        """The same request again, or another under its number."""
-        asked = self.world.asks[which % len(self.world.asks)]
-        self.world.asks.append(replace(asked, on=self.day, taken=None, says="b" if other else asked.says))
-
-    @precondition(lambda self: self.open() and self.ledger.grants)
-    @rule(which=st.integers(0, 99), impressions=st.integers(1, 900), back=st.sampled_from([0, 0, 0, 1]))
-    def deliver(self, which, impressions, back):
-        ask = self.ledger.grants[which % len(self.ledger.grants)].ask
-        on = self.day - timedelta(days=back)
-        self.world.deliver(ask.number, ask.merchant, impressions, on, ask.slot, taken=self.day)
-
-    @precondition(open)
-    @rule(amount=st.integers(1, 300))
-    def fund(self, amount):
-        self.fundings.append((f"F-{len(self.fundings)}", self.day, amount))
-
-    @precondition(open)
-    @rule(nothing=st.just(0))
-    def next_day(self, nothing):
-        self.close(nothing)
-
-    @precondition(open)
-    @rule(crashes=st.integers(0, 2))
-    def close(self, crashes):
-        """A close that was cut off leaves nothing; made again it is the same."""
-        tried = [deepcopy(self.ledger) for _ in range(crashes)]
-        for ledger in (*tried, self.ledger):
-            asks, served = self.world.servable(self.day, D0), self.world.served(ledger, self.day)
-            scores = {m: 0 if s is None else round(s * 10) for m, s in self.world.scores.items()}
-            nets = self.world.nets(self.day, LATE_DAYS)
-            ledger.close(self.day, nets, scores, self.fundings, asks, served)
-        assert all(ledger.transfers == self.ledger.transfers for ledger in tried)
-        self.day += timedelta(days=1)
-
-    @precondition(lambda self: not self.open())
-    @rule()
-    def rest(self):
-        """The last day is closed: nothing more happens."""
-
-    @invariant()
-    def holds(self):
-        if hasattr(self, "ledger"):
-            audit(self.ledger)
+class WithinBalance(Auditor):
+    """Remembers what it did."""
 
     def teardown(self):
-        if not hasattr(self, "ledger"):
-            return
-        while self.open():
-            self.close(0)
-            audit(self.ledger)
-        assert broken(as_tables(self.ledger)) == []
-        SHOWN.update(transfer[1] for transfer in self.ledger.transfers)
-        SHOWN.update(answer for answer, *_ in self.ledger.answers.values())
+        super().teardown()
+        if hasattr(self, "ledger"):
+            shown = SHOWN.setdefault(policy_of(self), set())
+            shown.update(transfer[1] for transfer in self.ledger.transfers)
+            shown.update(answer for answer, *_ in self.ledger.answers.values())
+            RECORDED.append(self)
 
 
-def broken(tables):
-    """What the laws say of books given as dict rows or as Arrow tables."""
-    con = duckdb.connect()
-    for name in NAMES:
-        con.register(name, arrow(name, tables[name]) if isinstance(tables[name], list) else tables[name])
-    return [result.detail for result in check_laws(con, {name: name for name in NAMES}) if not result.ok]
+class OnlyPending(WithinBalance):
+    """The same where falls stop after what is pending."""
+
+    terms = replace(TERMS, only_pending=True)
 
 
-Auditor.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)  # fmt: skip
-TestAuditor = Auditor.TestCase
+class Debt(WithinBalance):
+    """The same where falls leave other lots alone, and these pay what is owed."""
+
+    terms = replace(TERMS, skips_others=True)
 
 
-def test_the_examples_show_what_can_happen():
-    """All but settling and repaying, which test_laws and test_random_histories show; alone it plays them first."""
-    if not SHOWN:
-        Auditor.TestCase("runTest").runTest()
+MACHINES = dict(zip(POLICIES, (WithinBalance, OnlyPending, Debt), strict=True))
+for machine_of in MACHINES.values():
+    machine_of.TestCase.settings = settings(
+        max_examples=60 if machine_of is WithinBalance else 30, stateful_step_count=60, deadline=None,
+        derandomize=True, suppress_health_check=[HealthCheck.too_slow],
+    )  # fmt: skip
+TestWithinBalance, TestOnlyPending, TestDebt = (machine.TestCase for machine in MACHINES.values())
+
+
+@pytest.fixture(scope="module")
+def examples():
+    """What the examples did; asked for alone, they are played first."""
+    for policy, machine in MACHINES.items():
+        if policy not in SHOWN:
+            machine.TestCase("runTest").runTest()
+    return RECORDED
+
+
+def test_the_examples_show_what_can_happen(examples):
+    """All but settling and repaying, which the scripts, test_laws and test_random_histories show."""
     codes = {"fund", "earn", "activate", "expire", "fall", "debt", "reserve", "void"}
     answers = {"reserved", "duplicate_request", "unknown_slot", "below_minimum", "insufficient"}
-    assert codes | answers <= SHOWN, (codes | answers) - SHOWN
+    shown = set().union(*SHOWN.values())
+    assert codes | answers <= shown, (codes | answers) - shown
+    assert {"fall", "activate", "reserve"} <= SHOWN["only_pending"]
+    assert "debt" not in SHOWN["only_pending"], "what is not pending any more is forgiven"
+
+
+def together(machines):
+    """The worlds of several examples as one: merchants, trades and requests have the example's number before them."""
+    world = World()
+    for n, machine in enumerate(machines):
+        sales = {
+            id(s): replace(s, merchant=f"{n}{s.merchant}", trade=f"{n}-{s.trade}")
+            for s in machine.world.sales
+        }
+        world.sales += sales.values()
+        world.refunds += [replace(r, sale=sales[id(r.sale)]) for r in machine.world.refunds]
+        world.asks += [
+            replace(a, number=f"{n}-{a.number}", merchant=f"{n}{a.merchant}") for a in machine.world.asks
+        ]
+        world.traffic += [
+            replace(t, grant=f"{n}-{t.grant}", merchant=f"{n}{t.merchant}") for t in machine.world.traffic
+        ]
+        world.staff |= {(f"{n}{merchant}", user): on for (merchant, user), on in machine.world.staff.items()}
+        world.scores |= {f"{n}{merchant}": score for merchant, score in machine.world.scores.items()}
+    fundings = defaultdict(int)
+    for machine in machines:
+        for _, on, amount, *pool in machine.fundings:
+            fundings[on, *pool] += amount
+    told = [
+        (f"F-{number}", on, amount, *pool) for number, ((on, *pool), amount) in enumerate(fundings.items())
+    ]
+    return world, told
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES)
+def test_spark_books_what_the_examples_did(examples, books_spark, policy):
+    """The fullest examples of a policy in one batch, day by day through the product and through the reference."""
+    full = sorted(
+        (m for m in examples if policy_of(m) == policy),
+        key=lambda m: (len({t[1] for t in m.ledger.transfers}), len(m.ledger.transfers)),
+    )[-BATCH:]
+    world, fundings = together(full)
+    terms = MACHINES[policy].terms
+    shop = replace(SHOP, blocked=tuple(f"{n}{m}" for n in range(BATCH) for m in SHOP.blocked))
+    books = SparkBooks(books_spark, policies(D0, terms, fundings, LATE_DAYS), D0, shop)
+    reference = Ledger(terms, D0, shop=shop)
+    run_both(books, reference, world, [D0 + timedelta(days=n) for n in range(CLOSES)], fundings, LATE_DAYS)
+    assert {"earn", "fall", "expire", "reserve"} <= {t[1] for t in reference.transfers}
+    assert comparable(books.rows("ledger_transfers")) == as_seen(reference)
+
+
+# ---------------------------------------------------------------- the known answers, through the auditor's own rules
+
+
+@pytest.fixture
+def machine():
+    """An ample pool, room for every request; a's points are 1 for 1,000 fen."""
+    made = Auditor()
+    made.start(100_000, TERMS, Shop(runs=2, settles=3))
+    yield made
+    made.teardown()
+
+
+def closed(machine, days=1):
+    for _ in range(days):
+        machine.close(0)
+        machine.holds()
+
+
+def earned(machine, thousands, merchant="a"):
+    machine.earn(merchant, thousands, 0, "u")
+
+
+def part_of(machine, part, merchant="a"):
+    return [getattr(lot, part) for lot in machine.ledger.lots if lot.merchant == merchant]
+
+
+def debt(machine):
+    return sum(p.debt for p in machine.ledger.positions.values())
+
+
+def test_80_of_two_lots_come_from_the_one_that_expires_first(machine):
+    """A 100 through day 5, B 50 through day 7; 80 redeemed on day 2: 20 of A expire on day 6, then 50 are left."""
+    earned(machine, 100)
+    closed(machine, 2)
+    earned(machine, 50)
+    machine.redeem(0, 80, "s1", 0)
+    closed(machine)
+    machine.deliver(0, 800, 0)
+    closed(machine, 3)
+    assert part_of(machine, "active") == [20, 50]
+    closed(machine)
+    assert (part_of(machine, "expired"), part_of(machine, "active")) == ([20, 0], [0, 50])
+    assert part_of(machine, "redeemed") == [80, 0]
+
+
+def test_what_was_redeemed_and_refunded_is_owed_and_repaid(machine):
+    """100 redeemed, 60 % refunded: debt 60; a lot of 50 that matures leaves 10."""
+    earned(machine, 100)
+    closed(machine, 2)
+    machine.redeem(0, 100, "s1", 0)
+    closed(machine)
+    machine.deliver(0, 1_000, 0)
+    closed(machine)
+    machine.refund(0, 60)
+    earned(machine, 50)
+    closed(machine)
+    assert debt(machine) == 60
+    closed(machine)
+    assert debt(machine) == 10 and sum(part_of(machine, "active")) == 0
+
+
+def test_a_reservation_that_is_voided_pays_the_debt_first(machine):
+    """80 of A reserved, A refunded whole: 20 of A and 50 of B taken, 30 owed; voided: paid, 50 active."""
+    earned(machine, 100)
+    closed(machine)
+    earned(machine, 50)
+    closed(machine)
+    machine.redeem(0, 80, "s1", 0)
+    closed(machine)
+    machine.refund(0, 100)
+    closed(machine)
+    assert (part_of(machine, "taken"), debt(machine)) == ([20, 50], 30)
+    closed(machine, 2)
+    assert debt(machine) == 0 and part_of(machine, "reserved") == [0, 0]
+    assert part_of(machine, "active") == [50, 0], "what the debt left of the 80"
+
+
+def test_a_lot_that_expired_unused_and_was_refunded_takes_nothing(machine):
+    earned(machine, 100)
+    closed(machine, 7)
+    assert part_of(machine, "expired") == [100]
+    before = list(machine.ledger.transfers)
+    machine.refund(0, 100)
+    closed(machine)
+    assert machine.ledger.transfers == before and debt(machine) == 0
+
+
+def test_a_short_pool_is_shared_once(machine):
+    """100 for two that ask 100 each: 50 each, and nothing more; one falls to 40: it keeps 20, the other 50."""
+    machine.start(100, TERMS, Shop(runs=2, settles=3))
+    earned(machine, 100)
+    earned(machine, 200, "b")
+    closed(machine, 2)
+    net = {p.merchant: p for p in machine.ledger.positions.values()}
+    assert (net["a"].net, net["b"].net) == (50, 50)
+    machine.refund(0, 60)
+    closed(machine, 2)
+    assert (net["a"].asked, net["a"].net, net["b"].net) == (40, 20, 50)
+
+
+def test_with_only_pending_the_rest_is_forgiven(machine):
+    machine.start(100_000, replace(TERMS, only_pending=True), Shop(runs=2, settles=3))
+    earned(machine, 100)
+    closed(machine, 2)
+    machine.refund(0, 60)
+    closed(machine)
+    (position,) = machine.ledger.positions.values()
+    assert (position.net, position.forgiven, part_of(machine, "active")) == (40, 60, [100])
+
+
+def test_under_policy_debt_other_lots_pay_what_is_owed(machine):
+    """A 100 spent but 20, then refunded whole, beside B 50: under within_balance the fall takes 70 of both."""
+    machine.start(100_000, replace(TERMS, skips_others=True), Shop(runs=2, settles=3))
+    earned(machine, 100)
+    closed(machine)
+    earned(machine, 50)
+    closed(machine)
+    machine.redeem(0, 80, "s1", 0)
+    closed(machine)
+    machine.refund(0, 100)
+    closed(machine)
+    last = [t[1:6] for t in machine.ledger.transfers if t[0] == machine.ledger.day]
+    key = f"f|trade_net|a|{machine.world.sales[0].paid}"
+    assert last == [
+        ("fall", "merchant:a:active", "pool:p:available", 20, key),
+        ("debt", "merchant:a:debt", "pool:p:receivable", 80, key),
+        ("repay", "merchant:a:active", "pool:p:available", 50, key),
+        ("repay", "pool:p:receivable", "merchant:a:debt", 50, key),
+    ]
+    assert (part_of(machine, "taken"), part_of(machine, "active"), debt(machine)) == ([20, 50], [0, 0], 30)
