@@ -19,8 +19,8 @@ airflow: setup ## a scheduler and its pages on loopback, over the demo's lake
 test: check ## style, types, and every test
 	@$(PY) -m pytest -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --durations=40 $(ARGS)
 
-torture: setup ## a ledger's close killed at every pair of places
-	@$(PY) -m pytest tests/ledger/test_killed.py --all-pairs $(ARGS)
+torture: setup ## a ledger's close killed at every pair of places; a ledger's year by a seed that it prints
+	@$(PY) -m pytest tests/ledger/test_killed.py tests/ledger/test_year.py --all-pairs --full-year $(ARGS)
 
 check: setup ## style and types only
 	@.venv/bin/ruff check .

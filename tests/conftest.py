@@ -18,8 +18,10 @@ os.environ.setdefault("CCARE_DRIVER_MEMORY", "2g")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--all-pairs``: a ledger's close is killed at every pair of places (make torture)."""
+    """What make torture asks for: every pair of places, and a whole year by a seed of its own."""
     parser.addoption("--all-pairs", action="store_true", help="kill a close at every pair of places")
+    parser.addoption("--full-year", action="store_true", help="close 365 days of a ledger, not ten weeks")
+    parser.addoption("--seed", type=int, help="play the ledger's year of this seed again")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
