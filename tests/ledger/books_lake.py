@@ -55,6 +55,7 @@ public = ["search_box", "app_centre"]
 [version.scenes]
 [version.positions]
 [version.promotion]
+programme = "daily_promotion"
 [version.redemption]
 minimum_points = 1
 run_days = 2
