@@ -53,13 +53,18 @@ def write_providers(landing: Path, go_live: date) -> int:
     return len(adoptions)
 
 
+def provider_id(number: int) -> str:
+    """Id of the provider that joined as number ``number``, counted from 0."""
+    return f"sim-isv-{number}"
+
+
 def _provider(number: int, go_live: date) -> dict[str, Any]:
-    row = {"service_provider_id": f"sim-isv-{number}", "name": f"Simulated provider {number}"}
+    row = {"service_provider_id": provider_id(number), "name": f"Simulated provider {number}"}
     return {**row, "joined_on": str(go_live - timedelta(days=200 - number)), "origin": "simulated"}
 
 
 def _solution(number: int) -> dict[str, Any]:
-    row = {"solution_id": f"sim-solution-{number}", "service_provider_id": f"sim-isv-{number}"}
+    row = {"solution_id": f"sim-solution-{number}", "service_provider_id": provider_id(number)}
     return {**row, "name": f"Simulated solution {number}", "origin": "simulated"}
 
 
