@@ -1,8 +1,7 @@
-"""``make bench-programmes``: what 200,000 merchants earn for a day by the programmes that pay by the day.
+"""``make bench-programmes``: what 200,000 merchants earn for a day that ends no month, beside DuckDB doing the same.
 
-A DuckDB script that asks the same runs beside it. Four of the six: fanxing, luoma, fuyou (it is a Sunday) and wufu
-(within its campaign). chengfeng and resource_pack pay on a month's last day, which this is not: they are in force, cost
-nothing on it, and their month's end is not timed here.
+Four of the six programmes: fanxing, luoma, fuyou (it is a Sunday) and wufu (within its campaign). chengfeng and
+resource_pack pay on a month's last day: they are in force, cost nothing on this one, and that day is not timed here.
 
 State of four weeks is made up: every merchant has about two user days a day, of 20 users; a tenth of the days opens
 with a guided visit, a follow or a joining, a third is paid, a few trades are returned. Measured is

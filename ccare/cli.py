@@ -13,7 +13,7 @@ import typer
 
 from ccare import __version__
 from ccare.commands.printing import Json, latest, print_json, published_for, said_to, show
-from ccare.errors import CcareError, GateRefused, UsageError
+from ccare.errors import CcareError, GateRefused, IntegrityBroken, UsageError
 from ccare.runtime.settings import Settings
 
 COMMANDS = (
@@ -102,6 +102,10 @@ def demo(
     result = run_demo(folder.resolve(), real_only=real_only, said=said_to(as_json))
     if as_json:
         print_json(result)
+    if not result.verified:
+        raise typer.Exit(IntegrityBroken.exit_code)
+    if result.not_seen:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -22,13 +22,14 @@ CURRENCY = "USD"
 
 @dataclass
 class DemoResult:
-    """Where everything is, and whether it verifies."""
+    """Where everything is, whether it verifies, and what of ``ccare.demo_outcomes`` a full demo failed to show."""
 
     folder: str
     seconds: dict[str, float] = field(default_factory=dict)
     summary: Any = None
     verified: bool = False
     checks: int = 0
+    not_seen: list[str] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
     card: str = ""
 
@@ -47,15 +48,12 @@ def demo_settings(folder: Path) -> Settings:
 
 def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> DemoResult:
     """Bring the demo to its end from wherever it stands; the same digest however often it was stopped."""
-    from ccare.events.slots import load_slots
+    from ccare.demo_outcomes import not_seen
     from ccare.exports.merchants import export_merchants
     from ccare.exports.summary import demo_summary, render_text, write_html
     from ccare.ledger.policy import load_ledger
     from ccare.runtime import manifest
     from ccare.runtime.close_days import export_all
-    from ccare.simulate.campaign import write_campaign
-    from ccare.simulate.providers import write_providers
-    from ccare.simulate.redemption import write_redemptions
     from ccare.sources.complete_journey import write_complete_journey
 
     settings = demo_settings(folder)
@@ -65,13 +63,7 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     with clock("landing files"):
         write_complete_journey(settings.landing, go_live=GO_LIVE, last_day=LAST_DAY, simulated=not real_only)
         if not real_only:
-            slots = load_slots(settings.conf, GO_LIVE)
-            write_redemptions(settings.landing, GO_LIVE, TIMEZONE, slots.redemption)
-            programmes = load_ledger(settings.conf).programmes_file.programmes
-            wufu = next(p for p in programmes if p.name == "wufu")
-            write_providers(settings.landing, GO_LIVE)
-            shared = slots.promotion.programme if slots.promotion else None
-            write_campaign(settings.landing, GO_LIVE, TIMEZONE, wufu, shared)
+            write_simulated(settings)
     _make_key(settings)
     with clock("history to 2017-12-23, one pass"):
         _close(settings, GO_LIVE - timedelta(days=1), said)
@@ -89,6 +81,9 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     with clock("exports and catalogue"):
         result.exports = export_all(settings, row)
         result.summary = demo_summary(settings, row)
+        if not real_only:
+            programmes = load_ledger(settings.conf).programmes_file.programmes
+            result.not_seen = not_seen(result.summary.outcomes, programmes)
         cards = export_merchants(settings, row, named=[result.summary.example_merchant])
         result.card = str(cards.folders[0] / "card.html")
         result.exports.append(str(write_html(settings, result.summary)))
@@ -96,6 +91,24 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
         said(line)
     _closing(result, settings, said)
     return result
+
+
+def write_simulated(settings: Settings) -> None:
+    """What the programmes need and no panel holds, beside the landing files of ``GO_LIVE`` to ``LAST_DAY``."""
+    from ccare.events.slots import load_slots
+    from ccare.ledger.policy import load_ledger
+    from ccare.simulate.campaign import write_campaign
+    from ccare.simulate.providers import write_providers
+    from ccare.simulate.redemption import write_redemptions
+    from ccare.simulate.shops import write_shops
+
+    landing, zone = settings.landing, settings.timezone
+    slots = load_slots(settings.conf, GO_LIVE)
+    wufu = next(p for p in load_ledger(settings.conf).programmes_file.programmes if p.name == "wufu")
+    write_redemptions(landing, GO_LIVE, zone, slots.redemption)
+    write_providers(landing, GO_LIVE)
+    write_campaign(landing, GO_LIVE, zone, wufu, slots.promotion.programme if slots.promotion else None)
+    write_shops(landing, GO_LIVE, LAST_DAY, zone, wufu)
 
 
 def _close(settings: Settings, day: date, said: Callable[[str], None]) -> None:
@@ -135,6 +148,8 @@ def _make_key(settings: Settings) -> None:
 def _closing(result: DemoResult, settings: Settings, said: Callable[[str], None]) -> None:
     state = "every check holds" if result.verified else "BROKEN, see above"
     said(f"verify: {state} ({result.checks} checks)")
+    for missing in result.not_seen:
+        said(f"NOT SEEN of what this demo should show: {missing}")
     said(f"exports: {settings.exports}")
     said(f"score card: {result.card}")
     said(f"catalogue: {settings.exports / 'ccare.duckdb'}")

@@ -80,8 +80,8 @@ def _amounts(s: DemoSummary) -> list[str]:
     if gmv.state_fen != gmv.core_fen:
         gap = gmv.state_fen - gmv.core_fen
         lines.append(f"  DIFFERENCE between state_merchant_days and core_payments: {money(gap, s.currency)}")
-    refunds = money(s.refunds_simulated_fen, s.currency)
-    return [*lines, f"  refunds {refunds}  [{WHOLE}]"] if s.refunds_simulated_fen else lines
+    made_up = {"paid to simulated shops": gmv.simulated_fen, "refunds": s.refunds_simulated_fen}
+    return lines + [f"  {what} {money(fen, s.currency)}  [{WHOLE}]" for what, fen in made_up.items() if fen]
 
 
 def _scores(s: DemoSummary) -> list[str]:
@@ -110,7 +110,7 @@ def _points(s: DemoSummary) -> list[str]:
     if p["debt"]:
         lines.append(f"  owed by merchants {p['debt']:,}")
     if s.outcomes:
-        lines.append(f"  {'programme and rule':<28}{'outcome':<22}{'merchants':>10}{'amount':>14}")
+        lines.append(f"  {'programme and rule':<28}{'outcome':<22}{'parties':>10}{'amount':>14}")
     for each in s.outcomes:
         name = f"{each.programme} {each.rule}"
         lines.append(

@@ -73,6 +73,11 @@ class Reconciliation:
     core_fen: int
 
     @property
+    def simulated_fen(self) -> int:
+        """Paid amounts of rows with origin simulated: no part of the real ones."""
+        return self.core_fen - self.gmv_fen
+
+    @property
     def holds(self) -> bool:
         """Whether every cent is accounted for."""
         made = self.gmv_fen + self.rejected_fen
