@@ -44,6 +44,7 @@ def lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         write_day(settings.landing, GO_LIVE + timedelta(days=n))
     _make_a_panel(settings.landing)
     write_simulated(settings)
+    _grow_the_adopters(settings.landing)
     close_days(settings, GO_LIVE, GO_LIVE, said=lambda line: None, to_step="publish")
     close_days(settings, GO_LIVE + timedelta(days=1), LAST_DAY, said=lambda line: None, to_step="publish")
     return settings
@@ -71,9 +72,10 @@ def _make_a_panel(landing: Path) -> None:
     day = GO_LIVE + timedelta(days=2)
     _visits(landing, "m0", day - timedelta(days=5), range(5), event_type="member_join", delivered=GO_LIVE)
     _visits(landing, "m0", day, range(40), event_type="launch", scene="1002")
-    florist, again = "m9", day + timedelta(days=2)
-    _visits(landing, florist, day, range(100, 101), event_type="launch", scene="1011", terminal_id="t")
-    _visits(landing, florist, again, range(100, 101), event_type="launch", scene="1005")
+    grocer, florist = "m1", "m9"
+    for shop, came in ((grocer, day + timedelta(days=2)), (florist, day)):
+        _visits(landing, shop, came, range(100, 101), event_type="launch", scene="1011", terminal_id="t")
+        _visits(landing, shop, came + timedelta(days=2), range(100, 101), event_type="launch", scene="1005")
 
 
 def _visits(
@@ -87,6 +89,19 @@ def _visits(
     ]
     folder = landing / "mini_program" / str(max(delivered or day, GO_LIVE) + timedelta(days=1))
     (folder / f"{shop}-{day}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _grow_the_adopters(landing: Path) -> None:
+    """A great sale of one adopter of each provider's solution, where the month's end looks for growth."""
+    (adoptions,) = (landing / "solution_adoptions").rglob("*.jsonl")
+    adopted = [json.loads(line) for line in adoptions.read_text().splitlines()]
+    rows = [
+        {"event_id": f"great-{shop}", "event_type": "paid", "occurred_at": "2017-12-10T12:00:00Z"}
+        | {"merchant_id": shop, "user_id": "user-1", "trade_no": f"great-{shop}", "amount_fen": 90_000_000}
+        for shop in {row["solution_id"]: row["merchant_id"] for row in adopted}.values()
+    ]
+    path = landing / "payments" / str(GO_LIVE + timedelta(days=1)) / "great.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _as_real(path: Path) -> Iterator[dict[str, Any]]:
