@@ -110,11 +110,11 @@ def _points(s: DemoSummary) -> list[str]:
     if p["debt"]:
         lines.append(f"  owed by merchants {p['debt']:,}")
     if s.outcomes:
-        lines.append(f"  {'programme and rule':<28}{'outcome':<22}{'parties':>10}{'amount':>14}")
+        lines.append(f"  {'programme and rule':<31}{'outcome':<22}{'parties':>10}{'amount':>14}")
     for each in s.outcomes:
         name = f"{each.programme} {each.rule}"
         lines.append(
-            f"    {name:<26.26}{each.outcome:<22}{each.parties:>10,}{each.amount:>14,} {each.asset.lower()}"
+            f"    {name:<29.28}{each.outcome:<22}{each.parties:>10,}{each.amount:>14,} {each.asset.lower()}"
         )
     return lines + ["  " + line for note in s.notes for line in _wrapped(f"note: {note}")]
 
