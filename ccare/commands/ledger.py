@@ -1,12 +1,13 @@
 """ccare redeem, ccare approve, ccare ledger …: what is asked of the ledger, and what it says."""
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ccare.commands.printing import Json, latest, print_json, show
+from ccare.commands.printing import Json, latest, print_json, require_folder, show, write_csv
 from ccare.runtime.settings import Settings
 
 _DAYS = ["%Y-%m-%d"]
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(redeem)
     app.command()(approve)
     books = typer.Typer(help="The point ledger: ask, approve, read.", no_args_is_help=True)
-    for command in (fund, adjust, asked, balances, statement):
+    for command in (fund, adjust, asked, balances, statement, hours):
         books.command()(command)
     app.add_typer(books, name="ledger")
 
@@ -145,6 +146,30 @@ def statement(
     show(names, [[line[name] for name in names] for line in found.lines])
     for name, value in found.closing.items():
         print(f"closing {name}: {value}")
+
+
+def hours(
+    grant: Annotated[
+        str | None, typer.Argument(help="One grant; every open one where it is left out.")
+    ] = None,
+    day: Annotated[
+        datetime | None, typer.Option("--day", formats=_DAYS, help="Hours of one business day only.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write them to this CSV file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hours of open grants with their arms: which to serve, which to withhold; what was told against the draw."""
+    from ccare.runtime.grant_hours import HOUR_COLUMNS, grant_hours, lines
+
+    require_folder(out)
+    settings = Settings.load()
+    found = grant_hours(settings, latest(settings), grant, day.date() if day else None)
+    if out is not None:
+        write_csv(out, HOUR_COLUMNS, [list(each.values()) for each in found])
+    if as_json or out is None:
+        _print(found, as_json)
+    for line in lines(found):
+        print(line, file=sys.stderr)
 
 
 def _tell(plan: Any, as_json: bool, **more: str) -> None:

@@ -32,6 +32,16 @@ class SlotMap:
     point_cost_fen: int
     redemption: RedemptionTerms = field(default_factory=RedemptionTerms)
     promotion: PromotionTerms | None = None
+    dated: tuple[tuple[str, date, RedemptionTerms], ...] = ()
+    """Version, first day and redemption of every version of the file, oldest first: a grant keeps the draw it got."""
+
+    def terms_of(self, version: str | None) -> RedemptionTerms:
+        """How ``version`` turns points into impressions; this one's terms where the file no longer has it."""
+        return next((terms for name, _, terms in self.dated if name == version), self.redemption)
+
+    def terms_on(self, day: date) -> RedemptionTerms:
+        """The terms in force on ``day``; this version's before the first."""
+        return next((terms for _, first, terms in reversed(self.dated) if first <= day), self.redemption)
 
     def price(self, slot: str) -> int | None:
         """Points for 1,000 impressions in a public slot; None where none can be bought."""
@@ -116,6 +126,10 @@ def load_slots(conf: Path, day: date) -> SlotMap:
         point_cost_fen=chosen.points.point_cost_fen,
         redemption=chosen.redemption,
         promotion=chosen.promotion,
+        dated=tuple(
+            (each.version, each.from_day, each.redemption)
+            for each in sorted(versions, key=lambda version: version.from_day)
+        ),
     )
 
 

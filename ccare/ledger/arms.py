@@ -6,7 +6,7 @@ from hashlib import sha256
 from ccare.ledger.redemption_terms import RedemptionTerms
 
 TREATED, HOLDOUT = "treated", "holdout"
-_PARTS = 10_000
+PARTS = 10_000
 
 
 def arm(terms: RedemptionTerms, merchant_id: str, slot: str, hour_start: datetime) -> str:
@@ -17,5 +17,10 @@ def arm(terms: RedemptionTerms, merchant_id: str, slot: str, hour_start: datetim
     """
     hour = hour_start.astimezone(UTC).strftime("%Y-%m-%dT%H:00:00Z")
     text = "\n".join((terms.seed, merchant_id, slot, hour))
-    drawn = int.from_bytes(sha256(text.encode()).digest()[:8], "big") % _PARTS
-    return HOLDOUT if drawn < terms.holdout_percent * _PARTS // 100 else TREATED
+    drawn = int.from_bytes(sha256(text.encode()).digest()[:8], "big") % PARTS
+    return HOLDOUT if drawn < withheld_parts(terms) else TREATED
+
+
+def withheld_parts(terms: RedemptionTerms) -> int:
+    """Of PARTS equal parts of the draw, how many are withheld."""
+    return terms.holdout_percent * PARTS // 100

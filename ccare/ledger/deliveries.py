@@ -2,7 +2,8 @@
 
 A traffic row names the lot as its grant_id. Rows dated from the day after the lot's effective date through its last day
 count in the programme's slot, as far as they were treated; of a service provider's lot, whichever merchant they are
-about. Delivery is told late, so the unspent rest expires ``REPORTED_DAYS`` closes after the last day.
+about. None of an hour that is withheld by the draw of the slot policy in force when the lot was granted. Delivery is
+told late, so the unspent rest expires ``REPORTED_DAYS`` closes after the last day.
 """
 
 from collections import defaultdict
@@ -18,6 +19,7 @@ from ccare.ledger.booked import Booked, fetched
 from ccare.ledger.parties import IDS, party_of
 from ccare.ledger.redemptions import Row
 from ccare.ledger.touched import Inputs
+from ccare.ledger.withheld import draw_of, draws, withheld_by
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -43,15 +45,24 @@ def deliver(inputs: Inputs, adjusted: Booked, close: "Close") -> Booked:
         & (F.col("arm") == "treated")
         & F.col("grant_id").isNotNull()
     )
+    drawn = draws(close.slots)
     sums = rows.groupBy(
-        F.col("grant_id").alias("lot_id"), F.col("merchant_id").alias("served"), "slot", "business_date"
+        F.col("grant_id").alias("lot_id"),
+        F.col("merchant_id").alias("served"),
+        "slot",
+        "business_date",
+        withheld_by(drawn).alias("withheld"),
     )
     held = F.col("programme").isin(*slots) & (F.col("asset") == IMPRESSION) & (F.col("active") > 0)
     told = sums.agg(F.sum("impressions").alias("impressions"))
     # Only lots that something was delivered for are fetched: there may be one of every merchant and month.
     found = fetched(told.join(inputs["ledger_lots"].filter(held), "lot_id"))
     lots = list({row["lot_id"]: row for row in found}.values())
-    came = [((r["lot_id"], r["served"], r["slot"], r["business_date"]), r["impressions"]) for r in found]
+    came = [
+        ((r["lot_id"], r["served"], r["slot"], r["business_date"]), r["impressions"])
+        for r in found
+        if not r["withheld"][drawn.index(draw_of(close.slots.terms_on(r["booked_date"])))]
+    ]
     taken = {lot_id: parts.get("active", 0) for lot_id, parts in adjusted.lots.items()}
     left = {lot["lot_id"]: lot["active"] + taken.get(lot["lot_id"], 0) for lot in lots}
     booked = Booked()

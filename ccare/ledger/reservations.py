@@ -16,6 +16,7 @@ from ccare.ledger.entitlements import Inputs
 from ccare.ledger.parties import IDS, ids_of, party_of, spender, with_party
 from ccare.ledger.redemption_terms import LONGEST_DAYS
 from ccare.ledger.redemptions import RESERVED, Paid, Row, Taken, business_key
+from ccare.ledger.withheld import draw_of, draws, withheld_by
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -47,18 +48,24 @@ def _debts(positions: DataFrame, parties: Sequence[str]) -> list[Row]:
 
 
 def _delivered(traffic: DataFrame, waiting: Sequence[Row], close: "Close") -> dict[str, int]:
-    """Treated impressions of each grant, taken by now and dated within it. request_id is the grant's number."""
+    """Treated impressions of each grant, taken by now and dated within it. request_id is the grant's number.
+
+    None of an hour that the grant's draw withholds, whatever the row says: it was not to be served.
+    """
     first = min(r["starts_on"] for r in waiting)
     taken = traffic.filter(F.col("taken_on").between(F.lit(first), F.lit(close.day)))
     bought = taken.filter((F.col("source") == "points") & (F.col("arm") == "treated"))
     bought = bought.filter(F.col("grant_id").isNotNull())
-    sums = bought.groupBy("grant_id", "merchant_id", "slot", "business_date").agg(F.sum("impressions"))
+    drawn = draws(close.slots)
+    of_hour = ("grant_id", "merchant_id", "slot", "business_date", withheld_by(drawn).alias("withheld"))
+    sums = bought.groupBy(*of_hour).agg(F.sum("impressions"))
     grants = {(r["request_id"], r["merchant_id"], r["slot"]): r for r in waiting}
     found: dict[str, int] = defaultdict(int)
-    for grant_id, merchant_id, slot, day, impressions in sums.collect():
+    for grant_id, merchant_id, slot, day, withheld, impressions in sums.collect():
         grant = grants.get((grant_id, merchant_id, slot))
         if grant and grant["starts_on"] <= day <= grant["ends_on"]:
-            found[grant_id] += impressions
+            mine = draw_of(close.slots.terms_of(grant["slots_version"]))
+            found[grant_id] += 0 if withheld[drawn.index(mine)] else impressions
     return found
 
 
