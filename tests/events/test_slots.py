@@ -7,6 +7,7 @@ import pytest
 
 from ccare.errors import UsageError
 from ccare.events.slots import load_slots
+from ccare.ledger import redemptions
 from ccare.runtime.settings import default_conf
 
 TEXT = (default_conf() / "slots.toml").read_text(encoding="utf-8")
@@ -40,6 +41,17 @@ def test_each_version_has_its_prices_from_its_day_on(tmp_path: Path) -> None:
     slots = ("search_box", "app_centre", "life_channel", "private")
     assert (before.version, [before.price(slot) for slot in slots]) == ("2017-01", [100, 100, 100, None])
     assert (after.version, [after.price(slot) for slot in slots]) == ("2026-03", [400, 150, None, None])
+    asked = {"request_id": "r", "content_hash": "h", "merchant_id": "m", "slot": "search_box", "points": 100}
+    asked |= {"service_provider_id": None, "requested_at": None}
+    pool = {"pool": "traffic", "programme": "fanxing", "held": 10**6}
+    rows = [
+        redemptions.decide([asked], {}, {"merchant:m": 100}, version, pool, DAY)[0]
+        for version in (before, after)
+    ]
+    assert [(row["price"], row["impressions"], row["slots_version"]) for row in rows] == [
+        (100, 1_000, "2017-01"),
+        (400, 250, "2026-03"),
+    ]
 
 
 def test_every_mistake_of_every_version_is_in_one_sentence(tmp_path: Path) -> None:
