@@ -1,9 +1,10 @@
 """``make bench-abuse``: conf/abuse.toml on a simulated market with planted cheats. Nothing in it is real.
 
-Seeds 1-5 are there to choose thresholds on (``--choose`` prints what each rule measures; the present ones were set by
-seed 1); the rest is about seeds 101-105, which were not looked at for it. Recall is points withheld of points at
-stake, of cheats that began at least SEEN_DAYS earlier: before that nothing that is dated by then tells of them. Honest
-loss is points withheld of points at stake among all honest merchants.
+Seeds 1-5 are there to choose thresholds on (``--choose`` prints what each rule measures): the present ones separate all
+five. The rest is about seeds 101-105, which were not looked at for it. Recall is points withheld of points at stake, of
+cheats that began at least SEEN_DAYS earlier: before that nothing that is dated by then tells of them; beside it stands
+the recall over all dates. Honest loss is points withheld of points at stake among all honest merchants. Exit code 1
+where a pattern that withholds is recalled by less than LEAST_RECALL, or honest loss reaches MOST_LOSS.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from ccare.scoring.policy import load_scoring
 SIZES = {"honest": 20, "hard": 1, "cheats": 2}
 CHOSEN_ON, TOLD_ON = range(1, 6), range(101, 106)
 SEEN_DAYS = 21
+LEAST_RECALL, MOST_LOSS = 0.9, 0.005
 FLAGGED = "split_orders"
 LAST = START + timedelta(days=DAYS - 1)
 DATES = tuple(START + timedelta(days=n) for n in range(GO_LIVE_DAY, DAYS))
@@ -43,7 +45,8 @@ DATES = tuple(START + timedelta(days=n) for n in range(GO_LIVE_DAY, DAYS))
 @dataclass(frozen=True)
 class Outcome:
     """Of one kind of merchant: points at stake on the days that count, points withheld, merchants, those hit ever,
-    days from the first of cheating to the first withheld (of those that began after go-live), merchants marked ever."""
+    days from the first of cheating to the first withheld (of those that began after go-live), merchants marked ever;
+    points at stake and withheld on all dates since the cheating began."""
 
     stake: int
     withheld: int
@@ -51,10 +54,18 @@ class Outcome:
     hit: int
     delays: tuple[int, ...]
     flagged: int
+    stake_ever: int
+    withheld_ever: int
 
     @property
     def share(self) -> float:
+        """Of points at stake on the days that count, the part withheld."""
         return self.withheld / self.stake if self.stake else 0.0
+
+    @property
+    def share_ever(self) -> float:
+        """The same of all dates since the cheating began."""
+        return self.withheld_ever / self.stake_ever if self.stake_ever else 0.0
 
 
 def close_of(policy: AbusePolicy) -> Close:
@@ -119,11 +130,13 @@ def outcomes(town: Market, verdicts: pa.Table, evidence: pa.Table) -> dict[str, 
             coalesce(sum(points) filter (hit and (since is null or effective_date >= since + {SEEN_DAYS})), 0)::bigint,
             count(distinct merchant_id), count(distinct merchant_id) filter (hit),
             list(distinct [merchant_id, (effective_date - since)::varchar]) filter (hit and since >= $first),
-            count(distinct merchant_id) filter (flagged)
+            count(distinct merchant_id) filter (flagged),
+            coalesce(sum(points) filter (since is null or effective_date >= since), 0)::bigint,
+            coalesce(sum(points) filter (hit and (since is null or effective_date >= since)), 0)::bigint
         from days group by kind""",
         {"first": DATES[0], "last": DATES[-1]},
     ).fetchall()
-    return {kind: Outcome(*told, _delays(pairs), flagged) for kind, *told, pairs, flagged in rows}
+    return {row[0]: Outcome(*row[1:5], _delays(row[5]), *row[6:]) for row in rows}
 
 
 def _delays(pairs: Sequence[tuple[str, str]] | None) -> tuple[int, ...]:
@@ -139,22 +152,42 @@ def together(found: Iterable[Outcome]) -> Outcome:
     several = list(found)
     sums = [sum(getattr(o, name) for o in several) for name in ("stake", "withheld", "merchants", "hit")]
     delays = tuple(sorted(d for o in several for d in o.delays))
-    return Outcome(*sums, delays, sum(o.flagged for o in several))
+    last = [sum(getattr(o, name) for o in several) for name in ("flagged", "stake_ever", "withheld_ever")]
+    return Outcome(*sums, delays, *last)
 
 
 def print_outcomes(by_kind: dict[str, list[Outcome]]) -> None:
-    """Recall of each pattern, its delay, and what honest merchants lost."""
+    """Recall of each pattern (after SEEN_DAYS, the least of a seed, on all dates), and what honest merchants lost."""
     print(f"{'simulated merchants':<18}{'number':>8}{'withheld ever':>15}{'points at stake':>17}{'withheld':>10}"
-          f"{'median days until seen':>25}{'marked ever':>13}")  # fmt: skip
-    honest = [o for kind, found in by_kind.items() if kind not in CHEATS for o in found]
+          f"{'least of a seed':>17}{'all dates':>11}{'median days until seen':>25}{'marked ever':>13}")  # fmt: skip
     lines = {kind: together(by_kind[kind]) for kind in (*CHEATS, "shop", *HARD)} | {
-        "all honest": together(honest)
+        "all honest": together(_honest(by_kind))
     }
     for kind, told in lines.items():
         delay = told.delays[len(told.delays) // 2] if told.delays else "-"
         print(
-            f"{kind:<18}{told.merchants:>8}{told.hit:>15}{told.stake:>17,}{told.share:>10.2%}{delay:>25}{told.flagged:>13}"
+            f"{kind:<18}{told.merchants:>8}{told.hit:>15}{told.stake:>17,}{told.share:>10.2%}"
+            f"{min((o.share for o in by_kind.get(kind, [told])), default=0):>17.2%}{told.share_ever:>11.2%}"
+            f"{delay:>25}{told.flagged:>13}"
         )
+
+
+def missed(by_kind: dict[str, list[Outcome]]) -> list[str]:
+    """What the rules do not reach, in sentences: of each pattern that withholds its recall, and the honest loss."""
+    shares = {kind: together(by_kind[kind]).share for kind in CHEATS if kind != FLAGGED}
+    found = [
+        f"{kind} is recalled by {share:.2%}, less than {LEAST_RECALL:.0%}"
+        for kind, share in shares.items()
+        if share < LEAST_RECALL
+    ]
+    loss = together(_honest(by_kind)).share
+    return found + (
+        [f"honest merchants lose {loss:.2%}, not less than {MOST_LOSS:.1%}"] if loss >= MOST_LOSS else []
+    )
+
+
+def _honest(by_kind: dict[str, list[Outcome]]) -> list[Outcome]:
+    return [told for kind, found in by_kind.items() if kind not in CHEATS for told in found]
 
 
 def print_choice(spark: SparkSession, policy: AbusePolicy, towns: Iterable[Market]) -> None:
@@ -183,8 +216,8 @@ def print_choice(spark: SparkSession, policy: AbusePolicy, towns: Iterable[Marke
                 print(f"  {kind:<18}{len(found):>7}{over / len(found):>9.1%}   {tenths}")
 
 
-def main() -> None:
-    """Print recall and honest loss of the product's own policy on the seeds that it was not chosen on."""
+def main() -> int:
+    """Print recall and honest loss of the own policy on the seeds that it was not chosen on; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--choose", action="store_true", help="print what rules measure on the seeds to choose on"
@@ -204,7 +237,7 @@ def main() -> None:
         try:
             if options.choose:
                 print_choice(spark, policy, (market(seed, **sizes) for seed in seeds))
-                return
+                return 0
             by_kind: dict[str, list[Outcome]] = defaultdict(list)
             for seed in seeds:
                 started = time.monotonic()
@@ -219,7 +252,10 @@ def main() -> None:
             print_outcomes(by_kind)
         finally:
             spark.stop()
+    for sentence in missed(by_kind):
+        print(f"missed: {sentence}")
+    return 1 if missed(by_kind) else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
