@@ -1,8 +1,8 @@
 """Fundings and adjustments that were delivered and approved: what a close books of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
@@ -70,7 +70,7 @@ def decided_fundings(asked: list[Asked], close: "Close") -> Funded:
     return done
 
 
-def _decided_now(asked: list[Asked], close: "Close") -> Iterator[tuple[Row, str | None]]:
+def _decided_now(asked: list[Asked], close: "Close") -> Iterator[tuple[Mapping[str, Any], str | None]]:
     """Fundings that this close is the first to be able to decide; why none may be booked, if it is for its approval."""
     first = close.day == close.earn_start
     for each in asked:
