@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from ccare.ledger.entitlements import Inputs, multipliers, points, targets
 from ccare.ledger.frames import beside, by_party, product, quotient
+from ccare.ledger.parties import merchant_party
 from ccare.ledger.transfers import digest
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
     keep the key: it changes or is booked); refusal, abuse rules against it, and what refusal, caps and lateness left
     out (refused, over_parts, over_day, too_late). ``positions`` is laid out by party, and so is the result.
     """
-    rated = _with_books(targets(inputs, close), positions, multipliers(inputs, close), close)
+    rated = _and_ended(targets(inputs, close), inputs, positions, close)
+    rated = _with_books(rated, positions, multipliers(inputs, close), close)
     milli, free = F.col("multiplier_milli"), F.col("refusal").isNull()
     would = points(F.col("units"), milli)
     asked = F.when(free, F.least(would, F.col("most_a_day"))).otherwise(F.lit(0)).cast("bigint")
@@ -64,6 +66,35 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
         .otherwise(F.lit(0))
         .alias("extra"),
     )
+
+
+def _and_ended(rated: DataFrame, inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
+    """Adds keys looked at that are booked and that no rule is in force for any more, entitled to nothing.
+
+    Only a programme that is meant to change closed days takes a rule, or days of its own, back.
+    """
+    meant = {p.name: p for p in close.ledger.programmes if p.retroactive}
+    if not meant:
+        return rated
+    in_force = F.lit(False)
+    for p in (p for p in close.ledger.programmes if p.name in meant):
+        last = p.to_day or close.day
+        its = (F.col("programme") == p.name) & F.col("rule").isin([rule.name for rule in p.rules])
+        in_force |= its & F.col("effective_date").between(F.lit(p.from_day), F.lit(last))
+    touched = inputs["ledger_touched_keys"].select(
+        merchant_party(F.col("merchant_id")).alias("party"), "effective_date"
+    )
+    held = positions.filter(F.col("programme").isin(sorted(meant)) & F.col("party").isNotNull() & ~in_force)
+    none = ("units", "over", "points", "most_a_day", "maturity_days", "expiry_days")
+    on_fall = F.create_map(*(F.lit(word) for p in meant.values() for word in (p.name, p.on_fall)))
+    plain = [name for name, p in meant.items() if p.multiplier == "none"]
+    ended = held.join(beside(by_party(touched)), ["party", "effective_date"], "left_semi").withColumns(
+        {name: F.lit(0) for name in none}
+        | {name: F.lit(None) for name in ("refusal", "against", "late_days")}
+        | {"unit": F.lit(1), "plain": F.col("programme").isin(plain), "on_fall": on_fall[F.col("programme")]}
+    )
+    kinds = dict(rated.dtypes)
+    return rated.unionByName(ended.select(*(F.col(name).cast(kinds[name]) for name in rated.columns)))
 
 
 def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame, close: "Close") -> DataFrame:
