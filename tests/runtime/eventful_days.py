@@ -51,7 +51,9 @@ def write_policy(conf: Path, scoring: Path) -> None:
         "".join(_FUNDING.format(pool=pool, first=FIRST) for pool in ("p", "q", "traffic"))
     )
     slots = (default_conf() / "slots.toml").read_text(encoding="utf-8")
-    for name, value in (("minimum_points", 1), ("run_days", 1), ("settle_days", 2)):
+    # No hour is withheld: what is delivered is charged.
+    terms = {"minimum_points": 1, "run_days": 1, "settle_days": 2, "holdout_percent": 0}
+    for name, value in terms.items():
         (line,) = [line for line in slots.splitlines() if line.startswith(f"{name} = ")]
         slots = slots.replace(line, f"{name} = {value}")
     (conf / "slots.toml").write_text(slots, encoding="utf-8")
