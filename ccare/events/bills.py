@@ -6,11 +6,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
-from ccare.events.masking import masked
+from ccare.events.masking import masked, private
 from ccare.events.rules import FUTURE_MINUTES
 from ccare.runtime.close import Close
 from ccare.tables import table
-from ccare.tables.streams import MOST_UNITS
+from ccare.tables.streams import MASK, MOST_UNITS
 
 KEY = ("channel", "merchant_id", "line_key")
 _SAID = (
@@ -26,7 +26,12 @@ def bill_fates(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
     ``inputs['core_bill_lines']`` holds lines taken before, where there are any. Of lines with one key the one
     taken before stays, then that of the earliest delivery, then the smallest content hash.
     """
-    lines = inputs["landing"].withColumns(
+    # An order number is the merchant's own text: one that may be a person's number or address goes no further.
+    order_no = F.col("merchant_order_no")
+    lines = inputs["landing"].withColumn(
+        "merchant_order_no", F.when(private(order_no), F.lit(MASK)).otherwise(order_no)
+    )
+    lines = lines.withColumns(
         {
             "business_date": F.to_date(F.from_utc_timestamp("occurred_at", close.timezone)),
             "content_hash": _content_hash(),

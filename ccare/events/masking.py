@@ -10,9 +10,8 @@ from string import ascii_letters, digits
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from ccare.tables.streams import STREAMS
+from ccare.tables.streams import MASK, STREAMS
 
-MASK = "***"
 KEPT_CHARACTERS = 2000
 _PLAIN = "A-Za-z0-9_.:/?=&#%+,;~|*!()-"
 _MOBILE = "(?:86-?)?1[3-9][0-9]-?[0-9]{4}-?[0-9]{4}"

@@ -5,17 +5,23 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.events.masking import MASK, any_private, formed_like_personal, private
+from ccare.events.masking import any_private, formed_like_personal, private
 from ccare.events.pseudonym import NUMBER, OPERATOR, token
 from ccare.events.read import NUMBERS, beginning, field_names, read_csv, read_json
 from ccare.events.rules import KNOWN, UNREAD, reasons, unread, whole_pattern
 from ccare.events.slots import SlotMap
-from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, PARTYLESS, Field, Stream
+from ccare.tables.streams import (
+    EVENT_ID_PATTERN,
+    ID_PATTERN,
+    MASK,
+    OWN_ID_CHARACTERS,
+    PARTYLESS,
+    Field,
+    Stream,
+)
 
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})$"
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
-OWN_ID_CHARACTERS = 6
-"""A user's own id is looked for in other fields of the row from this length on; a shorter one is in many words."""
 EVENT_ID_CHARACTERS = 64
 
 

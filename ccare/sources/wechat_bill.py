@@ -1,8 +1,8 @@
 """WeChat Pay trade bill ALL: detail lines as typed rows, equal to its summary row in all seven totals.
 
 Every value has a back-tick before it, which also tells a comma between cells from one inside a name. Refunds are
-positive; a refund's own amounts stand in its refund columns. 用户标识 (an openid) is read only where payments are
-made of the lines; names never are.
+positive; a refund's own amounts stand in its refund columns. 用户标识 (an openid) is told only where payments are
+made of the lines, and an order number that holds it is not; names are never read.
 
 - paid: amount 订单金额, receipt 应结订单金额, merchant discount their difference (coupons that the merchant bears
   are not settled), platform discount 代金券金额
@@ -54,6 +54,7 @@ from ccare.sources.bills import (
     units,
     yuan,
 )
+from ccare.tables.streams import MASK, OWN_ID_CHARACTERS
 
 STREAM = "wechat_bill"
 COLUMNS = (
@@ -125,8 +126,8 @@ def _tables(blocks: Iterator[bytes], merchant_of: MerchantOf, payers: bool) -> I
     if COLUMNS[3] not in header or COLUMNS[15] not in header or "退款申请时间" in header:
         require_export(head, STREAM)
     places = columns_of(header, COLUMNS)
-    payer = header.index(_PAYER) if payers and _PAYER in header else None
-    bill = _Bill(header, places, merchant_of, payer, _Totals())
+    payer = header.index(_PAYER) if _PAYER in header else None
+    bill = _Bill(header, places, merchant_of, payer, payers, _Totals())
     number = 1
     for block in chain((after(read, 1),), blocks):
         lines = array_of(block) if block else pa.array([], pa.string())
@@ -155,12 +156,16 @@ def _summary_in(lines: pa.StringArray) -> int | None:
 
 @dataclass(frozen=True)
 class _Bill:
-    """What a bill's lines are read by, and what they add up to; ``payer``: where the payer's column stands."""
+    """What a bill's lines are read by, and what they add up to.
+
+    ``payer``: where the payer's column stands; ``names_payer``: whether it is asked for.
+    """
 
     header: list[str]
     places: list[int]
     merchant_of: MerchantOf
     payer: int | None
+    names_payer: bool
     totals: _Totals
 
     def table(self, block: bytes, lines: pa.StringArray, first: int) -> pa.Table:
@@ -206,7 +211,10 @@ class _Bill:
             "fee_fen": _whole_fen(money[_FEE]),
         }
         if self.payer is not None:
-            columns["payer"] = none_if_empty(cells.column(self.payer))
+            payer = cells.column(self.payer)
+            columns["merchant_order_no"] = _without(columns["merchant_order_no"], payer)
+            if self.names_payer:
+                columns["payer"] = none_if_empty(payer)
         refused = Refused(lambda: lines_of(block), first, lambda row: payload(self.header, row, _KEPT))
         return table_of(columns, cells, faults, refused)
 
@@ -239,6 +247,13 @@ class _Bill:
 
 def _or_empty(texts: pa.StringArray) -> pa.StringArray:
     return pc.if_else(pc.is_in(texts, _NONE), "", texts)
+
+
+def _without(texts: pa.StringArray, payer: pa.StringArray) -> pa.StringArray:
+    """``texts``, MASK where one holds its line's payer."""
+    pairs = zip(texts.to_pylist(), payer.to_pylist(), strict=True)
+    named = [bool(text and one and len(one) >= OWN_ID_CHARACTERS and one in text) for text, one in pairs]
+    return pc.if_else(pa.array(named, pa.bool_()), MASK, texts) if any(named) else texts
 
 
 def _whole_fen(fee: pa.Int64Array) -> pa.Int64Array:

@@ -115,7 +115,7 @@ CORE_BILL_LINES = Table(
         Column(
             "trade_no", "string", "The channel's trade number; a refund repeats its trade's.", nullable=False
         ),
-        c.text("merchant_order_no", "The merchant's own order number."),
+        c.text("merchant_order_no", "The merchant's own order number; *** where it may be personal."),
         Column("kind", "string", "paid or refunded; tells the sign of the amounts.", nullable=False),
         c.text("refund_no", "The channel's refund number."),
         c.OCCURRED_AT,

@@ -6,6 +6,10 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 EVENT_ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,64}$"
 MOST_UNITS = 10**15
 """The largest number that a line may say: thousands of them still add up, times a multiplier, within 64 bits."""
+MASK = "***"
+"""What stands for a text that may be personal."""
+OWN_ID_CHARACTERS = 6
+"""A user's own id is looked for in other fields of the row from this length on; a shorter one is in many words."""
 
 
 @dataclass(frozen=True)

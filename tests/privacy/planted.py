@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.small_landing import write_day
+from tests.sources import bill_writer
 
 CANARIES = {
     "user": "canary-user-7f3a9c",
@@ -30,6 +31,12 @@ def write_planted(landing: Path, day: date) -> None:
     """A sound day, and beside it rows of every stream and fate that are full of canaries."""
     # Sound rows enough that the share of refused ones, which are planted on purpose, does not block the day.
     write_day(landing, day, history=30)
+    plant(landing, day)
+
+
+def plant(landing: Path, day: date) -> None:
+    """Rows of every stream and fate that are full of canaries, and bills whose cells are."""
+    _plant_bills(landing, day)
     folder = str(day + timedelta(days=1))
     streams: dict[str, list[str]] = {}
     for n, (name, text) in enumerate(CANARIES.items()):
@@ -105,3 +112,42 @@ def write_planted(landing: Path, day: date) -> None:
         (path / "planted.jsonl").write_text("\n".join(lines) + "\n")
     torn = gzip.compress("\n".join(streams["payments"]).encode())
     (landing / "payments" / folder / "torn.jsonl.gz").write_bytes(torn[:-200])
+
+
+def _plant_bills(landing: Path, day: date) -> None:
+    """Bills of each provider: a trade and a line of no status for every canary, one more file of a consumer export."""
+    alipay, wechat = [], []
+    for n, (kind, text) in enumerate(CANARIES.items()):
+        # Alipay's bill does not say who a payer is: no order number is known to hold one's id.
+        other = "plain" if kind == "user" else text
+        at = f"{day} 12:00:00"
+        cells = {
+            "商品名称": text,
+            "对方账户": text,
+            "操作员": text,
+            "终端号": text,
+            "备注": text,
+            "商户订单号": other,
+        }
+        told = bill_writer.alipay_row(trade_no=f"{day:%Y%m%d}22001{n}", amount=100, at=at, name=text)
+        alipay += [told | cells, told | cells | {"业务类型": text}]
+        cells = {"商品名称": text, "用户标识": text, "商户订单号": text, "商户数据包": text, "设备号": text}
+        told = bill_writer.wechat_row(trade_no=f"42000{n}", amount=100, at=at)
+        wechat += [told | cells, told | cells | {"交易状态": text}]
+    owner = {"merchant_id": "mb", "name": "Shop", "industry": "retail", "own_brand": False}
+    owner |= {"joined_on": "2025-01-01", "valid_from": "2025-01-01"}
+    owner |= {"alipay_account": bill_writer.ACCOUNT, "wechat_mch_id": bill_writer.MCH_ID}
+    own = f"支付宝交易记录明细查询\n账号:[{CANARIES['email']}]\n姓名,{CANARIES['chinese']}\n".encode(
+        "gb18030"
+    )
+    files = {
+        "merchants/owner.jsonl": f"{json.dumps(owner)}\n".encode(),
+        "alipay_bill/planted.csv": bill_writer.alipay_text(alipay).encode("gb18030"),
+        "alipay_bill/own.csv": own,
+        "wechat_bill/planted.csv": bill_writer.wechat_text(wechat).encode(),
+    }
+    for name, data in files.items():
+        stream, name = name.split("/")
+        path = landing / stream / str(day + timedelta(days=1)) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
