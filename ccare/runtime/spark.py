@@ -162,6 +162,8 @@ def reader(spark: SparkSession) -> SparkSession:
 
 INTERPRETED_ROWS = 50_000
 """Up to this many rows a step does better without generated code."""
+ROWS_OF_A_PARTITION = 100_000
+"""Of a few hundred bytes each: tens of megabytes, of which a stage of joins holds several."""
 _UNCOMPILED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
@@ -182,6 +184,19 @@ def interpreted(spark: SparkSession, wanted: bool = True) -> Iterator[None]:
     processor's time. Over a few hundred thousand rows it pays back many times: aggregates without it crawl.
     """
     with _set((spark, reader(spark)) if wanted else (), _UNCOMPILED):
+        yield
+
+
+@contextmanager
+def spread(spark: SparkSession, rows: int) -> Iterator[None]:
+    """Shuffle what is planned inside by so many partitions that each has its share of ``rows`` and no more.
+
+    A hash join holds one side of a partition in memory, and several joins of one stage hold theirs at once.
+    """
+    name = "spark.sql.shuffle.partitions"
+    wanted = -(-rows // ROWS_OF_A_PARTITION)
+    many = wanted > int(str(spark.conf.get(name)))
+    with _set((spark, reader(spark)) if many else (), {name: str(wanted)}):
         yield
 
 

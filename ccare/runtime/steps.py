@@ -24,7 +24,7 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.restatements import store_restatement
 from ccare.runtime.run import Run
-from ccare.runtime.spark import INTERPRETED_ROWS, frame, interpreted
+from ccare.runtime.spark import INTERPRETED_ROWS, frame, interpreted, spread
 from ccare.runtime.staging import discard, stage, staged, staged_days, staged_files, staged_rows
 from ccare.runtime.told_programmes import programme_lines
 from ccare.scoring.months import month_in_use, month_of
@@ -199,7 +199,7 @@ def post(run: Run) -> None:
             run.shared |= {name: frame(run.spark, table(name)) for name in _COUNTED}
         reach("staging.building")
         few = run.bound("ledger_positions") <= INTERPRETED_ROWS
-        with interpreted(run.spark, few):
+        with interpreted(run.spark, few), spread(run.spark, run.bound("ledger_positions")):
             run.make_staged("ledger_transfers", lambda frames: stage(run, frames), few=few)
         reach("staging.written")
         # Only what holds is kept for a retry: a staging that does not is built anew.
