@@ -27,7 +27,7 @@ def made_table(con: duckdb.DuckDBPyConnection, lake: Path, name: str, queries: l
     declared = replace(
         REGISTRY[name], checks={}
     )  # which are Spark's: delta-rs does not make a table with them
-    opened, root = ensure_table(lake, declared), lake / name
+    opened, root = ensure_table(lake, declared, "made"), lake / name
     for number, query in enumerate(queries):
         con.execute(f"CREATE OR REPLACE TEMP VIEW made AS {query}")
         target = root if declared.partition_by else root / f"made-{number}.parquet"

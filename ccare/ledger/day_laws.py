@@ -153,7 +153,7 @@ _DUE = """
         select 'Lot ' || lot_id || ' would be left with ' || active || ' active on ' || closing
                || ', and its last day was ' || expires_on || '.'
         from <new_lots>, audit_close
-        where active > 0 and expires_on + case when asset = 'IMPRESSION' then 7 else 0 end < closing
+        where active > 0 and expires_on + <told_late> < closing
     ) order by what limit 1
 """
 

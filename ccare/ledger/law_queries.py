@@ -64,7 +64,7 @@ PREPARE = {
             from (
                 select lot_id, booked_date, sum(pending) over so_far as pending, sum(active) over so_far as active,
                     sum(reserved) over so_far as reserved, max(matures_on) over so_far as matures_on,
-                    max(expires_on) over so_far + case when asset = 'IMPRESSION' then 7 else 0 end as last_counted,
+                    max(expires_on) over so_far + <told_late> as last_counted,
                     min(booked_date) over so_far as granted_on,
                     coalesce(lead(booked_date) over so_far - 1, (select closed from audit_last)) as until
                 from audit_lot_days window so_far as (partition by lot_id order by booked_date)

@@ -54,6 +54,10 @@ LEDGER_TABLES = (
 """Relations that the laws look at."""
 
 
+_TOLD_LATE = "case when asset = 'IMPRESSION' then 7 else 0 end"
+"""Closes after its last day in which a lot still counts: what was delivered of impressions is told late."""
+
+
 def filled(query: str, names: Mapping[str, str]) -> str:
     """A law's query over the relations ``names``; only they and constants of our own code go in, data never does."""
     routes = " or ".join(
@@ -64,7 +68,7 @@ def filled(query: str, names: Mapping[str, str]) -> str:
     )
     for name, quoted in names.items():
         query = query.replace(f"<{name}>", quoted)
-    return PARTY_ACCOUNT.sub(OF_PARTY, query.replace("<routes>", routes))
+    return PARTY_ACCOUNT.sub(OF_PARTY, query.replace("<routes>", routes).replace("<told_late>", _TOLD_LATE))
 
 
 def _checked(con: duckdb.DuckDBPyConnection, law: str, query: str) -> LawResult:

@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-from deltalake import CommitProperties
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import parquet
 from pyspark.sql import DataFrame, SparkSession
@@ -23,7 +22,7 @@ from ccare.events import job as events
 from ccare.runtime import deltalog
 from ccare.runtime.disputes import write_disputed, write_without
 from ccare.runtime.failpoint import reach
-from ccare.runtime.rowstore import arrow_schema, ensure_table
+from ccare.runtime.rowstore import arrow_schema, ensure_table, signed
 from ccare.runtime.spark import INTERPRETED_ROWS, frame, schema, uncompiled
 from ccare.tables import Table, table
 from ccare.tables.streams import Stream
@@ -119,7 +118,7 @@ class Staged:
     def adopt(self, lake: Path, run_id: str) -> int:
         """Make the files of sound rows the table's partition of this run, in one commit; returns the version."""
         name = self.declared.name
-        opened = ensure_table(lake, self.declared)
+        opened = ensure_table(lake, self.declared, run_id)
         home = lake / name / f"taken_on={self.taken_on}"
         home.mkdir(parents=True, exist_ok=True)
         actions: list[AddAction | RemoveAction] = []
@@ -133,7 +132,7 @@ class Staged:
             arrow_schema(self.declared),
             partition_by=list(self.declared.partition_by),
             partition_filters=[("taken_on", "=", self.taken_on)],
-            commit_properties=CommitProperties(custom_metadata={"userMetadata": run_id}),
+            commit_properties=signed(run_id),
         )
         version = deltalog.latest_version(lake, name)
         assert version is not None, f"{name} was just written"

@@ -4,11 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties
 
 from ccare import tables
 from ccare.runtime import deltalog
-from ccare.runtime.rowstore import writer
+from ccare.runtime.rowstore import signed, writer
 
 SMALL_BYTES = 32 << 20
 """Opening a file costs a reader about as much as reading this much of it would."""
@@ -37,7 +36,7 @@ def compact(lake: Path, table: str, run_id: str) -> int:
         partition_filters=[(by[0], "in", sorted(crowded))] if by else None,
         target_size=4 * SMALL_BYTES,
         writer_properties=writer(tables.table(table)),
-        commit_properties=CommitProperties(custom_metadata={"userMetadata": run_id}),
+        commit_properties=signed(run_id),
     )
     version = deltalog.latest_version(lake, table)
     assert version is not None

@@ -22,17 +22,8 @@ from ccare.runtime.settings import Settings
 Row = dict[str, Any]
 _HOUR = timedelta(hours=1)
 HOUR_COLUMNS = (
-    *(
-        "grant_id",
-        "merchant_id",
-        "slot",
-        "hour_start",
-        "arm",
-        "seed",
-        "holdout_percent",
-        "told",
-        "impressions",
-    ),
+    *("grant_id", "merchant_id", "slot", "hour_start", "arm", "seed", "holdout_percent"),
+    *("told", "impressions"),
 )
 _BOUGHT = """
 select request_id, merchant_id, slot, starts_on, ends_on, slots_version from ledger_requests

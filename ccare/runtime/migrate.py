@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from deltalake import CommitProperties
-
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.amendments import open_amendment, publish_versions
 from ccare.runtime.day import opened
@@ -19,7 +17,7 @@ from ccare.runtime.lease import MIGRATE, clear_record, save_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.outdated import outdated_tables
 from ccare.runtime.rebuild import rebuild
-from ccare.runtime.rowstore import properties
+from ccare.runtime.rowstore import properties, set_property
 from ccare.runtime.settings import Settings
 from ccare.tables import stored_tables, table
 
@@ -98,10 +96,8 @@ def _end_statistics(settings: Settings, said: Said) -> None:
         assert lake.last is not None
         names = _tables_with_statistics(settings.lake, lake.last)
         for name in names:
-            told = {STATISTICS: properties(table(name))[STATISTICS]}
-            opened_table = deltalog.open_table(settings.lake, name)
-            signed = CommitProperties(custom_metadata={"userMetadata": record.run_id})
-            opened_table.alter.set_table_properties(told, raise_if_not_exists=False, commit_properties=signed)
+            told = properties(table(name))[STATISTICS]
+            set_property(deltalog.open_table(settings.lake, name), STATISTICS, told, record.run_id)
             record.versions[name] = deltalog.latest_version(settings.lake, name) or 0
             save_record(settings.lake, record)
         record.inputs_digest = sha256(f"{MIGRATE}|{'|'.join(names)}".encode()).hexdigest()

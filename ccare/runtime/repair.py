@@ -22,7 +22,7 @@ from ccare.runtime.failpoint import reach
 from ccare.runtime.lease import lease, read_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.outdated import LOST
-from ccare.runtime.rowstore import arrow_schema, ensure_table, set_layout, write_arrow
+from ccare.runtime.rowstore import arrow_schema, ensure_table, set_layout, set_property, write_arrow
 from ccare.runtime.settings import Settings
 from ccare.tables import Table, stored_tables, table
 
@@ -198,13 +198,12 @@ def _replace(lake: Path, declared: Table, rows: pa.Table, published: int, run_id
     aside.parent.mkdir(exist_ok=True)
     if (lake / declared.name).exists():
         (lake / declared.name).rename(aside)
-    opened = ensure_table(lake, declared)
+    opened = ensure_table(lake, declared, run_id)
     while opened.version() < published:
-        properties = {"ccare.repaired": f"{run_id} {opened.version()}"}
-        opened.alter.set_table_properties(properties, raise_if_not_exists=False)
+        set_property(opened, "ccare.repaired", f"{run_id} {opened.version()}", run_id)
         opened.update_incremental()
     version = write_arrow(lake, declared, rows, run_id, "overwrite")
     if declared.name in STATE:
-        set_layout(deltalog.open_table(lake, declared.name), LOST)
+        set_layout(deltalog.open_table(lake, declared.name), LOST, run_id)
         version = deltalog.latest_version(lake, declared.name) or version
     return version

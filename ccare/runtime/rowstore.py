@@ -69,9 +69,21 @@ def layout_of(opened: DeltaTable) -> int:
     return int(opened.metadata().configuration.get(LAYOUT_PROPERTY) or 1)
 
 
-def set_layout(opened: DeltaTable, layout: int) -> None:
+def signed(run_id: str) -> CommitProperties:
+    """What names the run in a commit: one without a name is somebody else's (ccare/runtime/trail.py)."""
+    return CommitProperties(custom_metadata={"userMetadata": run_id})
+
+
+def set_property(opened: DeltaTable, name: str, value: str, run_id: str) -> None:
+    """Set a property of the table in a commit of the run."""
+    opened.alter.set_table_properties(
+        {name: value}, raise_if_not_exists=False, commit_properties=signed(run_id)
+    )
+
+
+def set_layout(opened: DeltaTable, layout: int, run_id: str) -> None:
     """Say what the table's rows mean from its next version on."""
-    opened.alter.set_table_properties({LAYOUT_PROPERTY: str(layout)}, raise_if_not_exists=False)
+    set_property(opened, LAYOUT_PROPERTY, str(layout), run_id)
 
 
 _ARROW: dict[str, pa.DataType] = {
@@ -133,9 +145,9 @@ def write_arrow(
     """
     arrow = _in_groups(table, rows)
     packing = writer(table)
-    opened = ensure_table(lake, table)
+    opened = ensure_table(lake, table, run_id)
     values = ", ".join(f"'{value}'" for value in sorted(set(map(str, replaced))))
-    commit = CommitProperties(custom_metadata={"userMetadata": run_id})
+    commit = signed(run_id)
     if mode == "append":
         write_deltalake(opened, arrow, mode="append", writer_properties=packing, commit_properties=commit)
     else:
@@ -184,7 +196,7 @@ def merge_rows(lake: Path, table: Table, rows: pa.Table, run_id: str) -> None:
         source_alias="s",
         target_alias="t",
         writer_properties=writer(table),
-        commit_properties=CommitProperties(custom_metadata={"userMetadata": run_id}),
+        commit_properties=signed(run_id),
     )
     merging.when_not_matched_insert_all().execute()
 
@@ -203,7 +215,7 @@ def _in_groups(table: Table, rows: pa.Table | pa.RecordBatchReader) -> pa.Record
     return pa.RecordBatchReader.from_batches(schema, groups)
 
 
-def ensure_table(lake: Path, table: Table) -> DeltaTable:
+def ensure_table(lake: Path, table: Table, run_id: str) -> DeltaTable:
     """The table, made where it is not there, with the columns and layout that its declaration has gained since."""
     uri, schema = str(lake / table.name), arrow_schema(table)
     if deltalog.latest_version(lake, table.name) is None:
@@ -222,7 +234,7 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
         opened.alter.add_columns(Schema.from_arrow(gained).fields)
     if table.layer == "state" and layout_of(opened) != LAYOUT:
         # Only what derives all rows again comes here: every other run was refused before it wrote.
-        set_layout(opened, LAYOUT)
+        set_layout(opened, LAYOUT, run_id)
     return opened
 
 
@@ -231,6 +243,4 @@ def roll_back(lake: Path, table: str, version: int | None, run_id: str) -> None:
     latest, target = deltalog.latest_version(lake, table), version or 0
     if latest is None or latest == target:
         return
-    DeltaTable(str(lake / table)).restore(
-        target, commit_properties=CommitProperties(custom_metadata={"userMetadata": run_id})
-    )
+    DeltaTable(str(lake / table)).restore(target, commit_properties=signed(run_id))

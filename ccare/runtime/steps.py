@@ -198,8 +198,9 @@ def post(run: Run) -> None:
             # The day's rows need not be looked through for it.
             run.shared |= {name: frame(run.spark, table(name)) for name in _COUNTED}
         reach("staging.building")
-        few = run.bound("ledger_positions") <= INTERPRETED_ROWS
-        with interpreted(run.spark, few), spread(run.spark, run.bound("ledger_positions")):
+        books = run.bound("ledger_positions")
+        few = books <= INTERPRETED_ROWS
+        with interpreted(run.spark, few), spread(run.spark, books):
             run.make_staged("ledger_transfers", lambda frames: stage(run, frames), few=few)
         reach("staging.written")
         # Only what holds is kept for a retry: a staging that does not is built anew.

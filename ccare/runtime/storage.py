@@ -58,10 +58,10 @@ def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> 
         ) from None
 
 
-def ensure(spark: SparkSession, lake: Path, table: Table) -> None:
+def ensure(spark: SparkSession, lake: Path, table: Table, run_id: str) -> None:
     """Make the table with its schema, comments, constraints and properties; one that stands gains new columns."""
     if deltalog.latest_version(lake, table.name) is not None:
-        ensure_table(lake, table)
+        ensure_table(lake, table, run_id)
         return
     builder = SparkDeltaTable.createIfNotExists(spark).location(str(lake / table.name))
     builder = builder.addColumns(schema(table)).partitionedBy(*table.partition_by).comment(table.description)
@@ -88,7 +88,7 @@ def write(
         return write_held(lake, table, df.toArrow(), run_id, replaced)
     if fits_merge(table, at_most):
         return merge_held(spark, lake, table, df.toArrow(), run_id)
-    ensure(spark, lake, table)
+    ensure(spark, lake, table, run_id)
     spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
     if table.write is WriteStyle.REPLACE_DAY:
         _replace_day(lake, table, df, replaced)
@@ -133,7 +133,7 @@ def merge_held(spark: SparkSession, lake: Path, table: Table, rows: pa.Table, ru
     delta-rs looks at the partitions that the condition names alone, and holds to the table's CHECKs. Where nothing is
     new no commit is made.
     """
-    ensure(spark, lake, table)
+    ensure(spark, lake, table, run_id)
     merge_rows(lake, table, rows, run_id)
     version = deltalog.latest_version(lake, table.name)
     assert version is not None, f"{table.name} stands"

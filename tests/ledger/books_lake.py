@@ -3,6 +3,7 @@
 The sixth day is taken, folded and scored already: its ledger and its publication are what is left to do.
 """
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,12 @@ def settings_of(root: Path, master="local[2]") -> Settings:
     )
 
 
+def copied(closed: Settings, folder: Path) -> Settings:
+    """A copy of the lake that a test may break, with landing and exports of its own."""
+    shutil.copytree(closed.lake, folder / "lake")
+    return closed.with_(lake=folder / "lake", landing=folder / "landing", exports=folder / "exports")
+
+
 def write_lake(root: Path, closed=5) -> Settings:
     """Five days published and the sixth open before its post step, or all six published."""
     settings = settings_of(root)
@@ -142,7 +149,7 @@ def write_lake(root: Path, closed=5) -> Settings:
         told = [filled(name, row) for row in rows]
         if plain.append_only:
             # As closes insert them: the log of transfers knows no other way.
-            ensure_table(settings.lake, plain)
+            ensure_table(settings.lake, plain, "tiny")
             merge_rows(settings.lake, plain, arrow_rows(plain, told), "tiny")
         else:
             write_rows(settings.lake, plain, told, "tiny")

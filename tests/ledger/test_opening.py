@@ -1,7 +1,6 @@
 """What was done to a lake behind our back is refused by the next close, by name, before anything is written."""
 
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from books_lake import LAST, write_lake
+from books_lake import LAST, copied, write_lake
 from deltalake import DeltaTable, write_deltalake
 
 from ccare.errors import IntegrityBroken
@@ -29,8 +28,7 @@ def closed(tmp_path_factory):
 @pytest.fixture
 def books(closed, tmp_path):
     """Five days published and the sixth open, before its post step: a lake of the test's own."""
-    shutil.copytree(closed.lake, tmp_path / "lake")
-    return closed.with_(lake=tmp_path / "lake", landing=tmp_path / "landing", exports=tmp_path / "exports")
+    return copied(closed, tmp_path)
 
 
 def data_file(lake, name):

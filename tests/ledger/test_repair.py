@@ -4,7 +4,7 @@ import shutil
 
 import duckdb
 import pytest
-from books_lake import d, write_lake
+from books_lake import copied, d, write_lake
 from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,8 +30,7 @@ def closed(tmp_path_factory):
 
 @pytest.fixture
 def books(closed, tmp_path):
-    shutil.copytree(closed.lake, tmp_path / "lake")
-    return closed.with_(lake=tmp_path / "lake", landing=tmp_path / "landing", exports=tmp_path / "exports")
+    return copied(closed, tmp_path)
 
 
 def cut_log(lake, name):

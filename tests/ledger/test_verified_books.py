@@ -1,12 +1,11 @@
 """``ccare verify`` over a tiny published lake: lawful it holds, and each way to break the lake is named."""
 
 import json
-import shutil
 from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from books_lake import LAST, d, write_lake
+from books_lake import LAST, copied, d, write_lake
 from deltalake import DeltaTable, write_deltalake
 
 from ccare.errors import InputMissing, IntegrityBroken
@@ -26,8 +25,7 @@ def closed(tmp_path_factory):
 @pytest.fixture
 def books(closed, tmp_path):
     """A lake of the test's own."""
-    shutil.copytree(closed.lake, tmp_path / "lake")
-    return closed.with_(lake=tmp_path / "lake", landing=tmp_path / "landing", exports=tmp_path / "exports")
+    return copied(closed, tmp_path)
 
 
 def broken(settings):
