@@ -50,12 +50,14 @@ def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
     names = field_names(stream)
     value = F.col("value")
     text = F.when(value.startswith(_BOM), F.substring(value, 2, LINE_MAX_BYTES)).otherwise(value)
-    read = lines.withColumn("_whole", _whole()).withColumn("_text", F.when(F.col("_whole"), text))
     # Spark reads the first value of a text and passes over the rest. In an array, with a mark behind it, a line
     # that is two objects, or has more after one, or closes the array itself, does not give these two members.
-    boxed = F.concat(F.lit("["), F.col("_text"), F.lit(f',{{"{_MARK}":""}}]'))
+    boxed = F.concat(F.lit("["), text, F.lit(f',{{"{_MARK}":""}}]'))
+    read = lines.withColumn("_boxed", F.when(_whole(), boxed))
     row = T.ArrayType(T.MapType(T.StringType(), T.StringType()))
-    read = read.withColumn("_rows", F.from_json(boxed, row, {"allowSingleQuotes": "false"}))
+    rows = F.from_json("_boxed", row, {"allowSingleQuotes": "false"})
+    # Both ask for the boxed line, so the optimizer leaves it a column of its own, made by compiled code.
+    read = read.select(*lines.columns, rows.alias("_rows"), F.col("_boxed").isNotNull().alias("_whole"))
     marked = (F.size("_rows") == 2) & F.map_contains_key(F.get("_rows", 1), _MARK)
     read = read.withColumn("_row", F.when(marked, F.get("_rows", 0)))
     readable = F.col("_row").isNotNull()
@@ -125,10 +127,13 @@ def _cell(name: str) -> Column:
 def _numbers(stream: Stream) -> list[Column]:
     """Text that is a whole number, as one."""
     raws = {f.name: F.col(f"_raw_{f.name}") for f in stream.fields if f.kind in NUMBERS}
-    return [
-        F.when(raw.rlike(_WHOLE_NUMBER), raw).try_cast("bigint").alias(f"_num_{name}")
-        for name, raw in raws.items()
-    ]
+    return [_number(raw).alias(f"_num_{name}") for name, raw in raws.items()]
+
+
+def _number(raw: Column) -> Column:
+    """A number written as numbers mostly are is known by being written back: the pattern is asked about the rest."""
+    number = raw.try_cast("bigint")
+    return F.when((number.cast("string") == raw) | raw.rlike(_WHOLE_NUMBER), number)
 
 
 def beginning(value: Column) -> Column:
