@@ -69,9 +69,9 @@ def _known(
         if csv:
             told |= {"_header": list(d.header), "_cut_at": d.unfinished}
         rows += [{**told, "_block": n * BLOCK_BYTES, "_before": before} for n, before in enumerate(d.blocks)]
-    told = spark.createDataFrame(pa.Table.from_pylist(rows))
+    known = spark.createDataFrame(pa.Table.from_pylist(rows))
     # Looked up for every line: a number is, in a quarter of the time that a path takes.
-    return told.withColumn("_split", F.xxhash64("_uri", "_block")).drop("_uri", "_block")
+    return known.withColumn("_split", F.xxhash64("_uri", "_block")).drop("_uri", "_block")
 
 
 def _unglobbed(path: Path) -> str:
