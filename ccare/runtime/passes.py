@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, reduce
 from importlib import import_module
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
+from pyspark.util import inheritable_thread_target
 
 from ccare.events import job as events
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED, SHARED, alone
@@ -19,12 +21,20 @@ from ccare.runtime.bill_payments import known_bill_trades
 from ccare.runtime.bulk import Staged, stage_parsed
 from ccare.runtime.clashes import clashes
 from ccare.runtime.fates import Taken, add, check_lines, counted
+from ccare.runtime.gate import Failure
 from ccare.runtime.intake import Delivery
 from ccare.runtime.lines import landing_frames
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
 from ccare.runtime.staging import stage_rejected, staging_dir
-from ccare.runtime.stream_gate import Judged, gate_pass, gate_relations, helped, unknown_code
+from ccare.runtime.stream_gate import (
+    Judged,
+    gate_pass,
+    gate_relations,
+    helped,
+    row_failures,
+    unknown_code,
+)
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import PAYMENTS, Stream
 
@@ -53,7 +63,7 @@ def take_small(run: Run, stream: Stream, files: list[Delivery], history: Publish
         return run.spark.createDataFrame(held)
 
     stays = held.filter(pc.equal(held["fate"], ACCEPTED))
-    looked_at = Judged(stays, frame, frame, frame)
+    looked_at = Judged(lambda: row_failures(stays, stream, run.close.timezone), frame, frame, frame)
     warnings = gate_pass(run, stream, looked_at, taken, _told(run, files, taken), history, inputs)
     declared = table(stream.table)
     if stays.num_rows:
@@ -89,21 +99,26 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
     taken = Taken(stream, {}, seen.get["unknown_fields"] or "", unknown_codes=seen.get["unknown_codes"])
     refused = staged.refused
     rejects = [] if refused is None else [refused]
-    disputed = _settled(run, staged, inputs, taken)
-    if disputed is not None and taken.fates:
-        rejects.append(events.rejected(disputed, stream))
-    accepted = _as_judged(staged, seen.get)
-    for sha256, day, n in staged.counts():
-        taken.fates.setdefault(sha256, {})[ACCEPTED, day] = n
-    if refused is not None:
-        nowhen = F.lit(None).cast("date")
-        refused = refused.withColumns({"fate": F.lit(REJECTED), "business_date": nowhen})
-        add(taken.fates, refused)
+    sound = _as_judged(staged, seen.get) if staged.files() else None
+    with ThreadPoolExecutor(1) as beside:
+        # Rows that will have lost break no rule of a row either, and half of what settles them is not computing.
+        broken = beside.submit(inheritable_thread_target(partial(_row_failures, run, stream, sound)))
+        disputed = _settled(run, staged, inputs, taken)
+        if disputed is not None and taken.fates:
+            rejects.append(events.rejected(disputed, stream))
+        for sha256, day, n in staged.counts():
+            taken.fates.setdefault(sha256, {})[ACCEPTED, day] = n
+        if refused is not None:
+            nowhen = F.lit(None).cast("date")
+            refused = refused.withColumns({"fate": F.lit(REJECTED), "business_date": nowhen})
+            add(taken.fates, refused)
     check_lines(files, taken)
     told = _told(run, files, taken)
-    gated = events.gated(accepted, stream, run.close.timezone)
+    accepted = _as_judged(staged, seen.get)
     # A failure that asks for refused or disputed rows has counted some.
-    looked_at = Judged(gated, lambda: accepted, lambda: refused or _there(disputed), lambda: _there(disputed))
+    looked_at = Judged(
+        broken.result, lambda: accepted, lambda: refused or _there(disputed), lambda: _there(disputed)
+    )
     warnings = gate_pass(run, stream, looked_at, taken, told, history, inputs)
     if taken.total(ACCEPTED):
         version = staged.adopt(run.settings.lake, run.record.run_id)
@@ -119,6 +134,12 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
         disputed.unpersist()
     shutil.rmtree(folder, ignore_errors=True)
     return taken
+
+
+def _row_failures(run: Run, stream: Stream, rows: DataFrame | None) -> list[Failure]:
+    if rows is None:
+        return []
+    return row_failures(events.gated(rows, stream, run.close.timezone), stream, run.close.timezone)
 
 
 def _there(rows: DataFrame | None) -> DataFrame:

@@ -33,11 +33,11 @@ SHOWN_REASONS = 3
 class Judged:
     """A pass's rows as its gate looks at them; the frames are asked for only where something is wrong.
 
-    ``accepted`` have their helper columns. ``rows`` hold all that was accepted, ``refused`` all that was refused,
-    ``disputed`` the accepted ones that share an id or a trade; each with its fate.
+    ``broken`` tells what accepted rows break of their suite. ``rows`` hold all that was accepted, ``refused`` all that
+    was refused, ``disputed`` the accepted ones that share an id or a trade; each with its fate.
     """
 
-    accepted: DataFrame | pa.Table
+    broken: Callable[[], list[gate.Failure]]
     rows: Callable[[], DataFrame]
     refused: Callable[[], DataFrame]
     disputed: Callable[[], DataFrame]
@@ -85,16 +85,15 @@ def gate_pass(
     inputs: Mapping[str, DataFrame],
 ) -> tuple[str, ...]:
     """Judge a stream's pass before anything of it is published; returns warnings, GateRefused names what blocks."""
-    declared, timezone = table(stream.table), run.close.timezone
+    declared = table(stream.table)
     measures = delivery_measures(stream.name, run.close.day, files, history)
     if _code(stream) is not None:
         measures["unknown_codes"] = _unknown_codes(looked_at, stream, run.close.slots, found)
     looked, failures = judged(declared.name, measures)
     failures = [_with_reasons(f, looked_at) for f in failures]
     if found.total(ACCEPTED):
-        suite = row_suite(stream, timezone)
-        looked += suite
-        failures += gate.failures(looked_at.accepted, declared, suite)
+        looked += row_suite(stream, run.close.timezone)
+        failures += looked_at.broken()
     unique = unique_rules(stream)
     looked += unique
     if found.shared:
@@ -108,6 +107,11 @@ def row_suite(stream: Stream, timezone: str) -> tuple[gate.Rule, ...]:
     """The suite over a stream's accepted rows; of entities the table's own is held over the whole table later."""
     rules = gate_rules(stream, timezone)
     return gate.suite_of(table(stream.table), rules, covered(stream)) if stream.is_event else rules
+
+
+def row_failures(rows: DataFrame | pa.Table, stream: Stream, timezone: str) -> list[gate.Failure]:
+    """What accepted rows, with their helper columns, break of their suite."""
+    return gate.failures(rows, table(stream.table), row_suite(stream, timezone))
 
 
 def gate_relations(run: "Run", stream: Stream) -> tuple[str, ...]:
