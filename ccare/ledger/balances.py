@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from ccare.ledger.at_rest import TOUCHED, changed
 from ccare.ledger.decisions import SAME
 from ccare.ledger.falls import Fallen
 from ccare.ledger.frames import beside
@@ -81,8 +82,8 @@ def _named(values: dict[str, Column]) -> list[Column]:
     return [column.alias(name) for name, column in values.items()]
 
 
-def fold_balances(balances: DataFrame, transfers: DataFrame) -> DataFrame:
-    """ledger_balances after ``transfers``."""
+def fold_balances(balances: DataFrame, transfers: DataFrame, close: "Close") -> DataFrame:
+    """ledger_balances after ``transfers``; of large books those of the accounts that they move."""
     zero = F.lit(0).cast("bigint")
     sides = F.inline(
         F.array(
@@ -100,13 +101,16 @@ def fold_balances(balances: DataFrame, transfers: DataFrame) -> DataFrame:
     )
     one = F.lit(1).cast("bigint").alias("transfers")
     day = F.col("booked_date").alias("folded_to")
-    touched = transfers.select("asset", one, day, sides)
-    before = balances.select(*touched.columns[:3], "account", "credits", "debits")
-    folded = before.unionByName(touched).groupBy("account", "asset")
-    return folded.agg(
+    new = transfers.select("asset", one, day, sides)
+    before = balances.select(*new.columns[:3], "account", "credits", "debits")
+    both = [rows.withColumn(TOUCHED, F.lit(moved)) for rows, moved in ((before, False), (new, True))]
+    folded = both[0].unionByName(both[1]).groupBy("account", "asset")
+    after = folded.agg(
         (F.sum("credits") - F.sum("debits")).alias("balance"),
         F.sum("credits").alias("credits"),
         F.sum("debits").alias("debits"),
         F.sum("transfers").alias("transfers"),
         F.max("folded_to").alias("folded_to"),
+        F.bool_or(TOUCHED).alias(TOUCHED),
     )
+    return changed(after, close)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ccare.ledger.at_rest import TOUCHED
 from ccare.ledger.entitlements import Inputs
 from ccare.ledger.parties import with_party
 from ccare.ledger.redemptions import Row
@@ -41,9 +42,10 @@ class Booked:
     rows: dict[str, list[Row]] = field(default_factory=dict)
 
     def on_lots(self, lots: DataFrame) -> DataFrame:
-        """``lots`` with this step's changes."""
+        """``lots`` with this step's changes, which are TOUCHED."""
         if self.new_lots:
-            lots = lots.unionByName(with_party(frame(lots.sparkSession, table("ledger_lots"), self.new_lots)))
+            new = with_party(frame(lots.sparkSession, table("ledger_lots"), self.new_lots))
+            lots = lots.unionByName(new.withColumn(TOUCHED, F.lit(True)))
         if not self.lots:
             return lots
         rows = [
@@ -52,6 +54,7 @@ class Booked:
         ]
         changes = F.broadcast(lots.sparkSession.createDataFrame(pa.Table.from_pylist(rows, _LOT_CHANGES)))
         added = {name: F.col(name) + F.coalesce(f"add_{name}", F.lit(0)) for name in _PARTS}
+        added[TOUCHED] = F.col(TOUCHED) | F.col("add_active").isNotNull()
         return lots.join(changes, "lot_id", "left").withColumns(added).select(*lots.columns)
 
     def on_positions(self, positions: DataFrame, close: "Close") -> DataFrame:
@@ -68,6 +71,7 @@ class Booked:
             "repayments": F.col("repayments") + F.coalesce("legs", F.lit(0)),
             "net": F.col("net") - F.coalesce("given_back", F.lit(0)),
             "updated_on": F.when(F.col("paid").isNotNull(), F.lit(close.day)).otherwise(F.col("updated_on")),
+            TOUCHED: F.col(TOUCHED) | F.col("paid").isNotNull(),
         }
         return positions.join(changes, "business_key", "left").withColumns(changed).select(*positions.columns)
 

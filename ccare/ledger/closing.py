@@ -5,20 +5,22 @@ Fund and adjust, resolve reservations, falls, activate and pay debt, expire, red
 Each step is set-based over all parties; what an earlier step gives back to a pool, a later one can grant.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.approved import adjusted, asked_so_far, decided_fundings
+from ccare.ledger.at_rest import TOUCHED, changed, keys_looked_at, split_lots
 from ccare.ledger.balances import fold_balances, fold_positions
 from ccare.ledger.booked import whole_days
 from ccare.ledger.decisions import decide
 from ccare.ledger.deliveries import deliver
-from ccare.ledger.entitlements import Inputs
+from ccare.ledger.entitlements import Inputs, targets
 from ccare.ledger.falls import fall
 from ccare.ledger.frames import by_party, shared
-from ccare.ledger.lots import LOT, age
+from ccare.ledger.lots import LOT, age, age_alone
 from ccare.ledger.parties import split_party, with_party
 from ccare.ledger.pools import available, bounded, earning_moves, funding_moves, fundings, grant, new_lots
 from ccare.ledger.promotion import promote
@@ -36,48 +38,73 @@ _CACHES = ("ledger_lots", "ledger_positions", "ledger_balances")
 def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     """Books the close of ``close.day`` on top of what was published before it.
 
-    Returns the new rows of ledger_transfers alone; ledger_lots, ledger_positions and ledger_balances whole; of
-    ledger_requests, ledger_allocations, ledger_adjustments, ledger_refusals and ledger_promotions, where they change,
-    the days that do.
+    Returns the new rows of ledger_transfers alone; ledger_lots, ledger_positions and ledger_balances whole, or of large
+    books the rows that change; of ledger_requests, ledger_allocations, ledger_adjustments, ledger_refusals and
+    ledger_promotions, where they change, the days that do.
     A day that is only published again, or that lies before go-live, books nothing.
     """
     lots, positions, balances = (inputs[name].select(*table(name).column_names) for name in _CACHES)
     if not close.may_earn:
-        return dict(zip(_CACHES, (lots, positions, balances))) | {"ledger_transfers": _no_transfers(balances)}
+        kept = (rows.limit(0) if close.large_books else rows for rows in (lots, positions, balances))
+        return dict(zip(_CACHES, kept)) | {"ledger_transfers": _no_transfers(balances)}
     asked = asked_so_far(inputs, close)
     adjusting = adjusted(inputs, asked, close)
     early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
-    lots, positions = with_party(lots), with_party(positions)
+    lots, positions = (with_party(rows).withColumn(TOUCHED, F.lit(False)) for rows in (lots, positions))
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)
-    laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
-    looked_at = shared(decide(inputs, laid_positions, close))
-    decisions = looked_at.filter("kept")
-    fallen = fall(laid_lots, decisions)
-    aged = age(fallen, laid_positions, close)
+    books = _lay_out(inputs, lots, positions, close)
+    decisions = books.looked_at.filter("kept")
+    fallen = fall(books.lots, decisions)
+    aged = age(fallen, books.positions, close)
+    lots_now, aged_moves = aged.lots, aged.moves
+    if books.resting is not None:
+        rested, of_time = age_alone(books.resting, close)
+        lots_now, aged_moves = lots_now.unionByName(rested), (*aged_moves, *of_time)
     funding = decided_fundings(asked, close)
     funded = shared(fundings(positions, close, funding.due))
     timed = [step.moved(lots) for step in early if step.moves]
-    before_earning = shared(together([together([fallen.moves, *aged.moves, *timed]), funding_moves(funded)]))
+    before_earning = shared(together([together([fallen.moves, *aged_moves, *timed]), funding_moves(funded)]))
     pools = available(balances, before_earning, close.ledger)
-    redeemed = redeem(inputs, aged.lots, pools, close)
-    grants = shared(grant(decisions, bounded(pools, laid_lots, close)))
+    redeemed = redeem(inputs, lots_now, pools, close)
+    grants = shared(grant(decisions, bounded(pools, books.lots if books.resting is None else lots, close)))
     reserved = [redeemed.moved(lots)] if redeemed.moves else []
     moves = together([before_earning, *reserved, earning_moves(grants)])
     transfers = shared(finish(moves, close))
+    new = new_lots(grants, close).withColumn(TOUCHED, F.lit(True)).select(*LOT)
     return {
         "ledger_transfers": transfers,
-        "ledger_lots": split_party(
-            redeemed.on_lots(aged.lots).unionByName(new_lots(grants, close).select(*LOT))
-        ),
+        "ledger_lots": split_party(changed(redeemed.on_lots(lots_now).unionByName(new), close)),
         "ledger_positions": split_party(
-            fold_positions(laid_positions, decisions, fallen, aged.paid, grants, funded, close)
+            fold_positions(books.positions, decisions, fallen, aged.paid, grants, funded, close)
         ),
-        "ledger_balances": fold_balances(balances, transfers),
-        **refusals(looked_at, grants, funding.refused, close),
+        "ledger_balances": fold_balances(balances, transfers, close),
+        **refusals(books.looked_at, grants, funding.refused, close),
         **promote(inputs, redeemed.rows.get("ledger_requests", []), close),
         **whole_days(inputs, (*early, redeemed)),
     }
+
+
+@dataclass(frozen=True)
+class _Books:
+    """``looked_at``: what is decided of every key looked at. ``positions`` and ``lots`` are laid out by party;
+    ``resting`` lots, of large books, lie as they are."""
+
+    looked_at: DataFrame
+    positions: DataFrame
+    lots: DataFrame
+    resting: DataFrame | None = None
+
+
+def _lay_out(inputs: Inputs, lots: DataFrame, positions: DataFrame, close: "Close") -> _Books:
+    if not close.large_books:
+        laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
+        return _Books(shared(decide(inputs, laid_positions, close)), laid_positions, laid_lots)
+    rated = shared(targets(inputs, close))
+    laid_positions = shared(by_party(keys_looked_at(positions, rated, inputs, close)))
+    looked_at = shared(decide(inputs, laid_positions, close, rated))
+    moving, resting = split_lots(lots, laid_positions, looked_at)
+    return _Books(looked_at, laid_positions, shared(by_party(moving)), resting)
 
 
 def _no_transfers(any_frame: DataFrame) -> DataFrame:

@@ -18,7 +18,7 @@ _PLAIN = 1_000
 FALL, RISE, SAME = "fall", "rise", "same"
 
 
-def decide(inputs: Inputs, positions: DataFrame, close: "Close") -> DataFrame:
+def decide(inputs: Inputs, positions: DataFrame, close: "Close", rated: DataFrame | None = None) -> DataFrame:
     """Grain: business key looked at that is booked, or entitled to something, or refused something.
 
     Columns: business_key, programme, rule, party, effective_date, asset, pool, on_fall, matures_on,

@@ -37,10 +37,10 @@ def audit_staged(run: "Run") -> dict[str, int]:
     """
     with _connected(f"The staging of {run.close.day}") as con:
         _show_staged(con, TRANSFERS, "new_transfers", run)
+        for name in dict.fromkeys((TRANSFERS, *_OLD, *_CACHES)):
+            _show_stored(con, name, _as("old", name), run, run.as_published.get(name))
         for name in _NEW:
             _show_staged(con, name, _as("new", name), run)
-        for name in (TRANSFERS, *_OLD):
-            _show_stored(con, name, _as("old", name), run, run.as_published.get(name))
         _require_same_content(con, run)
         found = broken(con, STAGED, run.close.day.isoformat(), run.record.run_id)
         if found is not None:
@@ -107,13 +107,25 @@ def _as(kind: str, name: str) -> str:
 
 
 def _show_staged(con: duckdb.DuckDBPyConnection, name: str, shown: str, run: "Run") -> None:
-    """A view of a staged table's rows; typed and empty where none were staged."""
-    files = staged_files(run, name)
+    """A view of a staged table's rows; typed and empty where none were staged.
+
+    Of large books only the rows that change are staged: what is shown has the others as they were published.
+    """
+    files, partly = staged_files(run, name), run.close.large_books and name in _CACHES
+    if not files and partly:
+        con.execute(f"create view {shown} as from {_as('old', name)}")
+        return
     if not files:
         con.execute(f"create view {shown} as {view_sql(run.settings.lake, table(name), None)}")
         return
     columns = ", ".join(map(name_of, REGISTRY[name].column_names))
-    con.read_parquet(files).project(columns).create_view(shown)
+    staged = con.read_parquet(files).project(columns)
+    if partly:
+        keys = ", ".join(map(name_of, REGISTRY[name].key))
+        others = con.view(_as("old", name)).join(staged, keys, how="anti").project(columns)
+        others.union(staged).create_view(shown)
+        return
+    staged.create_view(shown)
 
 
 def _show_stored(

@@ -27,7 +27,8 @@ class Close:
     month (YYYY-MM) whose benchmarks are in use: the day's own, or the last that was frozen where it has none.
     ``refunds_wait`` is False where every refund of an earlier close has met its trade. ``abuse`` holds every rule ever
     declared: each judges the effective dates of its own version. ``forgotten_until`` is the last day closed when a user
-    was forgotten last: rows of dates up to it may have lost their user.
+    was forgotten last: rows of dates up to it may have lost their user. ``large_books``: only the rows of the ledger's
+    caches that change are asked for.
     """
 
     day: date
@@ -47,6 +48,7 @@ class Close:
     refunds_wait: bool = True
     abuse: AbusePolicy = NO_RULES
     forgotten_until: date | None = None
+    large_books: bool = False
 
     @property
     def earn_start(self) -> date:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
@@ -24,6 +24,7 @@ from ccare.runtime.releases import releases_of
 from ccare.runtime.rowstore import fits_driver
 from ccare.runtime.settings import Settings
 from ccare.runtime.spark import conform, held
+from ccare.runtime.staging import staged_frame, staged_rows
 from ccare.tables import REGISTRY, Table, WriteStyle
 
 GATED_LAYERS = ("core", "metric", "score")
@@ -157,14 +158,23 @@ class Run:
                 self.store(step, declared, df, replaced, meter, at_most=at_most, unless_empty=unless_empty)
 
     def merge(
-        self, step: str, declared: Table, changed: DataFrame, meter: Meter, at_most: int | None
+        self,
+        step: str,
+        declared: Table,
+        changed: DataFrame,
+        meter: Meter,
+        at_most: int | None,
+        files: str | None = None,
     ) -> None:
-        """Store a state that was published before, with the rows of ``changed`` in place of those of their keys."""
-        name, version = declared.name, self.as_published[declared.name]
+        """Store a state that was published before, with the rows of ``changed`` in place of those of their keys.
+
+        ``files``: a pattern of Parquet files that hold the same rows.
+        """
+        name, version = declared.name, self.as_published.get(declared.name)
         cells = None if at_most is None else at_most * len(declared.columns)
         here = self.settings.spark_master.startswith("local")
         if here or (cells is not None and cells <= storage.MERGED_CELLS):
-            with handed(self, name, changed) as rows:
+            with nullcontext(files) if files else handed(self, name, changed) as rows:
                 written = storage.write_merged(
                     self.settings.lake, declared, version, rows, self.record.run_id
                 )
@@ -178,16 +188,27 @@ class Run:
     ) -> None:
         """Build a job with side tables, gate what is gated, and hand every frame to ``keep``.
 
-        ``few`` rows are fetched once: a suite is four Spark jobs, and a file of them another.
+        ``few`` rows are fetched once: a suite is four Spark jobs, and a file of them another. Many are kept first and
+        read from there: a frame that is cached whole fills the heap.
         """
-        frames = {key: df.persist() for key, df in self.build(name).items()}
+        frames = self.build(name)
+        if self.close.large_books:
+            keep(frames)
+            for key in frames:
+                if staged_rows(self, key):
+                    self._say(self.gate(REGISTRY[key], staged_frame(self, REGISTRY[key])))
+            return
+        frames = {key: df.persist() for key, df in frames.items()}
         made = {key: df.toArrow() if few else df for key, df in frames.items()}
         for key, rows in made.items():
-            for warning in self.gate(REGISTRY[key], rows):
-                self.said(f"  warning: {warning}")
+            self._say(self.gate(REGISTRY[key], rows))
         keep(made)
         for df in frames.values():
             df.unpersist()
+
+    def _say(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
+            self.said(f"  warning: {warning}")
 
     def store(
         self,

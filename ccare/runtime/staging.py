@@ -57,8 +57,19 @@ def staged(run: "Run", declared: Table) -> DataFrame | pa.Table | None:
             for file in staged_files(run, declared.name)
         )
         return pa.concat_tables(part.cast(arrow_schema(declared)) for part in parts)
-    rows = conform(run.spark.read.schema(schema(declared)).parquet(str(path)), declared)
+    rows = staged_frame(run, declared)
     return rows.coalesce(1) if count <= ONE_FILE_ROWS else rows
+
+
+def staged_frame(run: "Run", declared: Table) -> DataFrame:
+    """A staged table's rows, where they lie."""
+    path = staging_dir(run.settings.lake, run.record.run_id) / declared.name
+    return conform(run.spark.read.schema(schema(declared)).parquet(str(path)), declared)
+
+
+def staged_pattern(run: "Run", name: str) -> str:
+    """What names the files of a staged table."""
+    return str(staging_dir(run.settings.lake, run.record.run_id) / name / "*.parquet")
 
 
 def staged_rows(run: "Run", name: str) -> int:

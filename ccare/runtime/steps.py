@@ -25,7 +25,16 @@ from ccare.runtime.releases import store_releases
 from ccare.runtime.restatements import store_restatement
 from ccare.runtime.run import Run
 from ccare.runtime.spark import INTERPRETED_ROWS, frame, interpreted, spread
-from ccare.runtime.staging import discard, stage, staged, staged_days, staged_files, staged_rows
+from ccare.runtime.staging import (
+    discard,
+    stage,
+    staged,
+    staged_days,
+    staged_files,
+    staged_frame,
+    staged_pattern,
+    staged_rows,
+)
 from ccare.runtime.told_programmes import programme_lines
 from ccare.scoring.months import month_in_use, month_of
 from ccare.tables import table
@@ -36,6 +45,8 @@ STEPS = ("ingest", "state", "metrics", "score", "post", "publish", "export")
 REPUBLISHED = ("metrics", "score", "publish", "export")
 """Steps that a day already closed goes through: its score is told again, nothing is taken or posted."""
 LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
+LARGE_BOOKS = 500_000
+"""From so many positions on a close lays out only what it looks at, and gives the rows that change."""
 _COUNTED = ("ledger_touched_keys", "ledger_user_counts")
 LEDGER_DAYS = (
     "ledger_requests",
@@ -192,6 +203,9 @@ def _months(run: Run) -> set[str]:
 def post(run: Run) -> None:
     """Close the ledger's day: compute once into staging, then insert and refresh the caches from there."""
     lake, run_id = run.settings.lake, run.record.run_id
+    # By what is pinned, so that a retry takes the staging for what it is.
+    large = run.rows_before("ledger_positions") > LARGE_BOOKS
+    run.close = replace(run.close, large_books=large)
     if not run.record.staged:
         _know_touched(run)
         if not run.close.may_earn:
@@ -212,6 +226,12 @@ def post(run: Run) -> None:
         audit_staged(run)
     for name in ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS):
         declared = table(name)
+        if large and name in LEDGER_CACHES:
+            if count := staged_rows(run, name):
+                reach(f"{name}.committing")
+                changed, at_most = staged_frame(run, declared), count + run.rows_before(name)
+                run.merge("post", declared, changed, run.meter(name), at_most, staged_pattern(run, name))
+            continue
         rows = staged(run, declared)
         if rows is None:
             continue

@@ -103,7 +103,7 @@ def write(
     return version
 
 
-def write_merged(lake: Path, table: Table, version: int, changed: Handed, run_id: str) -> int:
+def write_merged(lake: Path, table: Table, version: int | None, changed: Handed, run_id: str) -> int:
     """Write the table at ``version`` with ``changed`` rows in place of those that have their keys; returns the version.
 
     The many rows that stay pass from file to file as they stand, by DuckDB and delta-rs and never all at once: 20

@@ -30,8 +30,9 @@ class Forks:
             assert line, "the process that forks has ended"
         return json.loads(line)
 
-    def close(self, settings, failpoint="", steps="post,publish"):
+    def close(self, settings, failpoint="", steps="post,publish", large=False):
         told = {"root": str(settings.lake.parent), "day": str(LAST), "failpoint": failpoint, "steps": steps}
+        told["large"] = large
         self.process.stdin.write(json.dumps(told) + "\n")
         self.process.stdin.flush()
         return self._heard()

@@ -318,6 +318,8 @@ class SparkBooks:
         for name in (*DAYS, ADJUSTED, REFUSED):
             if name in new:
                 new[name] = self._days_replaced(name, new[name])
+        if close.large_books:
+            new |= {name: self._rows_replaced(name, new[name]) for name in STATE}
         posted = pa.concat_tables([self.tables["ledger_transfers"], new["ledger_transfers"]])
         self.tables |= new | {"ledger_transfers": posted}
         return new["ledger_transfers"].to_pylist()
@@ -329,9 +331,18 @@ class SparkBooks:
         kept = [row for row in self.tables[name].to_pylist() if row[day] not in replaced]
         return pa.concat_tables([arrow(name, kept), rows])
 
+    def _rows_replaced(self, name, rows):
+        """Rows of large books take the place of those of their keys."""
+        keys = table(name).key
+        changed = {tuple(row[key] for key in keys) for row in rows.to_pylist()}
+        assert len(changed) == rows.num_rows
+        kept = [row for row in self.tables[name].to_pylist() if tuple(row[k] for k in keys) not in changed]
+        return pa.concat_tables([arrow(name, kept), rows])
+
     def told(self, day, **overrides):
-        """What the job is told about the close."""
+        """What the job is told about the close. Every other day's gives its books whole, or what changes of them."""
         values = {
+            "large_books": day.toordinal() % 2 == 0,
             **{"day": day, "first_day": self.first_day, "run_id": f"run-{day}", "timezone": "Asia/Shanghai"},
             **{"posted_at": datetime(2030, 1, 1, tzinfo=UTC), "scoring": None, "slots": self.slots},
             "ledger": self.policies.for_day(day),

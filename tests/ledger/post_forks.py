@@ -3,8 +3,8 @@
 A fork is a process of its own: it holds its own lease and opens its own connection to the JVM, and SIGKILL ends
 it as a power cut would end a run. Only the JVM outlives it; at a failpoint it has nothing to do.
 
-Reads one JSON object a line: root (folder of a tiny lake), day, failpoint, steps; answers with one a line:
-status (0, an exit code, or minus a signal), said, seconds.
+Reads one JSON object a line: root (folder of a tiny lake), day, failpoint, steps, large (whether its books are);
+answers with one a line: status (0, an exit code, or minus a signal), said, seconds.
 """
 
 import json
@@ -66,7 +66,7 @@ def _answer(value: object) -> None:
     print(json.dumps(value), flush=True)
 
 
-def _close(told: dict[str, str], report: Path) -> None:
+def _close(told: dict[str, Any], report: Path) -> None:
     """In the fork: close the day, and leave by its exit code without running anything of the parent's."""
     code = 0
     try:
@@ -74,8 +74,11 @@ def _close(told: dict[str, str], report: Path) -> None:
         _own_connection()
         from books_lake import settings_of
 
+        from ccare.runtime import steps as harness
         from ccare.runtime.day import run_steps
 
+        if told["large"]:
+            harness.LARGE_BOOKS = -1
         steps = tuple(told["steps"].split(","))
         lines: list[str] = []
         run_steps(settings_of(Path(told["root"])), date.fromisoformat(told["day"]), steps, lines.append)

@@ -36,6 +36,14 @@ AFTER = (
     *("manifest.appending", "manifest.appended", "head.written", "record.cleared"),
 )
 PLACES = (*BEFORE, *AFTER)
+LARGE = (
+    *("ledger_transfers.staged", "staging.written", "staging.recorded"),
+    *(
+        f"ledger_{name}.{at}"
+        for name in ("positions", "lots", "balances")
+        for at in ("committing", "committed")
+    ),
+)
 PUBLISHED = ("manifest.appended", "head.written", "record.cleared")
 SEED = 20260225
 
@@ -66,7 +74,7 @@ def unpublished(settings):
     return record is not None and record.run_id not in {r.run_id for r in manifest.published(settings.lake)}
 
 
-def killed_at(forks, settings, *places):
+def killed_at(forks, settings, *places, large=False):
     """Close the day, killed at each of ``places`` in turn, then to its end.
 
     The first place kills for certain, and so does each that is further on than those before it.
@@ -75,7 +83,7 @@ def killed_at(forks, settings, *places):
     for place in places:
         if furthest >= 0 and not unpublished(settings):
             break
-        done = forks.close(settings, place)
+        done = forks.close(settings, place, large=large)
         if done["status"] == 0:
             assert PLACES.index(place) <= furthest, f"{place} was not reached, so nothing was killed there"
             break  # an earlier kill was beyond this place
@@ -84,7 +92,7 @@ def killed_at(forks, settings, *places):
         reached = manifest.published(settings.lake)[-1].business_date
         assert reached == (LAST if place in PUBLISHED else d(4)), f"{place}: readers see {reached}"
     if unpublished(settings):
-        done = forks.close(settings)
+        done = forks.close(settings, large=large)
         assert done["status"] == 0, f"after {places}: {done['said']}"
 
 
@@ -108,6 +116,17 @@ def test_killed_before_the_postings_are_staged(forks, opened, golden, tmp_path, 
 def test_killed_after_the_postings_are_staged(forks, staged, golden, tmp_path, place):
     settings = copied(staged, tmp_path / "lake")
     killed_at(forks, settings, place)
+    assert lake_digest(settings)["digest"] == golden
+
+
+@pytest.mark.parametrize("place", [*LARGE, None])
+def test_killed_over_large_books(forks, opened, golden, tmp_path, place):
+    """Of which only the rows that change are staged and merged: the same books come out."""
+    settings = copied(opened, tmp_path / "lake")
+    if place:
+        killed_at(forks, settings, place, large=True)
+    else:
+        assert forks.close(settings, large=True)["status"] == 0
     assert lake_digest(settings)["digest"] == golden
 
 
