@@ -1,25 +1,26 @@
 """What of large books a close need not lay out.
 
-Most keys and lots of large books are neither looked at nor moved by anything but time. They stay where they lie, out of
-every shuffle, and the close gives the changed rows of each cache alone; over small books all of it costs less than
-finding out (docs/decisions/0024).
+Most keys and lots of large books are neither looked at nor moved. They stay where they lie, out of every shuffle, and
+the close gives only the rows of each cache that it has laid out. Over small books all of it costs less than finding out
+(docs/decisions/0019).
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.decisions import FALL
-from ccare.ledger.frames import beside, shared
+from ccare.ledger.frames import TOUCHED, beside, shared
+from ccare.ledger.lots import last_counted
 from ccare.ledger.parties import merchant_party
 
 if TYPE_CHECKING:
     from ccare.ledger.touched import Inputs
     from ccare.runtime.close import Close
 
-TOUCHED = "touched"
-"""Helper column of books within a close: whether it has changed the row, or may have."""
 _SENT_ROWS = 2_000_000
 """Up to this many keys of a few dozen bytes are sent to every task."""
 
@@ -31,22 +32,23 @@ def keys_looked_at(positions: DataFrame, rated: DataFrame, inputs: "Inputs", clo
         keys = inputs["ledger_touched_keys"]
         dates = dates.union(keys.select(merchant_party(F.col("merchant_id")), "effective_date"))
     met = _met(positions, dates.distinct(), ["party", "effective_date"])
-    return met.filter(F.col("_met") | (F.col("debt") > 0) | F.col("party").isNull() | F.col(TOUCHED)).drop(
-        "_met"
-    )
+    read = F.col("_met") | (F.col("debt") > 0) | F.col("party").isNull() | F.col(TOUCHED)
+    return met.filter(read).drop("_met", TOUCHED)
 
 
-def split_lots(lots: DataFrame, positions: DataFrame, decisions: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """Lots of parties with a key that falls or owes, and all others, which nothing moves but time and requests."""
+def lots_that_may_move(
+    lots: DataFrame, positions: DataFrame, decisions: DataFrame, spenders: Iterable[str], close: "Close"
+) -> DataFrame:
+    """Lots that time moves today, every lot of who falls, owes or spends, and those touched before."""
     falling = decisions.filter((F.col("change") == FALL) & (F.col("take") > 0)).select("party")
     owing = positions.filter(F.col("debt") > 0).select("party")
-    met = _met(lots, falling.union(owing).distinct(), ["party"])
-    return met.filter("_met").drop("_met"), met.filter("not _met").drop("_met")
-
-
-def changed(rows: DataFrame, close: "Close") -> DataFrame:
-    """What the close gives of a cache: of large books the rows it touched."""
-    return (rows.filter(TOUCHED) if close.large_books else rows).drop(TOUCHED)
+    named = pa.table({"party": pa.array(sorted(spenders), pa.string())})
+    asking = lots.sparkSession.createDataFrame(named)
+    met = _met(lots, falling.union(owing).union(asking).distinct(), ["party"])
+    today = F.lit(close.day)
+    ripe = (F.col("pending") > 0) & (F.col("matures_on") <= today)
+    lapsing = (F.col("active") > 0) & (last_counted() < today)
+    return met.filter(F.col("_met") | ripe | lapsing | F.col(TOUCHED)).drop("_met", TOUCHED)
 
 
 def _met(rows: DataFrame, keys: DataFrame, by: list[str]) -> DataFrame:

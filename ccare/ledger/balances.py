@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.ledger.at_rest import TOUCHED, changed
 from ccare.ledger.decisions import SAME
 from ccare.ledger.falls import Fallen
-from ccare.ledger.frames import beside
+from ccare.ledger.frames import TOUCHED, beside
 from ccare.ledger.transfers import together
 
 if TYPE_CHECKING:
@@ -113,4 +112,4 @@ def fold_balances(balances: DataFrame, transfers: DataFrame, close: "Close") -> 
         F.max("folded_to").alias("folded_to"),
         F.bool_or(TOUCHED).alias(TOUCHED),
     )
-    return changed(after, close)
+    return (after.filter(TOUCHED) if close.large_books else after).drop(TOUCHED)

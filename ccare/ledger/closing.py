@@ -12,20 +12,20 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.approved import adjusted, asked_so_far, decided_fundings
-from ccare.ledger.at_rest import TOUCHED, changed, keys_looked_at, split_lots
+from ccare.ledger.at_rest import keys_looked_at, lots_that_may_move
 from ccare.ledger.balances import fold_balances, fold_positions
 from ccare.ledger.booked import whole_days
 from ccare.ledger.decisions import decide
 from ccare.ledger.deliveries import deliver
 from ccare.ledger.entitlements import Inputs, targets
 from ccare.ledger.falls import fall
-from ccare.ledger.frames import by_party, shared
-from ccare.ledger.lots import LOT, age, age_alone
-from ccare.ledger.parties import split_party, with_party
+from ccare.ledger.frames import TOUCHED, by_party, shared
+from ccare.ledger.lots import LOT, age
+from ccare.ledger.parties import spender, split_party, with_party
 from ccare.ledger.pools import available, bounded, earning_moves, funding_moves, fundings, grant, new_lots
 from ccare.ledger.promotion import promote
 from ccare.ledger.refused import refusals
-from ccare.ledger.reservations import redeem, resolve
+from ccare.ledger.reservations import due_requests, redeem, resolve
 from ccare.ledger.transfers import finish, together
 from ccare.tables import table
 
@@ -50,31 +50,30 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     asked = asked_so_far(inputs, close)
     adjusting = adjusted(inputs, asked, close)
     early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
-    lots, positions = (with_party(rows).withColumn(TOUCHED, F.lit(False)) for rows in (lots, positions))
+    lots, positions = with_party(lots), with_party(positions)
+    if close.large_books:
+        lots, positions = (rows.withColumn(TOUCHED, F.lit(False)) for rows in (lots, positions))
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)
     books = _lay_out(inputs, lots, positions, close)
     decisions = books.looked_at.filter("kept")
     fallen = fall(books.lots, decisions)
     aged = age(fallen, books.positions, close)
-    lots_now, aged_moves = aged.lots, aged.moves
-    if books.resting is not None:
-        rested, of_time = age_alone(books.resting, close)
-        lots_now, aged_moves = lots_now.unionByName(rested), (*aged_moves, *of_time)
     funding = decided_fundings(asked, close)
     funded = shared(fundings(positions, close, funding.due))
     timed = [step.moved(lots) for step in early if step.moves]
-    before_earning = shared(together([together([fallen.moves, *aged_moves, *timed]), funding_moves(funded)]))
+    before_earning = shared(together([together([fallen.moves, *aged.moves, *timed]), funding_moves(funded)]))
     pools = available(balances, before_earning, close.ledger)
-    redeemed = redeem(inputs, lots_now, pools, close)
-    grants = shared(grant(decisions, bounded(pools, books.lots if books.resting is None else lots, close)))
+    redeemed = redeem(inputs, aged.lots, pools, close)
+    grants = shared(grant(decisions, bounded(pools, books.all_lots, close)))
     reserved = [redeemed.moved(lots)] if redeemed.moves else []
     moves = together([before_earning, *reserved, earning_moves(grants)])
     transfers = shared(finish(moves, close))
-    new = new_lots(grants, close).withColumn(TOUCHED, F.lit(True)).select(*LOT)
     return {
         "ledger_transfers": transfers,
-        "ledger_lots": split_party(changed(redeemed.on_lots(lots_now).unionByName(new), close)),
+        "ledger_lots": split_party(
+            redeemed.on_lots(aged.lots).unionByName(new_lots(grants, close).select(*LOT))
+        ),
         "ledger_positions": split_party(
             fold_positions(books.positions, decisions, fallen, aged.paid, grants, funded, close)
         ),
@@ -87,24 +86,25 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
 
 @dataclass(frozen=True)
 class _Books:
-    """``looked_at``: what is decided of every key looked at. ``positions`` and ``lots`` are laid out by party;
-    ``resting`` lots, of large books, lie as they are."""
+    """``looked_at``: what is decided of every key looked at. ``positions`` and ``lots`` are laid out by party; of large
+    books those that the close may read or change. ``all_lots`` are those of before it."""
 
     looked_at: DataFrame
     positions: DataFrame
     lots: DataFrame
-    resting: DataFrame | None = None
+    all_lots: DataFrame
 
 
 def _lay_out(inputs: Inputs, lots: DataFrame, positions: DataFrame, close: "Close") -> _Books:
     if not close.large_books:
         laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
-        return _Books(shared(decide(inputs, laid_positions, close)), laid_positions, laid_lots)
+        return _Books(shared(decide(inputs, laid_positions, close)), laid_positions, laid_lots, laid_lots)
     rated = shared(targets(inputs, close))
     laid_positions = shared(by_party(keys_looked_at(positions, rated, inputs, close)))
     looked_at = shared(decide(inputs, laid_positions, close, rated))
-    moving, resting = split_lots(lots, laid_positions, looked_at)
-    return _Books(looked_at, laid_positions, shared(by_party(moving)), resting)
+    spenders = map(spender, due_requests(inputs, close))
+    moving = lots_that_may_move(lots, laid_positions, looked_at, spenders, close)
+    return _Books(looked_at, laid_positions, shared(by_party(moving)), lots)
 
 
 def _no_transfers(any_frame: DataFrame) -> DataFrame:

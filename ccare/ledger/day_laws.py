@@ -2,6 +2,8 @@
 
 The whole history is ``ccare verify``'s; this is cheap enough for every publication. ``<new_…>`` stands for what the
 close leaves, ``<old_…>`` for what it found; of transfers, requests and allocations the close's own are enough.
+``<staged_lots>`` are the lots that the close gives and ``<met_lots>`` those before it that these must come of: all, or
+of large books the rows that change.
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ RELATIONS = (
     *("old_lots", "old_balances", "old_requests"),
 )
 """Relations that ``day_laws`` looks at; after the merge BALANCED alone are asked, of three of them."""
+LOTS_APART = {"staged_lots": "new_lots", "met_lots": "old_lots"}
 _PREPARED = ("audit_days", "audit_lot_days", "audit_lots", "audit_reservations")
 
 _OWN = """
@@ -132,7 +135,7 @@ _LOTS = """
            || ' would be cached with '
            || coalesce(n.pending, 0) || ' pending, ' || coalesce(n.active, 0) || ' active, '
            || coalesce(n.reserved, 0) || ' reserved; what was there and the transfers of the day give another lot.'
-    from <new_lots> n full join <old_lots> o on n.lot_id = o.lot_id full join audit_lots a
+    from <staged_lots> n full join <met_lots> o on n.lot_id = o.lot_id full join audit_lots a
         on a.lot_id = coalesce(n.lot_id, o.lot_id)
     where n.amount is distinct from coalesce(o.amount, 0) + coalesce(a.granted, 0)
        or n.pending <> coalesce(o.pending, 0) + coalesce(a.pending, 0)
@@ -176,10 +179,19 @@ STAGED = {
 
 
 def broken(
-    con: duckdb.DuckDBPyConnection, laws: Mapping[str, tuple[str, ...]], day: str, run_id: str
+    con: duckdb.DuckDBPyConnection,
+    laws: Mapping[str, tuple[str, ...]],
+    day: str,
+    run_id: str,
+    *,
+    lots_apart: bool = False,
 ) -> LawResult | None:
-    """The first of ``laws`` that the relations in ``con`` break in the close of ``day`` (ISO) by ``run_id``."""
+    """The first of ``laws`` that the relations in ``con`` break in the close of ``day`` (ISO) by ``run_id``.
+
+    ``lots_apart``: relations LOTS_APART are there as well, for all lots are too many to be compared.
+    """
     names = {name: f'"{name}"' for name in RELATIONS}
+    names |= {name: f'"{name if lots_apart else whole}"' for name, whole in LOTS_APART.items()}
     names |= {"ledger_transfers": '"new_transfers"', "ledger_lots": '"new_lots"'}
     con.execute(
         "create or replace temp table audit_close as select $day::date as closing, $run as running",

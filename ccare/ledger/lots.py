@@ -8,7 +8,6 @@ from pyspark.sql import functions as F
 
 from ccare.ledger import codes
 from ccare.ledger.accounts import EXPIRED, party_column, pool_column
-from ccare.ledger.at_rest import TOUCHED
 from ccare.ledger.deliveries import IMPRESSION, REPORTED_DAYS
 from ccare.ledger.falls import BY_LOT, DEBIT_ORDER, OLDEST_FIRST, PURSE, Fallen, lot_rooms
 from ccare.ledger.frames import beside, overlap, shared
@@ -19,7 +18,7 @@ from ccare.tables import table
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
-LOT = ("party", *(name for name in table("ledger_lots").column_names if name not in IDS), TOUCHED)
+LOT = ("party", *(name for name in table("ledger_lots").column_names if name not in IDS))
 """Columns of ledger_lots within a close."""
 _OWING = ("business_key", "programme", "pool", *PURSE, "effective_date")
 
@@ -39,53 +38,30 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
 
     Where falls may owe beside usable lots (policy debt), those pay in the same close too: elsewhere who owes has none.
     """
-    lots = _ripening(fallen.lots, close)
+    today = F.lit(close.day)
+    left = F.col("pending") - F.col("from_pending")
+    ripe = F.when(F.col("matures_on") <= today, left).otherwise(F.lit(0))
+    lots = fallen.lots.withColumn("ripe", ripe)
     pays = F.col("ripe")
     if any(p.on_fall == "debt" for p in close.ledger.programmes):
         pays = pays + F.col("active") - F.col("from_active") - F.col("from_others")
     paid = shared(_pay(_debts(positions, fallen.debts), lots, pays))
     by_lot = paid.groupBy(*BY_LOT).agg(F.sum("served").alias("repaid"))
     lots = lots.join(beside(by_lot), BY_LOT, "left").fillna(0, ["repaid"])
-    lots = shared(_lapsing(lots, close))
-    moves = (_activations(lots), _repayments(paid), _expiries(lots, close))
-    return Aged(_after(lots).withColumn(TOUCHED, F.lit(True)), paid, moves)
-
-
-def age_alone(lots: DataFrame, close: "Close") -> tuple[DataFrame, tuple[DataFrame, ...]]:
-    """The same for lots of parties that neither fall nor owe: the lots as they stand then, and the moves."""
-    nothing = {name: F.lit(0) for name in ("from_pending", "from_active", "from_others", "repaid")}
-    lots = _lapsing(_ripening(lots.withColumns(nothing), close), close)
-    moves = (F.col("ripe") > 0) | (F.col("lapsing") > 0)
-    moving = shared(lots.filter(moves))
-    after = _after(lots.withColumn(TOUCHED, F.col(TOUCHED) | moves))
-    return after, (_activations(moving), _expiries(moving, close))
-
-
-def _ripening(lots: DataFrame, close: "Close") -> DataFrame:
-    left = F.col("pending") - F.col("from_pending")
-    ripe = F.when(F.col("matures_on") <= F.lit(close.day), left).otherwise(F.lit(0))
-    return lots.withColumn("ripe", ripe)
-
-
-def _lapsing(lots: DataFrame, close: "Close") -> DataFrame:
-    usable = F.col("active") + F.col("ripe") - _taken_active()
-    lapsing = F.when(last_counted() < F.lit(close.day), F.col("usable")).otherwise(F.lit(0))
-    return lots.withColumn("usable", usable).withColumn("lapsing", lapsing)
-
-
-def _taken_active() -> Column:
-    return F.col("from_active") + F.col("from_others") + F.col("repaid")
-
-
-def _after(lots: DataFrame) -> DataFrame:
-    return lots.withColumns(
+    taken_active = F.col("from_active") + F.col("from_others") + F.col("repaid")
+    usable = F.col("active") + F.col("ripe") - taken_active
+    lapsing = F.when(last_counted() < today, F.col("usable")).otherwise(F.lit(0))
+    lots = shared(lots.withColumn("usable", usable).withColumn("lapsing", lapsing))
+    after = lots.withColumns(
         {
             "pending": F.col("pending") - F.col("from_pending") - F.col("ripe"),
             "active": F.col("usable") - F.col("lapsing"),
             "expired": F.col("expired") + F.col("lapsing"),
-            "taken": F.col("taken") + F.col("from_pending") + _taken_active(),
+            "taken": F.col("taken") + F.col("from_pending") + taken_active,
         }
-    ).select(*LOT)
+    )
+    moves = (_activations(lots), _repayments(paid), _expiries(lots, close))
+    return Aged(after.select(*LOT), paid, moves)
 
 
 def last_counted() -> Column:

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
 POINT, IMPRESSION = "POINT", "IMPRESSION"
+_OF_LOT = (
+    "party",
+    "lot_id",
+    "programme",
+    "effective_date",
+    "booked_date",
+    "matures_on",
+    "expires_on",
+    "active",
+)
+"""What serving requests asks of a lot: tens of thousands are fetched on a large day."""
 
 
 def resolve(inputs: Inputs, close: "Close") -> Booked:
@@ -132,10 +143,7 @@ def redeem(inputs: Inputs, lots: DataFrame, pools: DataFrame, close: "Close") ->
 
     ``pools``: what each pool holds by now (pool, asset, held).
     """
-    ready = F.greatest("taken_on", F.to_date(F.from_utc_timestamp("requested_at", close.timezone)))
-    today, asked = F.lit(close.day), inputs["core_redemption_requests"]
-    due = ready <= today if close.day == close.earn_start else ready == today
-    requests = fetched(asked.filter(due))
+    requests = due_requests(inputs, close)
     if not requests:
         return Booked()
     numbers = sorted({r["request_id"] for r in requests})
@@ -143,7 +151,8 @@ def redeem(inputs: Inputs, lots: DataFrame, pools: DataFrame, close: "Close") ->
     known: dict[str, set[str]] = defaultdict(set)
     for row in among(inputs["ledger_requests"], "request_id", numbers).collect():
         known[row["request_id"]].add(row["content_hash"])
-    usable = fetched(among(lots, "party", payers).filter((F.col("active") > 0) & (F.col("asset") == POINT)))
+    theirs = among(lots, "party", payers).filter((F.col("active") > 0) & (F.col("asset") == POINT))
+    usable = fetched(theirs.select(*_OF_LOT))
     balances: dict[str, int] = defaultdict(int)
     for lot in usable:
         balances[lot["party"]] += lot["active"]
@@ -152,6 +161,13 @@ def redeem(inputs: Inputs, lots: DataFrame, pools: DataFrame, close: "Close") ->
     decided = redemptions.decide(requests, known, balances, close.slots, pool, close.day, strangers)
     served = [r for r in decided if r["status"] == RESERVED]
     return _reserved(decided, served, redemptions.allocate(served, usable), close)
+
+
+def due_requests(inputs: Inputs, close: "Close") -> list[Row]:
+    """Requests that can be served for the first time in this close."""
+    ready = F.greatest("taken_on", F.to_date(F.from_utc_timestamp("requested_at", close.timezone)))
+    today, asked = F.lit(close.day), inputs["core_redemption_requests"]
+    return fetched(asked.filter(ready <= today if close.day == close.earn_start else ready == today))
 
 
 def _strangers(merchants: DataFrame, requests: Sequence[Row], close: "Close") -> set[tuple[str, str]]:

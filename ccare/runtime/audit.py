@@ -41,8 +41,12 @@ def audit_staged(run: "Run") -> dict[str, int]:
             _show_stored(con, name, _as("old", name), run, run.as_published.get(name))
         for name in _NEW:
             _show_staged(con, name, _as("new", name), run)
+        large = run.close.large_books
+        if large:
+            _show_lots_apart(con, run)
         _require_same_content(con, run)
-        found = broken(con, STAGED, run.close.day.isoformat(), run.record.run_id)
+        day = run.close.day.isoformat()
+        found = broken(con, STAGED, day, run.record.run_id, lots_apart=large)
         if found is not None:
             raise IntegrityBroken(
                 f"What {run.close.day} is about to post breaks {found.law}: {found.detail}",
@@ -126,6 +130,16 @@ def _show_staged(con: duckdb.DuckDBPyConnection, name: str, shown: str, run: "Ru
         others.union(staged).create_view(shown)
         return
     staged.create_view(shown)
+
+
+def _show_lots_apart(con: duckdb.DuckDBPyConnection, run: "Run") -> None:
+    """The staged lots, and the published ones that they come of or that a transfer names: any other stays as it is."""
+    files = staged_files(run, "ledger_lots")
+    staged = con.read_parquet(files) if files else con.view("new_lots").limit(0)
+    staged.create_view("staged_lots")
+    moved = con.view("new_transfers").filter("lot_id is not null").project("lot_id")
+    named = staged.project("lot_id").union(moved)
+    con.view("old_lots").join(named, "lot_id", how="semi").create_view("met_lots")
 
 
 def _show_stored(

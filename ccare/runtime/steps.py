@@ -214,7 +214,7 @@ def post(run: Run) -> None:
         reach("staging.building")
         books = run.bound("ledger_positions")
         few = books <= INTERPRETED_ROWS
-        with interpreted(run.spark, few), spread(run.spark, books):
+        with interpreted(run.spark, few), spread(run.spark, _laid_out(run, books)):
             run.make_staged("ledger_transfers", lambda frames: stage(run, frames), few=few)
         reach("staging.written")
         # Only what holds is kept for a retry: a staging that does not is built anew.
@@ -245,6 +245,11 @@ def post(run: Run) -> None:
         run.said(line)
     discard(lake, run_id)
     reach("staging.discarded")
+
+
+def _laid_out(run: Run, books: int) -> int:
+    """About so many rows of the books are shuffled: of large ones those looked at, of which each change has a few."""
+    return max(5 * run.close.changes, books // 8) if run.close.large_books else books
 
 
 def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
