@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from ccare.events.parse import parse
-from ccare.events.read import LINE_MAX_BYTES
+from ccare.events.read import LINE_MAX_BYTES, field_names, read_json
 from ccare.events.slots import load_slots
 from ccare.runtime.settings import default_conf
 from ccare.tables.streams import PAYMENTS, TRAFFIC
@@ -88,6 +90,51 @@ def test_unknown_fields_are_left_out_and_named(spark: SparkSession) -> None:
     assert [row.unknown_fields for row in rows] == ["colour\x1fdeep", None]
     assert rows[0].content_hash == rows[1].content_hash
     assert not rows[0].reasons
+
+
+KEYS = ("trade_no", "scene", "user_id", "occurred_at", "colour", "a:b", "")
+VALUES = (
+    *('"x"', '"a:b"', '":"', '"10:00:00"', "5", "null", '""', '{"y": "z:z"}', '["a:b", 1]', '"é"'),
+    *('"\\u003a"', '"\\":"'),
+)
+    '"x"',
+    '"a:b"',
+    '":"',
+    '"10:00:00"',
+    "5",
+    "null",
+    '""',
+    '{"y": "z:z"}',
+    '["a:b", 1]',
+    '"é"',
+    '"\\u003a"',
+    '"\\":"',
+)
+pairs = st.tuples(st.sampled_from(KEYS), st.sampled_from(VALUES), st.sampled_from((":", " : ", "\t:")))
+
+
+def _written(line_: list[tuple[str, str, str]]) -> str:
+    return "{" + ", ".join(f'"{key}"{colon}{value}' for key, value, colon in line_) + "}"
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.lists(st.lists(pairs, max_size=6), min_size=150, max_size=200))
+def test_keys_that_stand_twice_or_are_not_declared_are_seen_however_a_line_is_written(
+    spark: SparkSession, drawn: list[list[tuple[str, str, str]]]
+) -> None:
+    rows = read_json(landing(spark, [_written(each) for each in drawn]), PAYMENTS).orderBy("position")
+    for each, row in zip(drawn, rows.collect(), strict=True):
+        keys = [key for key, _, _ in each]
+        twice = len(keys) != len(set(keys))
+        told = set((row["_unknown"] or "").split("\x1f")) if row["_unknown"] is not None else set()
+        assert (row["_size"], row["_faults"]) == (1, "duplicate_keys" if twice else ""), _written(each)
+        assert told == set(keys) - set(field_names(PAYMENTS)), _written(each)
+        if not twice:
+            said = {key: json.loads(value) for key, value, _ in each}
+            for name in ("trade_no", "scene", "user_id", "occurred_at"):
+                value = said.get(name)
+                text = value if isinstance(value, str | None) else json.dumps(value, separators=(",", ":"))
+                assert row[f"_raw_{name}"] == text, _written(each)
 
 
 def test_csv_is_read_by_the_names_in_its_header(spark: SparkSession) -> None:
