@@ -3,7 +3,6 @@
 Every line comes out once. One that cannot be read has no fields and one fault; a readable one may have faults too.
 """
 
-from collections.abc import Sequence
 from functools import reduce
 from operator import add
 
@@ -24,7 +23,6 @@ NUMBERS = ("fen", "count", "ms")
 _WHOLE_NUMBER = r"^-?\d+$"
 _BOM = "\ufeff"
 _NUL = chr(0)
-_ESCAPE = "\\"
 NAMES_APART = chr(31)
 _MARK = "\ue000"
 """A private-use character: the key of an object that no line says."""
@@ -46,8 +44,8 @@ def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
     """``lines`` (a column ``value`` and others) + ``_size`` (1 where readable), ``_faults``, ``_unknown``, fields.
 
     Each field is ``_raw_<field>``, its text or null; for a number there is also ``_num_<field>``, null where the
-    text is none. A quoted number counts as the number: exporters quote them. A struct hides keys that are not declared
-    or stand twice, so a line's keys are counted, and looked at where that leaves a doubt.
+    text is none. A quoted number counts as the number: exporters quote them. One look at a line as a map gives
+    fields, unknown keys and keys that stand twice: as a struct it would hide the last two.
     """
     names = field_names(stream)
     value = F.col("value")
@@ -56,44 +54,32 @@ def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
     # that is two objects, or has more after one, or closes the array itself, does not give these two members.
     boxed = F.concat(F.lit("["), text, F.lit(f',{{"{_MARK}":""}}]'))
     read = lines.withColumn("_boxed", F.when(_whole(), boxed))
-    row = T.ArrayType(T.StructType([T.StructField(name, T.StringType()) for name in (*names, _MARK)]))
+    row = T.ArrayType(T.MapType(T.StringType(), T.StringType()))
     rows = F.from_json("_boxed", row, {"allowSingleQuotes": "false"})
     # Both ask for the boxed line, so the optimizer leaves it a column of its own, made by compiled code.
     read = read.select(*lines.columns, rows.alias("_rows"), F.col("_boxed").isNotNull().alias("_whole"))
-    marked = (F.size("_rows") == 2) & F.get("_rows", 1).getField(_MARK).isNotNull()
+    marked = (F.size("_rows") == 2) & F.map_contains_key(F.get("_rows", 1), _MARK)
     read = read.withColumn("_row", F.when(marked, F.get("_rows", 0)))
     readable = F.col("_row").isNotNull()
-    cells = [F.col("_row").getField(n) for n in names]
-    plain = ~value.contains(_ESCAPE)
-    keys = F.when(readable & ~(plain & _keys_are_fields(cells)), F.json_object_keys(text))
-    holds_nul = ~plain & value.contains("\\u0000") & F.concat_ws("", *cells).contains(_NUL)
+    # As many fields found as keys: then every key is a known one that stands once, and no more is asked.
+    cells = [F.col("_row").getItem(n) for n in names]
+    found = reduce(add, (F.when(cell.isNotNull(), 1).otherwise(0) for cell in cells))
+    keys = F.map_keys("_row")
+    odd = F.when(readable & (F.size(keys) != found), keys)
+    holds_nul = value.contains("\\u0000") & F.concat_ws("", *cells).contains(_NUL)
     faults = [
         *_line_faults(),
         _fault("malformed_json", F.col("_whole") & ~readable),
-        _fault("duplicate_keys", F.size(keys) != F.size(F.array_distinct(keys))),
+        _fault("duplicate_keys", F.size(odd) != F.size(F.array_distinct(odd))),
         _fault("nul_character", readable & holds_nul),
     ]
     return read.select(
         *lines.columns,
         F.when(readable, 1).otherwise(0).alias("_size"),
         F.concat_ws(",", *faults).alias("_faults"),
-        _told(keys, stream).alias("_unknown"),
+        _told(odd, stream).alias("_unknown"),
         *(cell.alias(f"_raw_{n}") for n, cell in zip(names, cells, strict=True)),
     ).select("*", *_numbers(stream))
-
-
-def _keys_are_fields(cells: Sequence[Column]) -> Column:
-    """Whether each key of a line without escapes is a field that was found, and stands once.
-
-    A key has a colon behind it. Those within what was found taken off, a line has at least one for each of its keys, so
-    no more of them than fields found leave no key over. Otherwise it may be either, and the keys are looked at.
-    """
-    found = reduce(add, (F.when(cell.isNotNull(), 1).otherwise(0) for cell in cells))
-    return _colons(F.col("value")) - _colons(F.concat_ws("", *cells)) == found
-
-
-def _colons(text: Column) -> Column:
-    return F.octet_length(text) - F.octet_length(F.replace(text, F.lit(":"), F.lit("")))
 
 
 def read_csv(lines: DataFrame, stream: Stream) -> DataFrame:
