@@ -16,7 +16,8 @@ KEPT_CHARACTERS = 2000
 _PLAIN = "A-Za-z0-9_.:/?=&#%+,;~|*!()-"
 _MOBILE = "(?:86-?)?1[3-9][0-9]-?[0-9]{4}-?[0-9]{4}"
 _ID_CARD = "[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9Xx]"
-_FORMED = f"(?:{_MOBILE}|{_ID_CARD})(?![0-9A-Za-z])"
+_PERSONS = f"(?:{_MOBILE}|{_ID_CARD})"
+_FORMED = f"{_PERSONS}(?![0-9A-Za-z])"
 _NUMBER = f"(?<![0-9A-Za-z]){_FORMED}"
 _EMAIL = r"[^\s\"<>,;]{1,64}@[A-Za-z0-9-]{1,63}\.[A-Za-z0-9.-]{1,190}"
 _STARS = f': "{MASK}"'
@@ -35,6 +36,8 @@ _PAIRS = rf'"(?:{_TOLD})"\s*:\s*{_VALUE}|"(?:{_TOLD}|{"|".join((*_PERSONAL, *_TR
 
 
 PRIVATE = f"[^{_PLAIN}]|{_NUMBER}"
+PRIVATE_BY_ARROW = f"[^{_PLAIN}]|(?:^|[^0-9A-Za-z]){_PERSONS}(?:[^0-9A-Za-z]|$)"
+"""Finds the same texts in Arrow, whose patterns cannot look around."""
 
 
 def private(text: Column) -> Column:

@@ -15,6 +15,7 @@ from pyarrow import parquet
 from pyspark.sql import DataFrame
 
 from ccare.errors import IntegrityBroken
+from ccare.events.bill_numbers import with_tokens
 from ccare.events.bills import accepted_lines, bill_fates, rejected_lines
 from ccare.events.fate import ACCEPTED, REJECTED
 from ccare.events.pseudonym import token_of
@@ -88,15 +89,13 @@ def _read(run: Run, d: Delivery, accounts: "_Accounts", staged: Path, payers: tu
         if run.settings.currency != CURRENCY:
             raise BillRefused(f"Its amounts are yuan and the lake's currency is {run.settings.currency}.")
         path, merchant_of = d.file(run.settings.landing), accounts.of(channel)
-        key = run.settings.require_key() if channel in payers else b""
         # Only WeChat's bill names its payer.
-        wechat = key and channel == WECHAT
         lines = (
             wechat_bill.bill_lines(path, merchant_of, payers=True)
-            if wechat
+            if channel in payers and channel == WECHAT
             else _READ[d.stream](path, merchant_of)
         )
-        count = _stage(lines, channel, d, staged, key)
+        count = _stage(lines, channel, d, staged, run.settings.require_key())
         if fault := sidecar_fault(d.file(run.settings.landing), d.sha256, count):
             raise BillRefused(f"By its sidecar: {fault}.")
         return replace(d, lines=count)
@@ -121,7 +120,8 @@ def _stage(tables: Iterator[pa.Table], channel: str, d: Delivery, path: Path, ke
 
 
 def _staged(lines: pa.Table, channel: str, d: Delivery, key: bytes) -> pa.Table:
-    """Lines as they are staged; a payer goes no further than here, its token does."""
+    """Lines as they are staged; a payer goes no further than here, nor a number that looks personal: tokens do."""
+    lines = with_tokens(lines, key)
     facts = (channel, d.path, d.sha256, d.delivery_date, d.taken_on)
     arrays = [lines[field.name] for field in _LINE]
     arrays += [pa.repeat(pa.scalar(v, f.type), len(lines)) for f, v in zip(_FROM, facts, strict=True)]

@@ -12,7 +12,9 @@ REBUILT_ROWS = ".rebuilt_rows"
 """A rebuild tells the rows that differed, as ``table.rebuilt_rows``."""
 REPAIRED = ".repaired_rows"
 """A repair tells the rows of each table that it made again: versions before it are not what they were."""
-TOLD_ROWS = (FORGOTTEN_ROWS, REBUILT_ROWS, REPAIRED)
+MISSING_ALLOWED = ".missing_allowed"
+"""A close that went on without a required stream tells it, as ``stream.missing_allowed``: 1."""
+TOLD = (FORGOTTEN_ROWS, REBUILT_ROWS, REPAIRED, MISSING_ALLOWED)
 _TOTALS = {
     "core_payments": {"amount_fen": "sum(amount_fen)"},
     "state_merchant_days": {"gmv_fen": "sum(gmv_fen)", "events": "sum(events)"},

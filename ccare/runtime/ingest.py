@@ -14,7 +14,7 @@ from ccare.runtime.bills import take_bills
 from ccare.runtime.failpoint import reach
 from ccare.runtime.fates import Taken, file_lines, late_lines, unknown_lines
 from ccare.runtime.intake import Delivery, Known, deliveries, require_complete
-from ccare.runtime.lease import RunRecord
+from ccare.runtime.lease import WENT_WITHOUT, RunRecord
 from ccare.runtime.passes import Published, file_row, take_bulk, take_small
 from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
@@ -52,7 +52,7 @@ def ingest(run: Run, surveyed: Surveyed, allow_missing: tuple[str, ...] = ()) ->
     """Take every delivery due for the close; InputMissing where a required stream has no folder."""
     settings, history, found = run.settings, surveyed.history, surveyed.found
     for name in require_complete(settings.landing, run.close.day, allow_missing):
-        run.record.notes.append(f"missing allowed: {name}")
+        run.record.notes.append(f"{WENT_WITHOUT}{name}")
         run.said(f"  warning: {name} of {run.close.day} is missing and was let go")
     run.record.inputs_digest = inputs_digest(found)
     reach("landing.surveyed")

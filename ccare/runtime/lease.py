@@ -19,6 +19,7 @@ from ccare.runtime.manifest import Published, latest, write_atomically
 FORGET, REBUILD, FREEZE, FIT = "forget", "rebuild", "freeze", "fit"
 MAINTAIN, MIGRATE = "maintain", "migrate"
 """Kinds of runs that amend what is published and close no day; cut off, they are taken back and asked for again."""
+WENT_WITHOUT = "missing allowed: "
 
 
 def lock_file(lake: Path) -> Path:
@@ -57,7 +58,7 @@ class RunRecord:
     ``epoch`` is the number that the run will be published under: one after what it read when it was opened.
     ``blocked`` names the rules (table.rule) that refused it last; ``released`` those that a person let go.
     ``postings`` are totals of what was staged. ``reason`` says why a closed day is told again, where somebody asked
-    for that.
+    for that. ``notes`` are sentences: of each required stream that it went on without, WENT_WITHOUT and its name.
     """
 
     run_id: str
@@ -76,6 +77,11 @@ class RunRecord:
     blocked: list[str] = field(default_factory=list)
     released: dict[str, dict[str, str]] = field(default_factory=dict)
     reason: str = ""
+
+    @property
+    def missing_allowed(self) -> list[str]:
+        """Required streams that the run went on without, because somebody let it."""
+        return [note.removeprefix(WENT_WITHOUT) for note in self.notes if note.startswith(WENT_WITHOUT)]
 
     @property
     def is_amendment(self) -> bool:

@@ -8,6 +8,7 @@ import duckdb
 
 from ccare.growth.snapshot import connect
 from ccare.runtime import manifest
+from ccare.runtime.controls import MISSING_ALLOWED
 from ccare.runtime.expiry import exported_run
 from ccare.runtime.intake import delivery_date
 from ccare.runtime.late import taken_rows
@@ -37,7 +38,8 @@ def lake_status(settings: Settings, day: date | None = None) -> dict[str, Any]:
     """Every day with what was delivered, ingested, rejected, scored, posted, published and exported.
 
     ``late`` counts rows of earlier days that a close took; all the history that a first close takes is not late.
-    ``blocked`` names the rules that stand in the open run's way; ``open`` tells where that run is.
+    ``missing_allowed`` names required streams that a close went on without. ``blocked`` names the rules that stand in
+    the open run's way; ``open`` tells where that run is.
     """
     rows = manifest.published(settings.lake)
     facts: Facts = {}
@@ -68,6 +70,9 @@ def _tell_runs(settings: Settings, rows: list[Published], facts: Facts) -> None:
         told = facts.setdefault(row.business_date, {})
         told.update(published=row.published_at, revision=row.revision, run_id=row.run_id, seq=row.seq)
         told["exported"] = row.seq <= exported
+        let_go = [n.removesuffix(MISSING_ALLOWED) for n in row.control_totals if n.endswith(MISSING_ALLOWED)]
+        if let_go:
+            told["missing_allowed"] = sorted(let_go)
 
 
 def _tell_open(record: RunRecord, told: dict[str, Any]) -> None:

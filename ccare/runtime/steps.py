@@ -17,7 +17,7 @@ from ccare.metrics.windows import MONTH
 from ccare.reconcile.blocked import unreconciled
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.audit import audit_posted, audit_staged
-from ccare.runtime.controls import control_totals
+from ccare.runtime.controls import MISSING_ALLOWED, control_totals
 from ccare.runtime.failpoint import reach
 from ccare.runtime.lease import clear_record, require_epoch
 from ccare.runtime.manifest import Published
@@ -263,6 +263,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
     _check_runs(run, versions)
     audit_posted(run, versions)
     last = require_epoch(lake, record)
+    let_go = {f"{stream}{MISSING_ALLOWED}": 1 for stream in record.missing_allowed}
     row = manifest.append(
         lake,
         last,
@@ -271,7 +272,7 @@ def publish(run: Run, also: Mapping[str, int] | None = None) -> Published:
         revision=record.revision,
         kind=record.kind,
         table_versions=versions,
-        control_totals={**control_totals(lake, versions), **(also or {})},
+        control_totals={**control_totals(lake, versions), **let_go, **(also or {})},
         inputs_digest=record.inputs_digest,
         code_version=__version__,
         policy_version=f"{run.close.scoring.version}/{run.close.ledger.version}",

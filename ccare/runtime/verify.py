@@ -17,7 +17,7 @@ from ccare.errors import IntegrityBroken
 from ccare.growth.snapshot import connect, gained_columns, name_of
 from ccare.ledger.laws import LEDGER_TABLES, check_laws
 from ccare.runtime import deltalog, manifest
-from ccare.runtime.controls import REPAIRED, TOLD_ROWS, control_totals
+from ccare.runtime.controls import REPAIRED, TOLD, control_totals
 from ccare.runtime.manifest import Published
 from ccare.runtime.settings import Settings
 from ccare.runtime.trail import appended_only, beyond
@@ -169,7 +169,7 @@ def _control_check(lake: Path, last: Published) -> Check:
     except duckdb.Error as error:
         return Check("control totals", False, str(error)[:200])
     for name, value in last.control_totals.items():
-        if not name.endswith(TOLD_ROWS) and found.get(name) != value:
+        if not name.endswith(TOLD) and found.get(name) != value:
             return Check(name.split(".")[0], False, f"{name} is {found.get(name)}, {value} was published")
     return Check("control totals", True, f"{len(found)} sums reproduced")
 

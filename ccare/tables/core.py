@@ -113,11 +113,14 @@ CORE_BILL_LINES = Table(
         c.MERCHANT_ID,
         Column("line_key", "string", "Kind, trade number and refund number.", nullable=False),
         Column(
-            "trade_no", "string", "The channel's trade number; a refund repeats its trade's.", nullable=False
+            "trade_no",
+            "string",
+            "The channel's trade number; a refund repeats its trade's. A token where it may be personal.",
+            nullable=False,
         ),
         c.text("merchant_order_no", "The merchant's own order number; *** where it may be personal."),
         Column("kind", "string", "paid or refunded; tells the sign of the amounts.", nullable=False),
-        c.text("refund_no", "The channel's refund number."),
+        c.text("refund_no", "The channel's refund number; a token where it may be personal."),
         c.OCCURRED_AT,
         c.BUSINESS_DATE,
         c.fen("amount_fen", "What the trade is worth, or the part returned.", nullable=False),

@@ -16,7 +16,7 @@ from ccare.errors import GateRefused
 from ccare.events import job
 from ccare.events.fate import ACCEPTED, RECORD_CONFLICT, SHARED
 from ccare.events.job import fates
-from ccare.events.rules import BEFORE_TYPING, row_rules, unique_rules
+from ccare.events.rules import BEFORE_TYPING, gate_rules, row_rules, unique_rules
 from ccare.runtime import gate
 from ccare.runtime.close import Close
 from ccare.runtime.dataset_rules import every_rule
@@ -192,6 +192,8 @@ def test_the_cases_are_all_the_rules(spark: SparkSession) -> None:
         told |= {(stream.name, rule.id) for rule in row_rules(stream)}
         told |= {(stream.name, rule.id) for rule in unique_rules(stream)}
         told |= {(stream.name, "unknown_merchant")} if stream.is_event else set()
+        of_the_gate_alone = {rule.id for rule in gate_rules(stream)} - {rule for _, rule in told}
+        assert of_the_gate_alone == ({"undated"} if stream.is_event else set())
     assert set(CASES) == told
     assert not {rule for _, rule in told} & BEFORE_TYPING.keys()
     assert all(rule.severity == "block" and rule.why for s in STREAMS.values() for rule in row_rules(s))
@@ -224,6 +226,20 @@ def test_without_its_row_filter_its_expectation_alone_blocks_the_day(
     assert refused.value.exit_code == 10
     assert f"{table_name}.{rule}" in refused.value.message
     assert "u-1" not in refused.value.message
+
+
+@pytest.mark.parametrize("name", [name for name, stream in sorted(STREAMS.items()) if stream.is_event])
+def test_dated_events_without_their_business_date_are_blocked_by_that_expectation_alone(
+    name: str, spoilt: Callable[[str], Spoilt]
+) -> None:
+    """No line can be so: only a fault between reading and storing it, so there is no row filter to switch off."""
+    stream, rows = STREAMS[name], spoilt(name).filtered
+    stay = rows.where(F.col("fate") == ACCEPTED).count()
+    (failure,) = _gated(rows.withColumn("business_date", F.lit(None).cast("date")), stream)
+    assert (failure.rule.id, failure.unexpected) == ("undated", stay) and stay
+    with pytest.raises(GateRefused, match=rf"{stream.table}\.undated") as refused:
+        Quality(DAY, 0, "test").judge(stream.table, (), [failure])
+    assert failure.rule.why in refused.value.message
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))
@@ -272,8 +288,7 @@ def test_the_page_for_people_names_every_rule_and_why(spark: SparkSession) -> No
         encoding="utf-8"
     )
     for stream in STREAMS.values():
-        rules = [*(r.expectation() for r in row_rules(stream)), *unique_rules(stream)]
-        for rule in rules:
+        for rule in (*gate_rules(stream), *unique_rules(stream)):
             lines = [line for line in page.splitlines() if line.endswith(f"| {rule.why} |")]
             assert lines, f"{stream.name}.{rule.id}: its why is not on the page"
             family = "`" + rule.id.split("_")[0] + "_<"

@@ -115,7 +115,7 @@ def plant(landing: Path, day: date) -> None:
 
 
 def _plant_bills(landing: Path, day: date) -> None:
-    """Bills of each provider: a trade and a line of no status for every canary, one more file of a consumer export."""
+    """A bill of each provider: for every canary a trade, a line of no status and a refund; and a consumer's export."""
     alipay, wechat = [], []
     for n, (kind, text) in enumerate(CANARIES.items()):
         # Alipay's bill does not say who a payer is: no order number is known to hold one's id.
@@ -130,10 +130,12 @@ def _plant_bills(landing: Path, day: date) -> None:
             "商户订单号": other,
         }
         told = bill_writer.alipay_row(trade_no=f"{day:%Y%m%d}22001{n}", amount=100, at=at, name=text)
-        alipay += [told | cells, told | cells | {"业务类型": text}]
+        back = bill_writer.alipay_row(trade_no=other, refund_no=other, amount=1, at=at)
+        alipay += [told | cells, told | cells | {"业务类型": text}, back]
         cells = {"商品名称": text, "用户标识": text, "商户订单号": text, "商户数据包": text, "设备号": text}
         told = bill_writer.wechat_row(trade_no=f"42000{n}", amount=100, at=at)
-        wechat += [told | cells, told | cells | {"交易状态": text}]
+        back = bill_writer.wechat_row(trade_no=other, refund_no=other, amount=1, at=at)
+        wechat += [told | cells, told | cells | {"交易状态": text}, back]
     owner = {"merchant_id": "mb", "name": "Shop", "industry": "retail", "own_brand": False}
     owner |= {"joined_on": "2025-01-01", "valid_from": "2025-01-01"}
     owner |= {"alipay_account": bill_writer.ACCOUNT, "wechat_mch_id": bill_writer.MCH_ID}

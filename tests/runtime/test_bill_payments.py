@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,14 @@ import pytest
 from ccare.events.pseudonym import token_of
 from ccare.runtime.settings import Settings
 from ccare.runtime.verify import verify_lake
-from tests.runtime.test_bills import deliver, name_accounts, payments_of, rows_of
+from tests.runtime.test_bills import (
+    TELEPHONE,
+    deliver,
+    name_accounts,
+    number_by_telephone,
+    payments_of,
+    rows_of,
+)
 from tests.runtime.test_closing import KEY, ROOT, close, settings_in
 from tests.small_landing import FIRST, write_day
 from tests.sources import bill_writer as w
@@ -20,19 +28,26 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 DAYS = [FIRST + timedelta(days=n) for n in range(2)]
 
 
+def conf_of_bill_payments(folder: Path) -> Path:
+    """A policy folder that lets WeChat's bills become payments."""
+    shutil.copytree(ROOT / "conf" / "demo", folder)
+    policy = (ROOT / "conf" / "reconcile.toml").read_text()
+    assert "payments_from = []" in policy, "off by default"
+    made = policy.replace("payments_from = []", 'payments_from = ["wechat"]')
+    (folder / "reconcile.toml").write_text(made)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def closed(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A bill of m0 with a trade of its own, refunded in part; the day after, payments events of that trade."""
     root = tmp_path_factory.mktemp("bill_payments")
-    settings = settings_in(root).with_(conf=root / "conf")
-    shutil.copytree(ROOT / "conf" / "demo", settings.conf)
-    policy = (ROOT / "conf" / "reconcile.toml").read_text()
-    assert "payments_from = []" in policy, "off by default"
-    made = policy.replace("payments_from = []", 'payments_from = ["wechat"]')
-    (settings.conf / "reconcile.toml").write_text(made)
+    settings = settings_in(root).with_(conf=conf_of_bill_payments(root / "conf"))
     write_day(settings.landing, DAYS[0], history=90)
     name_accounts(settings.landing)
+    number_by_telephone(settings.landing, DAYS[0], "m0")
     told = payments_of(settings.landing, DAYS[0])["m0"][0]
+    assert told["trade_no"] == TELEPHONE, "the bill's line of it has to be known for that trade's"
     noon = f"{DAYS[0]} 12:00:00"
     rows = [
         w.wechat_row(trade_no="4200001", amount=1234, settled=1200, fee="0.07400", at=noon),

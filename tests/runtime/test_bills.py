@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ccare.events.pseudonym import NUMBER, token_of
 from ccare.growth.snapshot import connect
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.settings import Settings
@@ -21,6 +22,8 @@ from tests.sources import bill_writer as w
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 DAYS = [FIRST + timedelta(days=n) for n in range(2)]
+TELEPHONE, OTHER_TELEPHONE = "13800138000", "139-0013-9000"
+"""Numbers that a trade and a refund may have been given by whoever stood at the till."""
 ACCOUNTS = {f"m{n}": f"208800000000{n:04d}" for n in range(60)}
 
 
@@ -44,6 +47,19 @@ def payments_of(landing: Path, day: date) -> dict[str, list[dict[str, Any]]]:
         if row["occurred_at"].startswith(str(day)):
             found.setdefault(row["merchant_id"], []).append(row)
     return found
+
+
+def number_by_telephone(landing: Path, day: date, merchant: str) -> None:
+    """Give the merchant's first trade of the day a telephone's number, and a refund of it another one's."""
+    path = landing / "payments" / str(day + timedelta(days=1)) / "payments.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    own = [r for r in rows if r["merchant_id"] == merchant and r["occurred_at"].startswith(str(day))]
+    told = next(r for r in own if r["event_type"] == "paid")
+    for row in (r for r in own if r["trade_no"] == told["trade_no"]):
+        row["trade_no"] = TELEPHONE
+    back = {"event_id": "back", "event_type": "refunded", "refund_no": OTHER_TELEPHONE, "amount_fen": 7}
+    rows.append({**told, **back, "fee_fen": 0, "merchant_discount_fen": 0})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def bill_rows(payments: list[dict[str, Any]]) -> list[dict[str, str]]:
@@ -79,8 +95,9 @@ def closed(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settin
     settings = settings_in(tmp_path_factory.mktemp("bills"))
     write_day(settings.landing, DAYS[0], history=90)
     name_accounts(settings.landing)
+    chosen = sorted(payments_of(settings.landing, DAYS[0]))[:5]
+    number_by_telephone(settings.landing, DAYS[0], chosen[0])
     payments = payments_of(settings.landing, DAYS[0])
-    chosen = sorted(payments)[:5]
     for merchant, change in zip(
         chosen, ("sound", "lacks a line", "a fen more", "zip", "tampered"), strict=True
     ):
@@ -164,11 +181,24 @@ def test_every_delivered_bill_has_a_status_and_every_line_a_fate(closed: tuple[S
 
 def test_no_person_of_a_bill_stands_in_the_lake(closed: tuple[Settings, list[str]]) -> None:
     settings, _ = closed
-    for name in ("core_bill_lines", "core_rejected_events", "raw_files"):
+    for name in ("core_bill_lines", "core_payments", "core_rejected_events", "raw_files"):
         version = deltalog.latest_version(settings.lake, name)
         told = str(deltalog.rows(settings.lake, name, version))
-        for personal in ("津水", "602***", w.OPENID, "拿铁"):
+        for personal in ("津水", "602***", w.OPENID, "拿铁", TELEPHONE, OTHER_TELEPHONE):
             assert personal not in told
+
+
+def test_numbers_of_telephones_are_the_same_token_on_both_sides(closed: tuple[Settings, list[str]]) -> None:
+    settings, (sound, *_) = closed
+    trade, back = (token_of(KEY.encode(), number, NUMBER) for number in (TELEPHONE, OTHER_TELEPHONE))
+    for names in (
+        "kind, trade_no, refund_no from core_bill_lines",
+        "event_type, trade_no, refund_no from core_payments",
+    ):
+        found = rows_of(settings, f"select {names} where merchant_id = '{sound}' and trade_no like 'k1%'")
+        assert set(found) >= {("paid", trade, None), ("refunded", trade, back)}
+    keys = rows_of(settings, "select line_key from core_bill_lines where trade_no like 'k1%'")
+    assert {(f"paid|{trade}|",), (f"refunded|{trade}|{back}",)} <= set(keys)
 
 
 def test_only_merchants_over_the_limit_are_not_scored(closed: tuple[Settings, list[str]]) -> None:

@@ -6,12 +6,17 @@ import io
 import json
 import random
 import shutil
+import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import zstandard
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import strategies as st
 
 from ccare.events.parse import parse
 from ccare.events.read import LINE_MAX_BYTES
@@ -28,7 +33,10 @@ from tests.small_landing import write_day
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-TABLES = ("core_payments", "core_mini_program_events", "core_life_account_events", "core_voucher_events")
+TABLES = (
+    *("core_payments", "core_mini_program_events", "core_life_account_events", "core_voucher_events"),
+    *("core_traffic_hours", "core_merchants", "core_staff", "core_redemption_requests"),
+)
 PROVENANCE = {"file_sha256", "position"}
 Lines = list[dict[str, Any]]
 
@@ -74,18 +82,48 @@ PACKINGS: dict[str, Callable[[Lines], bytes]] = {
 
 
 def repacked(source: Path, target: Path, seed: int) -> None:
-    """Every event file anew: cut in pieces, shuffled, some lines twice, each piece packed its own way."""
+    """Every file anew: shuffled, some lines twice or more, in one to seven pieces that are packed each its own way."""
     draw = random.Random(seed)
     for path in sorted(source.glob("*/*/*.jsonl")):
         folder = target / path.relative_to(source).parent
         folder.mkdir(parents=True, exist_ok=True)
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        rows += draw.sample(rows, len(rows) // 5)
+        rows += draw.choices(rows, k=len(rows) // 5 + 1)
         draw.shuffle(rows)
-        for number, (ending, pack) in enumerate(sorted(PACKINGS.items())):
-            piece = rows[number :: len(PACKINGS)]
-            if piece:
-                (folder / f"piece {number} [中文]{ending}").write_bytes(pack(piece))
+        packings = draw.choices(sorted(PACKINGS), k=draw.randint(1, 7))
+        for number, ending in enumerate(packings):
+            if piece := rows[number :: len(packings)]:
+                (folder / f"piece {number} [中文]{ending}").write_bytes(PACKINGS[ending](piece))
+
+
+def write_traffic(landing: Path) -> None:
+    """Hours of public traffic on two days, a test user of a shop, and what a merchant asks for its points."""
+    hour = {"event_type": "delivered", "slot": "search_box", "source": "free", "arm": "treated"}
+    traffic = [
+        {
+            **hour,
+            "event_id": f"h{day}-{number}",
+            "merchant_id": f"m{number % 5}",
+            "hour_start": f"{DAYS[0] - timedelta(days=day)}T{number % 24:02d}:00:00Z",
+            "impressions": 100 + number,
+            "clicks": number % 7,
+        }
+        for day in range(2)
+        for number in range(40)
+    ]
+    asked = {"merchant_id": "m1", "slot": "search_box", "points": 5}
+    at = f"{DAYS[0]}T09:00:00Z"
+    rows = {
+        "traffic": traffic,
+        "staff": [
+            {"merchant_id": f"m{n}", "user_id": f"user-{n}", "valid_from": "2025-01-01"} for n in range(3)
+        ],
+        "redemptions": [{**asked, "request_id": f"r{n}", "requested_at": at} for n in range(3)],
+    }
+    for stream, lines in rows.items():
+        folder = landing / stream / str(DAYS[0] + timedelta(days=1))
+        folder.mkdir(parents=True)
+        (folder / f"{stream}.jsonl").write_bytes(as_json(lines))
 
 
 @pytest.fixture(scope="module")
@@ -93,18 +131,27 @@ def plain(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Deliveries as they came, ingested."""
     settings = settings_in(tmp_path_factory.mktemp("plain"))
     write_day(settings.landing, DAYS[0], history=3)
+    write_traffic(settings.landing)
     ingested(settings)
+    assert all(core_rows(settings).values()), "every table has rows to lose"
     return settings
 
 
 @pytest.mark.parametrize("bulk", [False, True], ids=["small", "bulk"])
-def test_any_packing_gives_the_same_core_rows(
-    plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk: bool
+@hypothesis.settings(
+    max_examples=2,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 2**32))
+def test_any_split_order_repetition_and_packing_gives_the_same_core_rows(
+    plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk: bool, seed: int
 ) -> None:
     if bulk:
         monkeypatch.setattr(ingest, "SMALL_LINES", 0)
-    settings = settings_in(tmp_path)
-    repacked(plain.landing, settings.landing, seed=11 + bulk)
+    settings = settings_in(Path(tempfile.mkdtemp(dir=tmp_path)))
+    repacked(plain.landing, settings.landing, seed)
     bad = settings.landing / "payments" / "2026-03-02" / "bad.jsonl"
     first = json.loads((plain.landing / "payments/2026-03-02/payments.jsonl").read_text().splitlines()[0])
     # Of two contents of one id and date the smaller digest stays: with 5 fen this row has the greater one.
@@ -115,7 +162,7 @@ def test_any_packing_gives_the_same_core_rows(
     files = deltalog.rows(settings.lake, "raw_files")
     for row in files:
         assert row["rows_read"] == row["rows_accepted"] + row["rows_duplicate"] + row["rows_rejected"], row
-    assert sum(row["rows_duplicate"] for row in files) > 100
+    assert sum(row["rows_duplicate"] for row in files) > 100, seed
     rejected = deltalog.rows(settings.lake, "core_rejected_events")
     assert sorted((row["position"], *row["reasons"]) for row in rejected) == [
         (1, "malformed_json"),

@@ -14,6 +14,7 @@ import pytest
 from ccare.runtime import deltalog, failpoint, ingest
 from ccare.runtime.lease import read_record
 from ccare.runtime.settings import Settings
+from tests.runtime.test_bill_payments import conf_of_bill_payments
 from tests.runtime.test_closing import DAYS, ROOT, environment, settings_in
 from tests.runtime.test_deliveries import ingested
 from tests.small_landing import write_day
@@ -28,7 +29,8 @@ TABLES = (
 OF_THE_RUN = {"run_id", "received_at", "modified_at"}
 KILLS = (
     *("core_payments.staged", "core_payments.adopting"),
-    *("core_rejected_events.committed", "raw_files.committed"),
+    *("bills.staged", "core_bill_lines.committed", "core_bill_lines.recorded"),
+    *("core_rejected_events.committed", "raw_files.committed", "ingest.done"),
 )
 """A large day's: between what it stages, moves, commits and notes."""
 BREAKS = (
@@ -56,8 +58,9 @@ def rows(settings: Settings) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def whole(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Deliveries of every kind of fate, a bill among them, ingested without a cut."""
-    settings = settings_in(tmp_path_factory.mktemp("whole"))
+    """Deliveries of every kind of fate, ingested without a cut; lines of a bill among them become payments."""
+    root = tmp_path_factory.mktemp("whole")
+    settings = settings_in(root).with_(conf=conf_of_bill_payments(root / "conf"))
     write_day(settings.landing, DAYS[0], history=3)
     delivered = str(DAYS[0] + timedelta(days=1))
     payments = settings.landing / "payments" / delivered
@@ -75,11 +78,12 @@ def whole(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     ingested(settings)
     found = rows(settings)
     assert all(found.values()), "every table has rows to lose"
+    assert sum('"bill:wechat:' in row for row in found["core_payments"]) == 2
     return settings
 
 
 def test_killed_at_each_step_of_a_large_ingest_it_takes_the_same(whole: Settings, tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
+    settings = settings_in(tmp_path).with_(conf=whole.conf)
     settings.landing.symlink_to(whole.landing)
     large = tmp_path / "large.py"
     large.write_text(_LARGE)
@@ -93,13 +97,14 @@ def test_killed_at_each_step_of_a_large_ingest_it_takes_the_same(whole: Settings
         patched.setattr(ingest, "SMALL_LINES", 0)
         ingested(settings)
     assert rows(settings) == rows(whole)
-    assert not list((settings.lake / "_staging").glob("*/parsed_*")), "nothing staged is left"
+    left = (settings.lake / "_staging").glob("*/*")
+    assert not [path for path in left if path.name.startswith(("parsed_", "bills"))], "nothing staged is left"
 
 
 def test_broken_off_at_each_step_of_a_small_ingest_it_takes_the_same(
     whole: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = settings_in(tmp_path)
+    settings = settings_in(tmp_path).with_(conf=whole.conf)
     settings.landing.symlink_to(whole.landing)
 
     def broken(*_: int) -> None:

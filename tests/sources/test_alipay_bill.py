@@ -141,6 +141,26 @@ def test_the_summary_must_agree_and_a_cut_bill_is_refused(tmp_path: Path) -> Non
         parsed_text(tmp_path, text.replace("rf-1\t,", "rf-1\t,,"))
 
 
+UNCOVERED = ("商家红包消费金额（元）", "支付宝红包（元）", "集分宝（元）", "支付宝优惠（元）", "服务费（元）")
+
+
+def test_the_page_says_which_columns_no_total_covers(tmp_path: Path) -> None:
+    """One fen more in a line of the detail, every total left as it was: docs/how-to/bills.md names what that passes."""
+    for name in (*UNCOVERED, "订单金额（元）"):
+        told = w.yuan(fen(ROWS[0].get(name, "0.00")) + 1)
+        detail = w.alipay_text([{**ROWS[0], name: told}, *ROWS[1:]])
+        assert len(parsed_text(tmp_path, detail)) == len(ROWS), f"{name}: the footer does not tell it"
+        w.alipay_zip(tmp_path / "bill.zip", ROWS, detail=detail)
+        if name in UNCOVERED:
+            assert len(parsed(tmp_path / "bill.zip")) == len(ROWS), f"{name}: nor does the summary"
+        else:
+            with pytest.raises(BillRefused, match="汇总 订单金额"):
+                parsed(tmp_path / "bill.zip")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "bills.md").read_text(encoding="utf-8")
+    (said,) = (part for part in page.split("\n\n") if part.startswith("So of an Alipay bill"))
+    assert all(name.removesuffix("（元）") in said for name in UNCOVERED)
+
+
 def test_bad_lines_name_every_reason_and_keep_no_person(tmp_path: Path) -> None:
     bad = w.alipay_row(
         trade_no="4.00123E+27", amount=100, refund_no="", at="2026-02-30 10:00:00", operator="李雷"

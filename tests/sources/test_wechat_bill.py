@@ -95,6 +95,17 @@ def test_one_unit_changed_and_the_file_is_refused(tmp_path: Path, old: str, new:
         parsed(tmp_path, text.replace(old, new))
 
 
+def test_coupons_of_payments_are_the_only_amount_that_no_total_covers(tmp_path: Path) -> None:
+    text = w.wechat_text(ROWS)
+    assert len(parsed(tmp_path, text.replace("`0.34,", "`0.35,"))) == 4, "代金券金额"
+    names = ("应结订单金额", "退款金额", "充值券退款金额", "手续费", "订单金额", "申请退款金额")
+    for name in names:
+        other = {**ROWS[0], name: "77.00"}
+        line, changed = (w.wechat_text([row]).split("\r\n")[1] for row in (ROWS[0], other))
+        with pytest.raises(BillRefused, match="Its total"):
+            parsed(tmp_path, text.replace(line, changed))
+
+
 def test_fees_told_in_fen_and_a_cut_bill(tmp_path: Path) -> None:
     text = w.wechat_text(ROWS)
     assert len(parsed(tmp_path, text.replace("`0.09090", "`0.09"))) == 4
