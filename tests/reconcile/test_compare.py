@@ -168,3 +168,16 @@ def test_amounts_near_the_largest_do_not_overflow(lake: Lake) -> None:
     lake.bill("t2", 10**17)
     (m,) = lake.days(replace(STRICT, allowed_share_bp=10_000))
     assert m.difference_fen == m.allowed_fen == 2 * 10**17
+
+
+def test_a_number_that_is_a_token_matches_and_is_told_to_nobody(lake: Lake) -> None:
+    one, other = (f"k1_{digit * 64}" for digit in "ab")
+    lake.bill(one, 1000)
+    lake.paid(one, 1000)
+    lake.bill(one, 300, kind="refunded", refund_no=other)
+    lake.paid(one, 299, event_type="refunded", refund_no=other)
+    lake.bill("k1_short", 5)
+    (m,) = lake.days()
+    assert (m.difference_fen, m.different, m.missing_in_payments) == (6, 1, 1)
+    told = [(d["trade_no"], d["refund_no"], d["what"]) for d in reconcile(lake.con, STRICT, DAY).differences]
+    assert told == [("k1_short", None, "missing_in_payments"), ("***", "***", "different")]
