@@ -34,21 +34,25 @@ class DemoResult:
     card: str = ""
 
 
-def demo_settings(folder: Path) -> Settings:
-    """Settings of the demo's own lake: short ledger terms, the data's time zone and currency."""
+def demo_settings(folder: Path, *, real_only: bool = False) -> Settings:
+    """Settings of the demo's own lake: short ledger terms, the data's time zone and currency.
+
+    With ``real_only`` its policy is a folder of its own, which ``run_demo`` writes.
+    """
     return Settings.load().with_(
         lake=folder / "lake",
         landing=folder / "landing",
         exports=folder / "exports",
         timezone=TIMEZONE,
         currency=CURRENCY,
-        conf=default_conf() / "demo",
+        conf=folder / "conf" if real_only else default_conf() / "demo",
     )
 
 
 def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> DemoResult:
     """Bring the demo to its end from wherever it stands; the same digest however often it was stopped."""
     from ccare.demo_outcomes import not_seen
+    from ccare.demo_policy import write_real_only
     from ccare.exports.merchants import export_merchants
     from ccare.exports.summary import demo_summary, render_text, write_html
     from ccare.ledger.policy import load_ledger
@@ -56,10 +60,12 @@ def run_demo(folder: Path, *, real_only: bool, said: Callable[[str], None]) -> D
     from ccare.runtime.close_days import export_all
     from ccare.sources.complete_journey import write_complete_journey
 
-    settings = demo_settings(folder)
+    settings = demo_settings(folder, real_only=real_only)
     result = DemoResult(str(folder))
     clock = _Clock(result.seconds, said)
     _same_kind(folder, real_only)
+    if real_only:
+        write_real_only(default_conf() / "demo", settings.conf)
     with clock("landing files"):
         write_complete_journey(settings.landing, go_live=GO_LIVE, last_day=LAST_DAY, simulated=not real_only)
         if not real_only:
@@ -98,6 +104,7 @@ def write_simulated(settings: Settings) -> None:
     from ccare.events.slots import load_slots
     from ccare.ledger.policy import load_ledger
     from ccare.simulate.campaign import write_campaign
+    from ccare.simulate.mini_program_owners import write_mini_programs
     from ccare.simulate.providers import write_providers
     from ccare.simulate.redemption import write_redemptions
     from ccare.simulate.shops import write_shops
@@ -105,6 +112,7 @@ def write_simulated(settings: Settings) -> None:
     landing, zone = settings.landing, settings.timezone
     slots = load_slots(settings.conf, GO_LIVE)
     wufu = next(p for p in load_ledger(settings.conf).programmes_file.programmes if p.name == "wufu")
+    write_mini_programs(landing, GO_LIVE)
     write_redemptions(landing, GO_LIVE, zone, slots.redemption)
     write_providers(landing, GO_LIVE)
     write_campaign(landing, GO_LIVE, zone, wufu, slots.promotion.programme if slots.promotion else None)

@@ -1,7 +1,7 @@
 """What a full demo shows of every programme: declared here, compared with what its lake says at the end.
 
 A rule of each programme is seen granting, and each programme refusing for each reason that its declaration gives it;
-the few reasons that the demo cannot show say why not.
+the one that the demo cannot show says why not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,24 +26,22 @@ CUT: frozenset[Refusal] = frozenset(
 """Outcomes by which a cap or a pool is seen cutting."""
 
 SHOWN: Mapping[str, tuple[Refusal, ...]] = {
-    "fanxing": ("day_cap", "cut_by_pool", "too_late", "withheld"),
+    "fanxing": ("no_mini_program", "day_cap", "cut_by_pool", "too_late", "withheld"),
     "luoma": ("industry_not_admitted", "terminal_cap", "cut_by_pool", "too_late", "withheld"),
-    "fuyou": ("private_share_low", "beyond_top_share", "cut_by_pool"),
+    "fuyou": ("private_share_low", "beyond_top_share", "cut_by_pool", "withheld"),
     "chengfeng": ("providers_full", "cut_by_pool"),
     "resource_pack": ("cut_by_pool", "withheld"),
-    "wufu": ("not_enrolled", "merchants_full", "industries_full", "cut_by_pool", "withheld"),
+    "wufu": ("not_enrolled", "merchants_full", "industries_full", "cut_by_pool", "too_late", "withheld"),
 }
 """Reasons for which each programme refuses or cuts in a full demo; besides, each of its rules grants."""
 
-_ONE_MONTH = "a month's last day is told again a month later at the earliest, and the demo closes one week"
+_ONE_MONTH = (
+    "a month's last day is told late by the close of a later month's last day, and no date before the lake's first "
+    "close earns: that takes closes from one month's end to the next, and the demo makes nine"
+)
 NOT_SHOWN: Mapping[str, Mapping[Refusal, str]] = {
-    "fanxing": {
-        "no_mini_program": "the demo policy waives the condition, for its shops have no mini-program"
-    },
-    "fuyou": {"withheld": "none of the best of the demo's peers is suspected: they are real sellers"},
     "chengfeng": {"too_late": _ONE_MONTH},
     "resource_pack": {"too_late": _ONE_MONTH},
-    "wufu": {"too_late": "what its first date earned can be used through the demo's last"},
 }
 """Reasons that a programme may give and the demo cannot show, and why."""
 

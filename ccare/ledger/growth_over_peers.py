@@ -51,15 +51,17 @@ def _growth(inputs: Inputs, close: "Close", ends: Sequence[date]) -> DataFrame:
     first, last = min(ends) - timedelta(days=BEFORE[0]), max(ends) - timedelta(days=NOW[1])
     staff = F.broadcast(staff_pairs(inputs, close))
     rows = net_parts(inputs, close, first, last).join(staff, ["merchant_id", "user_key"], "left_anti")
-    rows = rows.select(
-        "merchant_id", F.col("effective_date").alias("paid_on"), "units", _each(ends).alias("end")
-    )
-    days_back = F.datediff("end", "paid_on")
-    sign = F.when(days_back.between(NOW[1], NOW[0]), 1).when(days_back.between(BEFORE[1], BEFORE[0]), -1)
-    rows = rows.select(
-        "merchant_id", F.col("end").alias("effective_date"), (sign * F.col("units")).alias("fen")
-    ).filter(F.col("fen").isNotNull())
-    return rows.groupBy("merchant_id", "effective_date").agg(F.sum("fen").alias("growth"))
+    # A sum for each month beside the others: a row of each trade for each month would be several times as many.
+    sums = rows.groupBy("merchant_id").agg(*(F.sum(_fen(end)).alias(str(end)) for end in ends))
+    each = (F.struct(F.lit(end).alias("effective_date"), F.col(str(end)).alias("growth")) for end in ends)
+    return sums.select("merchant_id", F.inline(F.array(*each))).filter(F.col("growth").isNotNull())
+
+
+def _fen(end: date) -> Column:
+    """What a trade adds to the growth of the month ``end``, null outside both windows."""
+    days_back = F.datediff(F.lit(end), "effective_date")
+    now, before = (days_back.between(last, first) for first, last in (NOW, BEFORE))
+    return F.when(now, F.col("units")).when(before, -F.col("units"))
 
 
 def _over_median(growth: DataFrame, scores: DataFrame, ends: Sequence[date]) -> DataFrame:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ccare.ledger.frames import product, quotient, through
+from ccare.ledger.frames import beside, between, product, quotient, through
 from ccare.ledger.months import first_paid, last_paid, month_of_trade
 from ccare.ledger.touched import Inputs, staff_pairs
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
+
+_TRADE = ["merchant_id", "trade_no"]
 
 
 def settled_months(inputs: Inputs, close: "Close", ends: Sequence[date]) -> DataFrame:
@@ -21,8 +23,7 @@ def settled_months(inputs: Inputs, close: "Close", ends: Sequence[date]) -> Data
     net of a trade = paid - refunded so far; of its fee counts floor(fee x net / paid). Staff payers are out, unknown
     payers in; a trade that was delivered after the late window counts for nothing.
     """
-    trades = _trades(inputs["core_payments"], close, ends)
-    trades = trades.join(F.broadcast(staff_pairs(inputs, close)), ["merchant_id", "user_key"], "left_anti")
+    trades = _trades(inputs["core_payments"], staff_pairs(inputs, close), close, ends)
     kept = quotient(product(F.col("fee_fen"), F.col("net_fen")), F.col("paid_fen"))
     months = trades.withColumn("kept_fen", F.coalesce(kept, F.lit(0)))
     return months.groupBy("merchant_id", month_of_trade(F.col("paid_on")).alias("effective_date")).agg(
@@ -39,26 +40,25 @@ def served_fees(inputs: Inputs, months: DataFrame) -> DataFrame:
     return served.groupBy("service_provider_id", "effective_date").agg(F.sum("fee_fen").alias("fee_fen"))
 
 
-def _trades(payments: DataFrame, close: "Close", ends: Sequence[date]) -> DataFrame:
-    """Grain: trade paid in one of the months, with its payer, paid_on, paid_fen, net_fen and fee_fen."""
+def _trades(payments: DataFrame, staff: DataFrame, close: "Close", ends: Sequence[date]) -> DataFrame:
+    """Grain: trade paid in one of the months by no staff, with its paid_on, paid_fen, net_fen and fee_fen."""
     first, last = first_paid(ends), last_paid(ends)
     # A folder holds nothing dated later than minutes after its own day, and is taken the day before at the earliest.
     rows = payments.filter(F.col("taken_on").between(F.lit(first - timedelta(days=2)), F.lit(close.day)))
-    paid, returned = F.col("event_type") == "paid", F.col("event_type") == "refunded"
-    rows = rows.filter(returned | (paid & F.col("business_date").between(F.lit(first), F.lit(last))))
+    paid = rows.filter((F.col("event_type") == "paid") & between(F.col("business_date"), first, last))
     late = F.datediff("delivery_date", "business_date") > close.ledger.late_window_days
-    late = late & (F.col("business_date") >= F.lit(close.earn_start))
-    trades = rows.groupBy("merchant_id", "trade_no").agg(
-        F.max(F.when(paid, F.col("business_date"))).alias("paid_on"),
-        F.max(F.when(paid, F.col("user_key"))).alias("user_key"),
-        _sum(paid, "amount_fen").alias("paid_fen"),
-        _sum(returned, "amount_fen").alias("back_fen"),
-        _sum(paid, "fee_fen").alias("fee_fen"),
-        F.max(F.when(paid, late)).alias("late"),
+    paid = paid.filter(~(late & (F.col("business_date") >= F.lit(close.earn_start))))
+    paid = paid.join(F.broadcast(staff), ["merchant_id", "user_key"], "left_anti").select(
+        *_TRADE,
+        F.col("business_date").alias("paid_on"),
+        _fen("amount_fen", "paid_fen"),
+        _fen("fee_fen", "fee_fen"),
     )
-    net = F.greatest(F.col("paid_fen") - F.col("back_fen"), F.lit(0))
-    return trades.filter(F.col("paid_on").isNotNull() & ~F.col("late")).withColumn("net_fen", net)
+    returned = rows.filter(F.col("event_type") == "refunded").groupBy(*_TRADE)
+    back = returned.agg(F.sum(F.coalesce("amount_fen", F.lit(0))).alias("back_fen"))
+    net = F.greatest(F.col("paid_fen") - F.coalesce("back_fen", F.lit(0)), F.lit(0))
+    return paid.join(beside(back), _TRADE, "left").withColumn("net_fen", net)
 
 
-def _sum(where: Column, name: str) -> Column:
-    return F.sum(F.when(where, F.coalesce(name, F.lit(0))).otherwise(F.lit(0)))
+def _fen(name: str, called: str) -> Column:
+    return F.coalesce(name, F.lit(0)).alias(called)

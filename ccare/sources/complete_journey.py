@@ -44,9 +44,9 @@ PROVENANCE = (
     "documents a real panel of 2,469 households shopping at 457 stores over one year, with the dates "
     "shifted to 2017. The two statements differ and both are given here. Merchants are the products' "
     "manufacturers, users are households, amounts are US cents. Visits, messages, life-account "
-    "activity, traffic, refunds, service providers, a campaign and a few shops of the industry "
-    "SIMULATED are not in that data: where they appear they come from this project's seeded "
-    "simulator and every such row carries origin = simulated."
+    "activity, traffic, refunds, who has a mini-program, service providers, a campaign and a few shops "
+    "of industries called SIMULATED are not in that data: where they appear they come from this "
+    "project's seeded simulator and every such row carries origin = simulated."
 )
 """What the demo's data is, for every page that shows results."""
 

@@ -71,7 +71,7 @@ def test_marks(settings: Settings, row: Published) -> None:
     assert page == render_html(s)
     assert page.count("part simulated") >= 6
     assert not re.search(r"https?:|<script|url\(|href=|src=", page)
-    assert "Complete Journey" in page and "Demo policy waives" in page
+    assert "Complete Journey" in page and "mini-programs are simulated" in page
     assert "Corner &lt;b&gt;Bakery" in page
 
 

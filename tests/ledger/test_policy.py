@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ccare.demo_policy import write_real_only
 from ccare.errors import UsageError
 from ccare.ledger.policy import load_ledger
 from ccare.ledger.reasons import REFUSALS
@@ -56,15 +57,30 @@ def test_default_terms_are_those_of_the_rules():
     assert (wufu.most_merchants, wufu.most_industries, wufu.pool) == (1_000, 17, "wufu")
 
 
-def test_demo_policy_says_what_it_shortens_and_waives():
+def test_demo_policy_says_what_it_shortens_and_what_is_simulated():
     policy = load_ledger(CONF / "demo").for_day(date(2017, 12, 24))
     programme = next(p for p in policy.programmes if p.name == "fanxing")
     assert policy.go_live == date(2017, 12, 24)
     assert (programme.maturity_days, programme.expiry_days) == (3, 3)
-    assert programme.eligibility == "mini_program" and not programme.needs_mini_program
+    assert programme.needs_mini_program and not programme.eligibility_waived
     said = " ".join(note.en for note in policy.notes).lower()
-    assert "3 days" in said and "waives" in said and "mini-program" in said
+    assert "3 days" in said and "mini-programs are simulated" in said and "waives" not in said
     assert all("演示" in note.zh for note in policy.notes)
+
+
+def test_the_real_only_demo_waives_the_mini_program_and_is_the_same_otherwise(tmp_path):
+    conf = tmp_path / "conf"
+    for _ in range(2):
+        write_real_only(CONF / "demo", conf)
+    assert sorted(p.name for p in conf.iterdir()) == sorted(p.name for p in (CONF / "demo").iterdir())
+    full, real = (load_ledger(c).programmes_file.model_dump() for c in (CONF / "demo", conf))
+    (waived,) = (p for p in real["programmes"] if p["name"] == "fanxing")
+    assert waived["eligibility_waived"] and "waives" in waived["note"]["en"]
+    for fanxing in (p for told in (full, real) for p in told["programmes"] if p["name"] == "fanxing"):
+        del fanxing["eligibility_waived"], fanxing["note"]
+    assert real == full
+    for name in ("funding.toml", "scoring.toml"):
+        assert (conf / name).read_bytes() == (CONF / "demo" / name).read_bytes()
 
 
 def test_a_missing_file_comes_from_the_product(tmp_path):

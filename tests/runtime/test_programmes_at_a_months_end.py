@@ -33,20 +33,23 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 POOLS = {"fanxing": 21_500, "luoma": 1, "fuyou": 5_000, "wufu": 5, "chengfeng:traffic": 1}
 """Amounts that a panel of sixty merchants runs short of."""
+UNVISITED = "m50"
+"""Sells, and has no mini-program."""
 TRADES = ("GROCERY",) * 6 + ("DELI",) * 2 + ("PASTRY", "FLORAL")
 
 
 @pytest.fixture(scope="module")
 def lake(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = _settings(tmp_path_factory.mktemp("months-end"))
-    write_day(settings.landing, GO_LIVE, history=75)
-    for n in range(1, (LAST_DAY - GO_LIVE).days + 1):
+    before = GO_LIVE - timedelta(days=1)
+    write_day(settings.landing, before, history=74)
+    for n in range((LAST_DAY - GO_LIVE).days + 1):
         write_day(settings.landing, GO_LIVE + timedelta(days=n))
     _make_a_panel(settings.landing)
     write_simulated(settings)
     _grow_the_adopters(settings.landing)
-    close_days(settings, GO_LIVE, GO_LIVE, said=lambda line: None, to_step="publish")
-    close_days(settings, GO_LIVE + timedelta(days=1), LAST_DAY, said=lambda line: None, to_step="publish")
+    close_days(settings, before, before, said=lambda line: None, to_step="publish")
+    close_days(settings, GO_LIVE, LAST_DAY, said=lambda line: None, to_step="publish")
     return settings
 
 
@@ -68,7 +71,10 @@ def _settings(root: Path) -> Settings:
 def _make_a_panel(landing: Path) -> None:
     """Real rows, merchants of the trades that the demo's policy names, and visits that every kind of rule counts."""
     for path in sorted(landing.rglob("*.jsonl")):
-        path.write_text("".join(json.dumps(row) + "\n" for row in _as_real(path)))
+        rows = _as_real(path)
+        if path.parent.parent.name == "mini_program":
+            rows = (row for row in rows if row["merchant_id"] != UNVISITED)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     day = GO_LIVE + timedelta(days=2)
     _visits(landing, "m0", day - timedelta(days=5), range(5), event_type="member_join", delivered=GO_LIVE)
     _visits(landing, "m0", day, range(40), event_type="launch", scene="1002")
@@ -108,6 +114,7 @@ def _as_real(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text().splitlines():
         row = json.loads(line) | {"origin": "real"}
         if "valid_from" in row:
+            row.pop("mini_program_id", None)  # visits decide who has one
             trade = TRADES[int(row["merchant_id"][1:]) % len(TRADES)]
             row |= {"industry": trade, "joined_on": "2017-01-01", "valid_from": "2017-01-01"}
         yield row
