@@ -1,9 +1,12 @@
-"""Trade and refund numbers of bills that may be a person's: the same token as in payments, so that both still join.
+"""What of a bill's lines may be a person's, and in which form it is kept.
+
+Trade and refund numbers become the same token as in payments, so that both still join.
 
 A merchant chooses a refund's number, and may take the payer's telephone for it. A line is known by its numbers, so
 they cannot be starred. It is done before lines are staged: neither such a number nor the key gets to Spark.
 """
 
+import json
 import re
 
 import pyarrow as pa
@@ -11,9 +14,12 @@ import pyarrow.compute as pc
 
 from ccare.events.masking import PRIVATE, PRIVATE_BY_ARROW
 from ccare.events.pseudonym import NUMBER, token_of
+from ccare.tables.streams import MASK
 
 _PRIVATE = re.compile(PRIVATE)
-_KEY, _TRADE, _REFUND = "line_key", "trade_no", "refund_no"
+_KEY, _TRADE, _REFUND, _PAYLOAD = "line_key", "trade_no", "refund_no", "payload"
+_KINDS = ("交易", "退款")
+_TIME = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2} \d{1,2}:\d{2}(:\d{2})?", re.ASCII)
 
 
 def with_tokens(lines: pa.Table, key: bytes) -> pa.Table:
@@ -34,6 +40,29 @@ def with_tokens(lines: pa.Table, key: bytes) -> pa.Table:
         place = lines.schema.get_field_index(name)
         lines = lines.set_column(place, lines.schema.field(place), pa.array(texts, pa.string()))
     return lines
+
+
+def with_starred(lines: pa.Table) -> pa.Table:
+    """``lines`` whose payload, the cells of a refused line, has ``***`` for all that is no code, time or kind.
+
+    In a refused line cells may have slipped, so no column tells what stands in it.
+    """
+    told = lines[_PAYLOAD]
+    if told.null_count == len(told):
+        return lines
+    starred = [
+        text and json.dumps(_starred(json.loads(text)), ensure_ascii=False) for text in told.to_pylist()
+    ]
+    place = lines.schema.get_field_index(_PAYLOAD)
+    return lines.set_column(place, lines.schema.field(place), pa.array(starred, pa.string()))
+
+
+def _starred(cells: dict[str, str]) -> dict[str, str]:
+    return {name: cell if _says_nobody(cell) else MASK for name, cell in cells.items()}
+
+
+def _says_nobody(cell: str) -> bool:
+    return cell in _KINDS or bool(_TIME.fullmatch(cell)) or not _PRIVATE.search(cell)
 
 
 def _kept(number: str, key: bytes) -> str:

@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.events.fate import ACCEPTED, DUPLICATE, REJECTED
-from ccare.events.masking import masked, private
+from ccare.events.masking import masked, private, without_numbers
 from ccare.events.rules import FUTURE_MINUTES
 from ccare.runtime.close import Close
 from ccare.tables import table
@@ -77,7 +77,7 @@ def rejected_lines(rows: DataFrame, channel: str) -> DataFrame:
         F.coalesce("digest", "content_hash").alias("row_digest"),
         "position",
         "reasons",
-        masked(F.coalesce("payload", told)).alias("payload"),
+        F.coalesce(without_numbers(F.col("payload")), masked(told)).alias("payload"),
         "merchant_id",
         "amount_fen",
         "delivery_date",

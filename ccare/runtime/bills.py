@@ -15,7 +15,7 @@ from pyarrow import parquet
 from pyspark.sql import DataFrame
 
 from ccare.errors import IntegrityBroken
-from ccare.events.bill_numbers import with_tokens
+from ccare.events.bill_numbers import with_starred, with_tokens
 from ccare.events.bills import accepted_lines, bill_fates, rejected_lines
 from ccare.events.fate import ACCEPTED, REJECTED
 from ccare.events.pseudonym import token_of
@@ -121,7 +121,7 @@ def _stage(tables: Iterator[pa.Table], channel: str, d: Delivery, path: Path, ke
 
 def _staged(lines: pa.Table, channel: str, d: Delivery, key: bytes) -> pa.Table:
     """Lines as they are staged; a payer goes no further than here, nor a number that looks personal: tokens do."""
-    lines = with_tokens(lines, key)
+    lines = with_starred(with_tokens(lines, key))
     facts = (channel, d.path, d.sha256, d.delivery_date, d.taken_on)
     arrays = [lines[field.name] for field in _LINE]
     arrays += [pa.repeat(pa.scalar(v, f.type), len(lines)) for f, v in zip(_FROM, facts, strict=True)]

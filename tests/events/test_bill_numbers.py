@@ -1,5 +1,6 @@
 """A bill's numbers that may be a person's have the token that payments have; all others stay as they came."""
 
+import json
 import re
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from ccare.events.bill_numbers import with_tokens
+from ccare.events.bill_numbers import with_starred, with_tokens
 from ccare.events.masking import PRIVATE, PRIVATE_BY_ARROW
 from ccare.events.pseudonym import NUMBER, token_of
 from ccare.runtime.spark import interpreted
@@ -83,3 +84,26 @@ def test_payments_have_the_same_tokens_and_the_same_codes(spark: SparkSession) -
 @given(text=st.from_regex(r"[a0 |-]?(?:86-?)?1[1-9][0-9]{1,2}-?[0-9]{3,5}-?[0-9]{4}[Xa0é-]?", fullmatch=True))
 def test_arrow_finds_what_the_pattern_of_events_finds(text: str) -> None:
     assert pc.match_substring_regex(text, PRIVATE_BY_ARROW).as_py() is bool(re.search(PRIVATE, text))
+
+
+def test_a_refused_lines_cells_are_kept_but_for_what_may_be_a_persons() -> None:
+    codes = {
+        "支付宝交易号": "2026030122001413801380000",
+        "完成时间": "2026-03-01 10:00:00",
+        "业务类型": "退款",
+        "服务费(元)": "-0.001",
+    }
+    persons = {
+        "商户订单号": "13800138000",
+        "退款批次号": "张三",
+        "商家实收(元)": "a@b.cn",
+        "订单金额(元)": "12 Main St",
+    }
+    payload = json.dumps(codes | persons, ensure_ascii=False)
+    rows = lines(("paid", "t1", ""), ("paid", "t2", ""))
+    place = rows.schema.get_field_index("payload")
+    told = rows.set_column(place, rows.schema.field(place), pa.array([payload, None], pa.string()))
+    first, second = with_starred(told)["payload"].to_pylist()
+    assert json.loads(first) == codes | dict.fromkeys(persons, "***")
+    assert second is None
+    assert with_starred(rows) is rows, "nothing was refused"

@@ -176,6 +176,7 @@ def test_every_delivered_bill_has_a_status_and_every_line_a_fate(closed: tuple[S
         settings, "select stream, reasons, payload from core_rejected_events where stream like '%_bill'"
     )
     assert (told[0], told[1]) == ("wechat_bill", ["bad_trade_no"]) and w.OPENID not in told[2]
+    assert json.loads(told[2])["交易状态"] == "SUCCESS", "what it said is kept"
     assert rows_of(settings, "select count(*) from core_bill_lines where taken_on < business_date") == [(0,)]
 
 
