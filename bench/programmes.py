@@ -103,7 +103,9 @@ def _counted(root: Path, close: Close) -> dict[str, pa.Table]:
                 if each in found:
                     con.register(each, found[each])
                 elif each in FOLDERS:
-                    rows = con.read_parquet(str(root / FOLDERS[each] / "*.parquet"))
+                    rows = con.read_parquet(
+                        str(root / FOLDERS[each] / "**" / "*.parquet"), hive_partitioning=True
+                    )
                     lacking = [
                         f"null as {name_of(c)}" for c in table(each).column_names if c not in rows.columns
                     ]

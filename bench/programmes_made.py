@@ -1,4 +1,4 @@
-"""What ``bench.programmes`` earns from: a folder of Parquet a table, drawn by DuckDB; a day of a state is a file.
+"""What ``bench.programmes`` earns from: a folder of Parquet a table, drawn by DuckDB, by day where a lake's is.
 
 Every merchant has two user days a day, of 20 users; a tenth opens with a guided visit, a follow or a joining, a third
 is paid, one trade in twenty is returned by half. Of the six weeks before the last four only paid days are made: they
@@ -23,7 +23,7 @@ PROVIDERS = 1_200
 _HISTORY = """
 copy (
     select 'm' || m as merchant_id, md5('a' || m || '-' || u) || md5('b' || m || '-' || u) as user_key,
-        date '{day}' as business_date, 3 as events, 2 as active_events,
+        3 as events, 2 as active_events,
         case when h % 3 = 0 then 1 else 0 end as orders, case when h % 3 = 0 then 500 + h % 9000 else 0 end as gmv_fen,
         (case when h % 10 = 1 then 1 else 0 end) | (case when h % 10 = 2 then 2 else 0 end)
             | (case when h % 4 = 1 then 4 else 0 end) | (case when h % 10 = 3 then 8 else 0 end) as tasks,
@@ -34,26 +34,26 @@ copy (
               (hash(m, '{day}', k, 'x') % 1000000)::bigint as h
           from range($merchants) t(m), range(2) r(k))
     where date '{day}' >= date '{whole_from}' or h % 3 = 0
-) to '{root}/days/{day}.parquet'
+) to '{root}/days/business_date={day}/rows.parquet'
 """
 _PAYMENTS = """
 copy (
     with paid as (
         select *, concat_ws('-', merchant_id, business_date, user_key[:8]) as trade_no
-        from '{root}/days/{day}.parquet' where orders > 0
+        from '{root}/days/business_date={day}/*.parquet' where orders > 0
     )
     select 'paid' as event_type, merchant_id, user_key, trade_no, gmv_fen as amount_fen, gmv_fen * 6 // 1000 as fee_fen,
-        business_date, business_date as taken_on, business_date + 1 as delivery_date from paid
-    union all select 'refunded', merchant_id, user_key, trade_no, gmv_fen // 2, 0, business_date, business_date,
-        business_date + 1 from paid where gmv_fen % 20 = 0
-) to '{root}/payments/{day}.parquet'
+        business_date, business_date + 1 as delivery_date from paid
+    union all select 'refunded', merchant_id, user_key, trade_no, gmv_fen // 2, 0, business_date, business_date + 1
+        from paid where gmv_fen % 20 = 0
+) to '{root}/payments/taken_on={day}/rows.parquet'
 """
-_CHANGES = "copy (from '{root}/days/{day}.parquet') to '{root}/changes/rows.parquet'"
+_CHANGES = "copy (from '{root}/days/business_date={day}/*.parquet') to '{root}/changes/rows.parquet'"
 _REFUNDS = """
 copy (
     select merchant_id, user_key, business_date as paid_date, business_date as refund_date,
         sum(amount_fen)::bigint as refund_fen, count(*) as refunds
-    from '{root}/payments/*.parquet' where event_type = 'refunded' group by all order by paid_date
+    from '{root}/payments/*/*.parquet' where event_type = 'refunded' group by all order by paid_date
 ) to '{root}/refunds/rows.parquet'
 """
 _MERCHANTS = """
@@ -81,7 +81,7 @@ copy (
 _CARDS = """
 copy (
     select 'received' as event_type, merchant_id, user_key, 'wufu-2026' as activity_id, business_date,
-        business_date as taken_on from '{root}/days/*.parquet'
+        business_date as taken_on from '{root}/days/*/*.parquet'
     where gmv_fen % 7 = 1 and business_date >= date '{campaign}'
 ) to '{root}/cards/rows.parquet'
 """
@@ -152,11 +152,18 @@ def make(root: Path, merchants: int) -> tuple[int, int]:
     with duckdb.connect() as con:
         con.execute("set threads = 2")
         days = [FIRST + timedelta(days=n) for n in range((DAY - FIRST).days + 1)]
-        for query, day in ((q, day) for day in days for q in (_HISTORY, _PAYMENTS)):
-            _run(con, query.format(**about, day=day), merchants)
+        for day in days:
+            for folder, query in (
+                (f"days/business_date={day}", _HISTORY),
+                (f"payments/taken_on={day}", _PAYMENTS),
+            ):
+                (root / folder).mkdir()
+                _run(con, query.format(**about, day=day), merchants)
         for query in _ONCE.values():
             _run(con, query.format(**about, day=DAY), merchants)
-        counted = con.execute(f"select count(*), sum(orders)::bigint from '{root}/days/*.parquet'").fetchone()
+        counted = con.execute(
+            f"select count(*), sum(orders)::bigint from '{root}/days/*/*.parquet'"
+        ).fetchone()
     assert counted is not None
     return counted[0], counted[1]
 

@@ -130,7 +130,7 @@ def beside(root: Path) -> dict[tuple[str, str], int]:
     with duckdb.connect() as con:
         con.execute("set threads = 2")
         for folder in FOLDERS.values():
-            con.execute(f"create view {folder} as from '{root}/{folder}/*.parquet'")
+            con.execute(f"create view {folder} as from '{root}/{folder}/**/*.parquet'")
         con.execute("create table ends as select unnest($ends::date[]) as told", {"ends": list(ENDS)})
         con.execute(_UNITS, {"day": DAY})
         rows = con.execute(_ASKED, {"day": DAY}).fetchall()

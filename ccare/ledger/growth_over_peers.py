@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from ccare.ledger.frames import beside, by_merchant
 from ccare.ledger.touched import Inputs, staff_pairs
 from ccare.ledger.trades import net_parts
 
@@ -22,6 +23,7 @@ NOW, BEFORE = (42, 15), (70, 43)
 """First and last day of each window, counted back from d."""
 ADOPTED_DAYS = 69
 SCORE_DAYS = 28
+_MONTH = ["merchant_id", "effective_date"]
 
 
 def growth_over_peers(
@@ -40,7 +42,7 @@ def growth_over_peers(
     )
     counts = F.when((F.col("over") <= 0) | held, F.col("over")).otherwise(F.lit(0))
     growth = growth.select("merchant_id", "effective_date", counts.alias("counts"))
-    adopted = _adopters(inputs, ends).join(growth, ["merchant_id", "effective_date"])
+    adopted = _adopters(inputs, ends).join(growth, _MONTH)
     return adopted.groupBy("service_provider_id", "effective_date").agg(
         F.greatest(F.sum("counts"), F.lit(0)).alias("units")
     )
@@ -66,18 +68,16 @@ def _fen(end: date) -> Column:
 
 def _over_median(growth: DataFrame, scores: DataFrame, ends: Sequence[date]) -> DataFrame:
     """Adds ``over`` = growth - the group's median, and the total ``score`` of d and ``score_before`` of d-28."""
-    days = {*ends, *(end - timedelta(days=SCORE_DAYS) for end in ends)}
-    rows = scores.filter(F.col("as_of_date").isin(*days))
-    rows = rows.select(
-        "merchant_id", "as_of_date", "total_score", "peer_group", _each(ends).alias("effective_date")
+    earlier = [end - timedelta(days=SCORE_DAYS) for end in ends]
+    day, total = F.col("as_of_date"), F.col("total_score")
+    told = scores.filter(day.isin(*ends) & F.col("peer_group").isNotNull())
+    told = told.select("merchant_id", day.alias("effective_date"), "peer_group", total.alias("score"))
+    before = scores.filter(day.isin(*earlier))
+    before = before.select(
+        "merchant_id", F.date_add(day, SCORE_DAYS).alias("effective_date"), total.alias("score_before")
     )
-    days_back = F.datediff("effective_date", "as_of_date")
-    told = rows.groupBy("merchant_id", "effective_date").agg(
-        F.max(F.when(days_back == 0, F.col("peer_group"))).alias("peer_group"),
-        F.max(F.when(days_back == 0, F.col("total_score"))).alias("score"),
-        F.max(F.when(days_back == SCORE_DAYS, F.col("total_score"))).alias("score_before"),
-    )
-    placed = growth.join(told.filter(F.col("peer_group").isNotNull()), ["merchant_id", "effective_date"])
+    placed = growth.join(beside(by_merchant(told)), _MONTH)
+    placed = placed.join(beside(by_merchant(before)), _MONTH, "left")
     median = F.floor(F.median("growth").over(Window.partitionBy("effective_date", "peer_group")))
     return placed.withColumn("over", F.col("growth") - median)
 

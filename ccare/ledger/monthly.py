@@ -74,9 +74,11 @@ def _with_booked(
     known = positions.filter(of_measure & F.col("effective_date").isin(*ends))
     booked = known.select(*IDS, "effective_date", F.lit(0).cast("bigint").alias("units"))
     rows = together([told, booked])
-    missing = {name: F.lit(None).cast("string") for name in (*IDS, "refusal") if name not in rows.columns}
+    missing = {name: F.lit(None).cast("string") for name in IDS if name not in rows.columns}
     rows = rows.withColumns(missing) if missing else rows
-    sums = (F.sum("units").cast("bigint").alias("units"), F.max("refusal").alias("refusal"))
+    sums = [F.sum("units").cast("bigint").alias("units")]
+    if "refusal" in rows.columns:  # a text makes Spark sort what it sums, and only providers are refused here
+        sums.append(F.max("refusal").alias("refusal"))
     return rows.groupBy(*IDS, "effective_date").agg(*sums).withColumn("measure", F.lit(measure))
 
 

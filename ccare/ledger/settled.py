@@ -24,8 +24,10 @@ def settled_months(inputs: Inputs, close: "Close", ends: Sequence[date]) -> Data
     payers in; a trade that was delivered after the late window counts for nothing.
     """
     trades = _trades(inputs["core_payments"], staff_pairs(inputs, close), close, ends)
-    kept = quotient(product(F.col("fee_fen"), F.col("net_fen")), F.col("paid_fen"))
-    months = trades.withColumn("kept_fen", F.coalesce(kept, F.lit(0)))
+    part = quotient(product(F.col("fee_fen"), F.col("net_fen")), F.col("paid_fen"))
+    # Exact products are dear, and of most trades nothing is returned.
+    kept = F.when(F.col("paid_fen") == 0, 0).when(F.col("net_fen") == F.col("paid_fen"), F.col("fee_fen"))
+    months = trades.withColumn("kept_fen", kept.otherwise(part))
     return months.groupBy("merchant_id", month_of_trade(F.col("paid_on")).alias("effective_date")).agg(
         F.sum("net_fen").alias("net_fen"), F.sum("kept_fen").alias("fee_fen")
     )

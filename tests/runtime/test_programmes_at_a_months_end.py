@@ -75,6 +75,7 @@ def _make_a_panel(landing: Path) -> None:
         if path.parent.parent.name == "mini_program":
             rows = (row for row in rows if row["merchant_id"] != UNVISITED)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _react(landing)
     day = GO_LIVE + timedelta(days=2)
     _visits(landing, "m0", day - timedelta(days=5), range(5), event_type="member_join", delivered=GO_LIVE)
     _visits(landing, "m0", day, range(40), event_type="launch", scene="1002")
@@ -82,6 +83,18 @@ def _make_a_panel(landing: Path) -> None:
     for shop, came in ((grocer, day + timedelta(days=2)), (florist, day)):
         _visits(landing, shop, came, range(100, 101), event_type="launch", scene="1011", terminal_id="t")
         _visits(landing, shop, came + timedelta(days=2), range(100, 101), event_type="launch", scene="1005")
+
+
+def _react(landing: Path) -> None:
+    """Somebody views, likes and clicks before the benchmarks are frozen: without peers a newcomer's are not known."""
+    rows = [
+        {"event_id": f"react-{kind}-{n}", "event_type": kind, "occurred_at": f"2017-12-20T10:00:{n:02d}Z"}
+        | {"merchant_id": "m1", "user_id": f"user-{n}", "origin": "real"}
+        for kind, many in (("view", 10), ("like", 2), ("mini_program_click", 2))
+        for n in range(many)
+    ]
+    path = landing / "life_account" / str(GO_LIVE) / "reactions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _visits(
