@@ -18,8 +18,12 @@ from ccare.tables.streams import MASK
 
 _PRIVATE = re.compile(PRIVATE)
 _KEY, _TRADE, _REFUND, _PAYLOAD = "line_key", "trade_no", "refund_no", "payload"
-_KINDS = ("交易", "退款")
-_TIME = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2} \d{1,2}:\d{2}(:\d{2})?", re.ASCII)
+_WORDS = ("交易", "退款", "SUCCESS", "REFUND", "REVOKED", "FAIL", "PROCESSING", "CLOSED", "CNY")
+_AMOUNT = r"-?\d{1,9}(\.\d{1,5})?"
+_TIME = r"\d{4}[-/]\d{1,2}[-/]\d{1,2} \d{1,2}:\d{2}(:\d{2})?"
+_TRADE_NO = r"\d{24,32}|\d\.\d+E\+\d+"
+_FORMED = re.compile(f"{_AMOUNT}|{_TIME}|{_TRADE_NO}", re.ASCII)
+"""A trade's number has 28 digits, or is what a spreadsheet program made of them; none of a person has so many."""
 
 
 def with_tokens(lines: pa.Table, key: bytes) -> pa.Table:
@@ -43,9 +47,9 @@ def with_tokens(lines: pa.Table, key: bytes) -> pa.Table:
 
 
 def with_starred(lines: pa.Table) -> pa.Table:
-    """``lines`` whose payload, the cells of a refused line, has ``***`` for all that is no code, time or kind.
+    """``lines`` whose payload, cells of a refused line, has ``***`` for all that is no amount, time, status or trade.
 
-    In a refused line cells may have slipped, so no column tells what stands in it.
+    In a refused line cells may have slipped: no column tells what stands in it, and a code may be the payer's id.
     """
     told = lines[_PAYLOAD]
     if told.null_count == len(told):
@@ -62,7 +66,7 @@ def _starred(cells: dict[str, str]) -> dict[str, str]:
 
 
 def _says_nobody(cell: str) -> bool:
-    return cell in _KINDS or bool(_TIME.fullmatch(cell)) or not _PRIVATE.search(cell)
+    return cell in _WORDS or bool(_FORMED.fullmatch(cell))
 
 
 def _kept(number: str, key: bytes) -> str:

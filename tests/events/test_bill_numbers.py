@@ -95,6 +95,7 @@ def test_a_refused_lines_cells_are_kept_but_for_what_may_be_a_persons() -> None:
     }
     persons = {
         "商户订单号": "13800138000",
+        "业务类型2": "a-payers-code",
         "退款批次号": "张三",
         "商家实收(元)": "a@b.cn",
         "订单金额(元)": "12 Main St",
