@@ -41,8 +41,7 @@ def with_tokens(lines: pa.Table, key: bytes) -> pa.Table:
         told[_TRADE][line] = _kept(trade_no, key)
         told[_REFUND][line] = told[_REFUND][line] and _kept(told[_REFUND][line], key)
     for name, texts in told.items():
-        place = lines.schema.get_field_index(name)
-        lines = lines.set_column(place, lines.schema.field(place), pa.array(texts, pa.string()))
+        lines = _told_otherwise(lines, name, texts)
     return lines
 
 
@@ -57,8 +56,12 @@ def with_starred(lines: pa.Table) -> pa.Table:
     starred = [
         text and json.dumps(_starred(json.loads(text)), ensure_ascii=False) for text in told.to_pylist()
     ]
-    place = lines.schema.get_field_index(_PAYLOAD)
-    return lines.set_column(place, lines.schema.field(place), pa.array(starred, pa.string()))
+    return _told_otherwise(lines, _PAYLOAD, starred)
+
+
+def _told_otherwise(lines: pa.Table, name: str, texts: list[str | None]) -> pa.Table:
+    place = lines.schema.get_field_index(name)
+    return lines.set_column(place, lines.schema.field(place), pa.array(texts, pa.string()))
 
 
 def _starred(cells: dict[str, str]) -> dict[str, str]:

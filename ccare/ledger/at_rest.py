@@ -12,10 +12,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ccare.ledger.decisions import FALL
+from ccare.ledger.decisions import FALL, touched_dates
 from ccare.ledger.frames import TOUCHED, beside, shared
 from ccare.ledger.lots import last_counted
-from ccare.ledger.parties import merchant_party
 
 if TYPE_CHECKING:
     from ccare.ledger.touched import Inputs
@@ -29,8 +28,7 @@ def keys_looked_at(positions: DataFrame, rated: DataFrame, inputs: "Inputs", clo
     """Positions that the close may read or change: of parties and dates rated, in debt, of fundings, touched before."""
     dates = rated.select("party", "effective_date")
     if any(p.retroactive for p in close.ledger.programmes):
-        keys = inputs["ledger_touched_keys"]
-        dates = dates.union(keys.select(merchant_party(F.col("merchant_id")), "effective_date"))
+        dates = dates.union(touched_dates(inputs))
     met = _met(positions, dates.distinct(), ["party", "effective_date"])
     read = F.col("_met") | (F.col("debt") > 0) | F.col("party").isNull() | F.col(TOUCHED)
     return met.filter(read).drop("_met", TOUCHED)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from ccare.ledger.decisions import SAME
 from ccare.ledger.falls import Fallen
-from ccare.ledger.frames import TOUCHED, beside
+from ccare.ledger.frames import beside
 from ccare.ledger.transfers import together
 
 if TYPE_CHECKING:
@@ -102,14 +102,13 @@ def fold_balances(balances: DataFrame, transfers: DataFrame, close: "Close") -> 
     day = F.col("booked_date").alias("folded_to")
     new = transfers.select("asset", one, day, sides)
     before = balances.select(*new.columns[:3], "account", "credits", "debits")
-    both = [rows.withColumn(TOUCHED, F.lit(moved)) for rows, moved in ((before, False), (new, True))]
-    folded = both[0].unionByName(both[1]).groupBy("account", "asset")
+    folded = before.unionByName(new).groupBy("account", "asset")
     after = folded.agg(
         (F.sum("credits") - F.sum("debits")).alias("balance"),
         F.sum("credits").alias("credits"),
         F.sum("debits").alias("debits"),
         F.sum("transfers").alias("transfers"),
         F.max("folded_to").alias("folded_to"),
-        F.bool_or(TOUCHED).alias(TOUCHED),
     )
-    return (after.filter(TOUCHED) if close.large_books else after).drop(TOUCHED)
+    # What no transfer of the day moves was folded to an earlier one.
+    return after.filter(F.col("folded_to") == F.lit(close.day)) if close.large_books else after

@@ -5,6 +5,7 @@ Fund and adjust, resolve reservations, falls, activate and pay debt, expire, red
 Each step is set-based over all parties; what an earlier step gives back to a pool, a later one can grant.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from ccare.ledger.lots import LOT, age
 from ccare.ledger.parties import spender, split_party, with_party
 from ccare.ledger.pools import available, bounded, earning_moves, funding_moves, fundings, grant, new_lots
 from ccare.ledger.promotion import promote
+from ccare.ledger.redemptions import Row
 from ccare.ledger.refused import refusals
 from ccare.ledger.reservations import due_requests, redeem, resolve
 from ccare.ledger.transfers import finish, together
@@ -55,7 +57,8 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
         lots, positions = (rows.withColumn(TOUCHED, F.lit(False)) for rows in (lots, positions))
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)
-    books = _lay_out(inputs, lots, positions, close)
+    requests = due_requests(inputs, close)
+    books = _lay_out(inputs, lots, positions, requests, close)
     decisions = books.looked_at.filter("kept")
     fallen = fall(books.lots, decisions)
     aged = age(fallen, books.positions, close)
@@ -64,7 +67,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     timed = [step.moved(lots) for step in early if step.moves]
     before_earning = shared(together([together([fallen.moves, *aged.moves, *timed]), funding_moves(funded)]))
     pools = available(balances, before_earning, close.ledger)
-    redeemed = redeem(inputs, aged.lots, pools, close)
+    redeemed = redeem(inputs, requests, aged.lots, pools, close)
     grants = shared(grant(decisions, bounded(pools, books.all_lots, close)))
     reserved = [redeemed.moved(lots)] if redeemed.moves else []
     moves = together([before_earning, *reserved, earning_moves(grants)])
@@ -95,15 +98,16 @@ class _Books:
     all_lots: DataFrame
 
 
-def _lay_out(inputs: Inputs, lots: DataFrame, positions: DataFrame, close: "Close") -> _Books:
+def _lay_out(
+    inputs: Inputs, lots: DataFrame, positions: DataFrame, requests: Sequence[Row], close: "Close"
+) -> _Books:
     if not close.large_books:
         laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
         return _Books(shared(decide(inputs, laid_positions, close)), laid_positions, laid_lots, laid_lots)
     rated = shared(targets(inputs, close))
     laid_positions = shared(by_party(keys_looked_at(positions, rated, inputs, close)))
     looked_at = shared(decide(inputs, laid_positions, close, rated))
-    spenders = map(spender, due_requests(inputs, close))
-    moving = lots_that_may_move(lots, laid_positions, looked_at, spenders, close)
+    moving = lots_that_may_move(lots, laid_positions, looked_at, map(spender, requests), close)
     return _Books(looked_at, laid_positions, shared(by_party(moving)), lots)
 
 

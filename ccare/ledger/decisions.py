@@ -81,20 +81,25 @@ def _and_ended(rated: DataFrame, inputs: Inputs, positions: DataFrame, close: "C
         last = p.to_day or close.day
         its = (F.col("programme") == p.name) & F.col("rule").isin([rule.name for rule in p.rules])
         in_force |= its & F.col("effective_date").between(F.lit(p.from_day), F.lit(last))
-    touched = inputs["ledger_touched_keys"].select(
-        merchant_party(F.col("merchant_id")).alias("party"), "effective_date"
-    )
     held = positions.filter(F.col("programme").isin(sorted(meant)) & F.col("party").isNotNull() & ~in_force)
     none = ("units", "over", "points", "most_a_day", "maturity_days", "expiry_days")
     on_fall = F.create_map(*(F.lit(word) for p in meant.values() for word in (p.name, p.on_fall)))
     plain = [name for name, p in meant.items() if p.multiplier == "none"]
-    ended = held.join(beside(by_party(touched)), ["party", "effective_date"], "left_semi").withColumns(
+    ended = held.join(
+        beside(by_party(touched_dates(inputs))), ["party", "effective_date"], "left_semi"
+    ).withColumns(
         {name: F.lit(0) for name in none}
         | {name: F.lit(None) for name in ("refusal", "against", "late_days")}
         | {"unit": F.lit(1), "plain": F.col("programme").isin(plain), "on_fall": on_fall[F.col("programme")]}
     )
     kinds = dict(rated.dtypes)
     return rated.unionByName(ended.select(*(F.col(name).cast(kinds[name]) for name in rated.columns)))
+
+
+def touched_dates(inputs: Inputs) -> DataFrame:
+    """Grain: party and effective date that the close looks at again."""
+    party = merchant_party(F.col("merchant_id")).alias("party")
+    return inputs["ledger_touched_keys"].select(party, "effective_date")
 
 
 def _with_books(rated: DataFrame, positions: DataFrame, scored: DataFrame, close: "Close") -> DataFrame:

@@ -138,12 +138,13 @@ def _book_payment(booked: Booked, each: Paid) -> None:
     ]
 
 
-def redeem(inputs: Inputs, lots: DataFrame, pools: DataFrame, close: "Close") -> Booked:
-    """Serves the requests that can be served for the first time in this close, out of ``lots`` as they stand.
+def redeem(
+    inputs: Inputs, requests: Sequence[Row], lots: DataFrame, pools: DataFrame, close: "Close"
+) -> Booked:
+    """Serves ``requests``, those that are due, out of ``lots`` as they stand.
 
     ``pools``: what each pool holds by now (pool, asset, held).
     """
-    requests = due_requests(inputs, close)
     if not requests:
         return Booked()
     numbers = sorted({r["request_id"] for r in requests})

@@ -41,7 +41,6 @@ def store_payments(run: Run, lines: DataFrame, channels: tuple[str, ...]) -> Non
         lake, day = run.settings.lake, run.close.day
         version = put_beside(lake, declared, rows, run.record.run_id, day, count, alone=alone)
         run.wrote("ingest", declared.name, version, meter, warnings)
-        for warning in gate_relations(run, PAYMENTS):
-            run.said(f"  warning: {warning}")
+        run.warn(gate_relations(run, PAYMENTS))
         run.said(f"  {count:,} bill lines became payments: no payments event has told of their trades")
     rows.unpersist()

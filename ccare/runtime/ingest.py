@@ -60,8 +60,7 @@ def ingest(run: Run, surveyed: Surveyed, allow_missing: tuple[str, ...] = ()) ->
     if usable:
         settings.require_key()
     passes = _take_all(run, usable, history)
-    for warning in gate_silence(run, [taken.stream for taken in passes], history):
-        run.said(f"  warning: {warning}")
+    run.warn(gate_silence(run, [taken.stream for taken in passes], history))
     bills = take_bills(run, found)
     found = bills.deliveries
     _store_rejected(run, passes, bills.rejected)

@@ -76,8 +76,7 @@ def take_small(run: Run, stream: Stream, files: list[Delivery], history: Publish
             whole = events.entity_state(before, events.accepted(frame(), stream), stream)
             at_most = stays.num_rows + run.rows_before(stream.table)
             run.store("ingest", declared, conform(whole, declared), (), meter, at_most=at_most)
-    for warning in warnings:
-        run.said(f"  warning: {warning}")
+    run.warn(warnings)
     if taken.total(REJECTED):
         stage_rejected(run, stream.name, events.rejected(frame(), stream))
     return taken
@@ -124,8 +123,7 @@ def take_bulk(run: Run, stream: Stream, files: list[Delivery], history: Publishe
         version = staged.adopt(run.settings.lake, run.record.run_id)
         run.wrote("ingest", stream.table, version, meter, warnings)
         warnings = gate_relations(run, stream)
-    for warning in warnings:
-        run.said(f"  warning: {warning}")
+    run.warn(warnings)
     if rejects:
         declared = REGISTRY["core_rejected_events"]
         rejected = reduce(DataFrame.unionByName, (conform(df, declared) for df in rejects))

@@ -196,17 +196,18 @@ class Run:
             keep(frames)
             for key in frames:
                 if staged_rows(self, key):
-                    self._say(self.gate(REGISTRY[key], staged_frame(self, REGISTRY[key])))
+                    self.warn(self.gate(REGISTRY[key], staged_frame(self, REGISTRY[key])))
             return
         frames = {key: df.persist() for key, df in frames.items()}
         made = {key: df.toArrow() if few else df for key, df in frames.items()}
         for key, rows in made.items():
-            self._say(self.gate(REGISTRY[key], rows))
+            self.warn(self.gate(REGISTRY[key], rows))
         keep(made)
         for df in frames.values():
             df.unpersist()
 
-    def _say(self, warnings: Iterable[str]) -> None:
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Say each of the gate's warnings."""
         for warning in warnings:
             self.said(f"  warning: {warning}")
 

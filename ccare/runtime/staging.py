@@ -27,6 +27,10 @@ def staging_dir(lake: Path, run_id: str) -> Path:
     return lake / "_staging" / run_id
 
 
+def _folder(run: "Run", name: str) -> Path:
+    return staging_dir(run.settings.lake, run.record.run_id) / name
+
+
 def stage(run: "Run", frames: Mapping[str, DataFrame | pa.Table]) -> None:
     """Write every frame as Parquet."""
     folder = staging_dir(run.settings.lake, run.record.run_id)
@@ -44,8 +48,7 @@ def stage(run: "Run", frames: Mapping[str, DataFrame | pa.Table]) -> None:
 
 def staged(run: "Run", declared: Table) -> DataFrame | pa.Table | None:
     """A staged table as it was written, held where it is small; None where it has no rows to post."""
-    path = staging_dir(run.settings.lake, run.record.run_id) / declared.name
-    if not path.is_dir():
+    if not _folder(run, declared.name).is_dir():
         return None
     count = staged_rows(run, declared.name)
     if declared.write is not WriteStyle.MERGE_STATE and not count:
@@ -63,13 +66,13 @@ def staged(run: "Run", declared: Table) -> DataFrame | pa.Table | None:
 
 def staged_frame(run: "Run", declared: Table) -> DataFrame:
     """A staged table's rows, where they lie."""
-    path = staging_dir(run.settings.lake, run.record.run_id) / declared.name
-    return conform(run.spark.read.schema(schema(declared)).parquet(str(path)), declared)
+    read = run.spark.read.schema(schema(declared))
+    return conform(read.parquet(str(_folder(run, declared.name))), declared)
 
 
 def staged_pattern(run: "Run", name: str) -> str:
     """What names the files of a staged table."""
-    return str(staging_dir(run.settings.lake, run.record.run_id) / name / "*.parquet")
+    return str(_folder(run, name) / "*.parquet")
 
 
 def staged_rows(run: "Run", name: str) -> int:
@@ -79,8 +82,7 @@ def staged_rows(run: "Run", name: str) -> int:
 
 def staged_files(run: "Run", name: str) -> list[str]:
     """Files of a staged table in order; none where it was not staged."""
-    folder = staging_dir(run.settings.lake, run.record.run_id) / name
-    return sorted(map(str, folder.glob("*.parquet")))
+    return sorted(map(str, _folder(run, name).glob("*.parquet")))
 
 
 def staged_days(run: "Run", declared: Table) -> list[date]:
@@ -94,7 +96,7 @@ def staged_days(run: "Run", declared: Table) -> list[date]:
 
 def rejected_dir(run: "Run") -> Path:
     """Where refused rows wait for the one commit that all streams share."""
-    return staging_dir(run.settings.lake, run.record.run_id) / "rejected"
+    return _folder(run, "rejected")
 
 
 def stage_rejected(run: "Run", stream: str, rejected: DataFrame) -> None:
