@@ -6,12 +6,13 @@ row which lost are written again. What is refused rides in the same columns, pac
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import parquet
 from pyspark.sql import DataFrame, SparkSession
@@ -20,14 +21,15 @@ from pyspark.sql import types as T
 
 from ccare.events import job as events
 from ccare.runtime import deltalog
-from ccare.runtime.disputes import write_disputed, write_without
+from ccare.runtime.disputes import write_disputed, write_together, write_without
 from ccare.runtime.failpoint import reach
 from ccare.runtime.rowstore import arrow_schema, ensure_table, signed
 from ccare.runtime.spark import INTERPRETED_ROWS, frame, schema, uncompiled
 from ccare.tables import Table, table
 from ccare.tables.streams import Stream
 
-_SOUND = "_sound"
+_PART = "_part"
+"""Partition of a staged row: ``sound``; ``refused``; ``shared``, sound but perhaps the twin of another."""
 _PACKED = "content_hash"
 """Where a refused row's story rides: only a sound row has a hash to put there."""
 _ALWAYS = ("file_sha256", "position", "delivery_date")
@@ -84,7 +86,7 @@ class Staged:
     @property
     def refused(self) -> DataFrame | None:
         """Rows refused for what they say, unpacked; None where there are none."""
-        files = sorted((self.folder / f"{_SOUND}=false").glob("*.parquet"))
+        files = sorted(_of(self.folder, "refused").glob("*.parquet"))
         if not files:
             return None
         packed = F.from_json(_PACKED, _STORY).alias("_story")
@@ -101,9 +103,7 @@ class Staged:
 
     def files(self) -> list[Path]:
         """The files of sound rows, those written again in place of the first."""
-        first = [
-            p for p in (self.folder / f"{_SOUND}=true").glob("*.parquet") if p.name not in self.rewritten
-        ]
+        first = [p for p in _of(self.folder, "sound").glob("*.parquet") if p.name not in self.rewritten]
         return sorted([*first, *(self.folder / "again").glob("*.parquet")])
 
     def drop(self, lost: DataFrame) -> None:
@@ -139,8 +139,13 @@ class Staged:
         return version
 
 
-def stage_parsed(rows: DataFrame, stream: Stream, folder: Path, taken_on: str) -> Staged:
-    """Parse once: write ``rows`` (as ``events.parsed`` gives them) under ``folder``; nothing is kept in memory."""
+def stage_parsed(
+    rows: DataFrame, stream: Stream, folder: Path, taken_on: str, apart: Sequence[str] = ()
+) -> Staged:
+    """Parse once: write ``rows`` (as ``events.parsed`` gives them) under ``folder``; nothing is kept in memory.
+
+    Rows whose event_id is among ``apart`` go to a file of their own: where one loses, little is written again.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     sound = F.size("reasons") == 0
     story = F.to_json(F.struct(*events.refusal(rows, stream)))
@@ -154,11 +159,22 @@ def stage_parsed(rows: DataFrame, stream: Stream, folder: Path, taken_on: str) -
         elif name != "taken_on":
             # A refused row's own values stay out: they may be what it was refused for.
             columns.append(F.when(sound, own).alias(name))
-    packed = rows.select(*columns, sound.alias(_SOUND))
-    packed.write.mode("overwrite").partitionBy(_SOUND).parquet(str(folder))
+    spark, part = rows.sparkSession, F.when(sound, "sound").otherwise("refused")
+    if apart:
+        named = spark.createDataFrame(pa.table({"event_id": list(apart), "_apart": [True] * len(apart)}))
+        rows = rows.join(F.broadcast(named), "event_id", "left")
+        part = F.when(sound & F.col("_apart"), "shared").otherwise(part)
+    packed = rows.select(*columns, part.alias(_PART))
+    packed.write.mode("overwrite").partitionBy(_PART).parquet(str(folder))
+    if each := sorted(_of(folder, "shared").glob("*.parquet")):
+        # Under a name of its own: a task gives its files of all parts the same.
+        write_together(each, _of(folder, "sound") / f"shared-{each[0].name}")
     reach(f"{stream.table}.staged")
-    spark = rows.sparkSession
     return Staged(spark, stream, folder, taken_on)
+
+
+def _of(folder: Path, part: str) -> Path:
+    return folder / f"{_PART}={part}"
 
 
 def _add_action(path: Path, root: Path, taken_on: str) -> AddAction:

@@ -32,13 +32,20 @@ using (key)
 _HELD = "select distinct filename from staged where <disputed> order by all"
 _DISPUTED = """
 copy (
-    select * replace (parse_filename(filename) as filename) from read_parquet($held, filename = true)
+    select * replace (parse_filename(filename) as filename)
+    from read_parquet($held, filename = true, hive_partitioning = false)
     where <disputed>
 ) to <out> (format parquet, compression zstd)
 """
 _KEPT = """
-copy (from read_parquet($file) anti join (from read_parquet($lost)) using (file_sha256, position))
-to <out> (format parquet, compression zstd, compression_level 1)
+copy (
+    from read_parquet($file, hive_partitioning = false)
+    anti join (from read_parquet($lost)) using (file_sha256, position)
+) to <out> (format parquet, compression zstd, compression_level 1)
+"""
+_TOGETHER = """
+copy (from read_parquet([<files>], hive_partitioning = false)) to <out>
+(format parquet, compression zstd, compression_level 1)
 """
 
 
@@ -60,7 +67,9 @@ def write_disputed(
     disputed = " or ".join(f"({kind} and {key} in (from {name}))" for name, key, kind in keys)
     listed = ", ".join(quoted(str(path)) for path in files)
     with bounded(out.parent, CORES) as con:
-        con.execute(f"create view staged as from read_parquet([{listed}], filename = true)")
+        con.execute(
+            f"create view staged as from read_parquet([{listed}], filename = true, hive_partitioning = false)"
+        )
         con.execute(f"create view known as {view_sql(lake, table(stream.table), version)}")
         for name, key, kind in keys:
             query = _SHARED.replace("<name>", name).replace("<key>", key).replace("<kind>", kind)
@@ -91,6 +100,14 @@ def write_without(files: Sequence[Path], lost: Sequence[Path], folder: Path) -> 
     # A staged file is mostly one row group, which one thread reads.
     with ThreadPoolExecutor(CORES) as pool:
         list(pool.map(write, files))
+
+
+def write_together(files: Sequence[Path], out: Path) -> None:
+    """Write the rows of ``files`` into one."""
+    out.parent.mkdir(exist_ok=True)
+    listed = ", ".join(quoted(str(path)) for path in files)
+    with bounded(out.parent) as con:
+        con.execute(_TOGETHER.replace("<files>", listed).replace("<out>", quoted(str(out))))
 
 
 def bounded(folder: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:

@@ -20,8 +20,9 @@ from ccare.runtime.rowstore import write_rows
 from ccare.runtime.run import Run
 from ccare.runtime.settings import Settings
 from ccare.runtime.spark import INTERPRETED_ROWS, conform, interpreted
-from ccare.runtime.staging import discard, rejected_dir
+from ccare.runtime.staging import discard, rejected_dir, staging_dir
 from ccare.runtime.stream_gate import gate_silence
+from ccare.runtime.twins import twins
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import ENTITY_STREAMS, EVENT_STREAMS, Stream
 
@@ -90,16 +91,24 @@ def _take_all(run: Run, usable: list[Delivery], history: Published) -> list[Take
     refused: list[GateRefused] = []
 
     def take(stream: Stream) -> Taken | None:
-        one = take_small if small or not stream.is_event else take_bulk
         try:
-            return one(run, stream, files[stream], history)
+            if small or not stream.is_event:
+                return take_small(run, stream, files[stream], history)
+            return take_bulk(run, stream, files[stream], history, guessed[stream].result())
         except GateRefused as error:
             refused.append(error)
             return None
 
     # A few thousand merchants are no more on a large day: their passes need no compiled code then either.
     entities = sum(d.lines for stream in ENTITY_STREAMS for d in files[stream])
-    with interpreted(run.spark, entities <= INTERPRETED_ROWS):
+    with ThreadPoolExecutor(1) as beside, interpreted(run.spark, entities <= INTERPRETED_ROWS):
+        # The passes of entities mostly wait for plans: meanwhile a core is free.
+        spill = staging_dir(run.settings.lake, run.record.run_id)
+        guessed = {
+            s: beside.submit(twins, files[s], run.settings.landing, spill)
+            for s in EVENT_STREAMS
+            if files[s] and not small
+        }
         passes = [take(stream) for stream in ENTITY_STREAMS if files[stream]]
     if not refused:
         with (

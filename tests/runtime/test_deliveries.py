@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import hypothesis
 import pytest
 import zstandard
@@ -168,6 +169,29 @@ def test_any_split_order_repetition_and_packing_gives_the_same_core_rows(
         (1, "malformed_json"),
         (2, "event_id_conflict"),
     ]
+
+
+@pytest.mark.parametrize("guess", ["right", "nothing", "in vain"])
+def test_whichever_ids_are_guessed_to_stand_twice_the_same_rows_stay(
+    plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guess: str
+) -> None:
+    monkeypatch.setattr(ingest, "SMALL_LINES", 0)
+    settings = settings_in(tmp_path)
+    shutil.copytree(plain.landing, settings.landing)
+    folder = settings.landing / "payments" / "2026-03-02"
+    lines = (folder / "payments.jsonl").read_text().splitlines()
+    (folder / "again.jsonl").write_text("\n".join(lines[:7]) + "\n")
+    ids = [json.loads(line)["event_id"] for line in lines]
+    if guess != "right":
+        monkeypatch.setattr(ingest, "twins", lambda *_: ids[7:] if guess == "in vain" else [])
+    ingested(settings)
+    assert core_rows(settings) == core_rows(plain)
+    files = [Path(path).name for path in deltalog.data_files(settings.lake, "core_payments", 1)]
+    apart = [name for name in files if name.startswith("shared-")]
+    assert len(apart) == (guess != "nothing")
+    if guess == "right":
+        held = duckdb.read_parquet(str(next(settings.lake.rglob(apart[0])))).fetchall()
+        assert len(held) == 7, "of each pair one is left, in a file of their own"
 
 
 @pytest.mark.parametrize("bulk", [False, True], ids=["small", "bulk"])

@@ -1,0 +1,52 @@
+"""Event ids that a large delivery seems to hold twice, guessed from its text before Spark reads it.
+
+A guess and no more: the rows that it names are written apart, so that who of them loses is taken out of one small
+file. Whom it misses or names in vain is judged as before, by what disputes.py finds in the rows themselves.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from ccare.events.read import LINE_MAX_BYTES
+from ccare.growth.snapshot import quoted
+from ccare.runtime.disputes import CORES, bounded
+from ccare.runtime.intake import Delivery
+
+TWINS_MAX = 100_000
+"""More ids than this are a file delivered once more: whoever loses then fills files of its own anyway."""
+# A bound on the repetition would make the pattern five times as slow.
+_SAID = """
+create view said as
+select nullif(regexp_extract(line, '"event_id"\\s*:\\s*"([^"\\\\]*)"', 1), '') as event_id
+from read_csv([<files>], columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', header = false,
+  auto_detect = false, max_line_size = <longest>, ignore_errors = true)
+"""
+# By numbers first: the ids of tens of millions of lines would fill memory that numbers do not.
+_TWICE = """
+create temp table twice as
+select key from (select hash(event_id) as key from said where event_id is not null) group by key having count(*) > 1
+limit $most
+"""
+_IDS = "select distinct event_id from said where hash(event_id) in (from twice) and event_id is not null limit $most"
+
+
+def twins(files: Sequence[Delivery], landing: Path, spill: Path) -> list[str]:
+    """Ids that more than one line of ``files`` seems to have, at most TWINS_MAX; none where they are more.
+
+    None either where text is not to be read so: CSV, an encoding that is not UTF-8, a name that DuckDB takes for a
+    pattern. ``spill`` is a folder for what memory does not hold.
+    """
+    paths = ", ".join(quoted(str(d.file(landing))) for d in files if not d.header)
+    if not paths:
+        return []
+    most = {"most": TWINS_MAX + 1}
+    try:
+        with bounded(spill, CORES) as con:
+            con.execute(_SAID.replace("<files>", paths).replace("<longest>", str(LINE_MAX_BYTES)))
+            (twice,) = con.execute(_TWICE, most).fetchone() or (0,)
+            found = con.execute(_IDS, most).fetchall() if 0 < twice <= TWINS_MAX else []
+    except duckdb.Error:
+        return []
+    return [row[0] for row in found] if len(found) <= TWINS_MAX else []
