@@ -23,13 +23,9 @@ select nullif(regexp_extract(line, '"event_id"\\s*:\\s*"([^"\\\\]*)"', 1), '') a
 from read_csv([<files>], columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', header = false,
   auto_detect = false, max_line_size = <longest>, ignore_errors = true)
 """
-# By numbers first: the ids of tens of millions of lines would fill memory that numbers do not.
 _TWICE = """
-create temp table twice as
-select key from (select hash(event_id) as key from said where event_id is not null) group by key having count(*) > 1
-limit $most
+select event_id from said where event_id is not null group by event_id having count(*) > 1 limit $most
 """
-_IDS = "select distinct event_id from said where hash(event_id) in (from twice) and event_id is not null limit $most"
 
 
 def twins(files: Sequence[Delivery], landing: Path, spill: Path) -> list[str]:
@@ -41,12 +37,10 @@ def twins(files: Sequence[Delivery], landing: Path, spill: Path) -> list[str]:
     paths = ", ".join(quoted(str(d.file(landing))) for d in files if not d.header)
     if not paths:
         return []
-    most = {"most": TWINS_MAX + 1}
     try:
         with bounded(spill, CORES) as con:
             con.execute(_SAID.replace("<files>", paths).replace("<longest>", str(LINE_MAX_BYTES)))
-            (twice,) = con.execute(_TWICE, most).fetchone() or (0,)
-            found = con.execute(_IDS, most).fetchall() if 0 < twice <= TWINS_MAX else []
+            found = con.execute(_TWICE, {"most": TWINS_MAX + 1}).fetchall()
     except duckdb.Error:
         return []
     return [row[0] for row in found] if len(found) <= TWINS_MAX else []
