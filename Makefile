@@ -41,7 +41,7 @@ bench-score: setup ## 100,000 merchants scored; models of 5,000 with 2 million u
 	@$(PY) -m bench.potential
 	@$(PY) -m bench.explain
 
-bench-programmes: setup ## what 200,000 merchants earn by all six programmes on a Sunday that ends a month, beside DuckDB
+bench-programmes: setup ## what 200,000 merchants earn by all six programmes on a Sunday that ends a month and on a Thursday, beside DuckDB
 	@$(PY) -m bench.programmes $(ARGS)
 
 bench-exports: setup ## the folders of 100,000 merchants, and one card

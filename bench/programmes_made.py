@@ -13,6 +13,8 @@ import duckdb
 
 DAY, FIRST = date(2026, 5, 31), date(2026, 3, 23)
 """A Sunday that ends a month, and the first day of the history: 70 days, so that three months' ends are told."""
+ORDINARY = DAY - timedelta(days=3)
+"""A day on which nothing is paid by the month or by the week."""
 WHOLE_FROM = DAY - timedelta(days=27)
 """First day of which the days without a trade are made too."""
 ENDS = (DAY, date(2026, 4, 30), date(2026, 3, 31))
@@ -48,7 +50,9 @@ copy (
         from paid where gmv_fen % 20 = 0
 ) to '{root}/payments/taken_on={day}/rows.parquet'
 """
-_CHANGES = "copy (from '{root}/days/business_date={day}/*.parquet') to '{root}/changes/rows.parquet'"
+_CHANGES = (
+    "copy (from '{root}/days/business_date={day}/*.parquet') to '{root}/changes/came={day}/rows.parquet'"
+)
 _REFUNDS = """
 copy (
     select merchant_id, user_key, business_date as paid_date, business_date as refund_date,
@@ -74,8 +78,9 @@ copy (
 """
 _DRIVERS = """
 copy (
-    select 'm' || m as merchant_id, date '{day}' as as_of_date, (hash(m, 'p') % 100) / 100 as shrunk_value,
-        'e_private_share' as metric_id from range($merchants) t(m)
+    select 'm' || m as merchant_id, d as as_of_date, (hash(m, 'p') % 100) / 100 as shrunk_value,
+        'e_private_share' as metric_id
+    from (select unnest([date '{day}', date '{ordinary}']) as d), range($merchants) t(m)
 ) to '{root}/drivers/rows.parquet'
 """
 _CARDS = """
@@ -109,7 +114,6 @@ copy (
 ) to '{root}/adoptions/rows.parquet'
 """
 _ONCE = {
-    "changes": _CHANGES,
     "refunds": _REFUNDS,
     "merchants": _MERCHANTS,
     "scores": _SCORES,
@@ -135,17 +139,31 @@ FOLDERS = {
     "score_drivers": "drivers",
 }
 """Table -> folder below the scratch folder."""
+UNTIL = {
+    "state_user_days": "business_date <=",
+    "state_changes": "came =",
+    "state_refund_days": "refund_date <=",
+    "core_payments": "taken_on <=",
+    "core_voucher_events": "taken_on <=",
+}
+"""Table -> what its rows meet with the day of a close that knows them, where that is not all of them."""
+
+
+def known(table: str, day: date) -> str:
+    """SQL of which rows of ``table`` the close of ``day`` knows."""
+    return f"{UNTIL[table]} date '{day}'" if table in UNTIL else "true"
 
 
 def make(root: Path, merchants: int) -> tuple[int, int]:
     """Write every folder of ``FOLDERS`` below ``root``; gives user days and trades."""
     for folder in FOLDERS.values():
         (root / folder).mkdir()
-    scored = {*ENDS, *(end - timedelta(days=28) for end in ENDS)}
+    scored = {ORDINARY, *ENDS, *(end - timedelta(days=28) for end in ENDS)}
     about = {
         "root": root,
         "whole_from": WHOLE_FROM,
         "campaign": CAMPAIGN[0],
+        "ordinary": ORDINARY,
         "providers": PROVIDERS,
         "scored": ", ".join(f"date '{day}'" for day in sorted(scored) if day >= FIRST),
     }
@@ -159,6 +177,9 @@ def make(root: Path, merchants: int) -> tuple[int, int]:
             ):
                 (root / folder).mkdir()
                 _run(con, query.format(**about, day=day), merchants)
+        for day in (DAY, ORDINARY):
+            (root / f"changes/came={day}").mkdir()
+            _run(con, _CHANGES.format(root=root, day=day), merchants)
         for query in _ONCE.values():
             _run(con, query.format(**about, day=DAY), merchants)
         counted = con.execute(

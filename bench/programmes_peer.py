@@ -1,10 +1,11 @@
 """What a user's own DuckDB script asks of the files of ``bench.programmes_made``: rule by rule, nothing kept."""
 
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
-from bench.programmes_made import DAY, ENDS, FOLDERS
+from bench.programmes_made import DAY, ENDS, FOLDERS, known
 
 # What each rule counts for the day, rule by rule: programme, rule, merchant_id, units.
 _UNITS = """
@@ -125,16 +126,19 @@ union all select 'resource_pack', 'served_rebate', sum(fee * 10 // 100)::bigint 
 """
 
 
-def beside(root: Path) -> dict[tuple[str, str], int]:
-    """What every rule asks for the day."""
+def beside(root: Path, day: date) -> dict[tuple[str, str], int]:
+    """What every rule asks for the day: ``DAY``, or one on which none is paid by the month or by the week."""
     with duckdb.connect() as con:
         con.execute("set threads = 2")
-        for folder in FOLDERS.values():
-            con.execute(f"create view {folder} as from '{root}/{folder}/**/*.parquet'")
+        for table, folder in FOLDERS.items():
+            rows = f"from read_parquet('{root}/{folder}/**/*.parquet', hive_partitioning = true)"
+            con.execute(f"create view {folder} as {rows} where {known(table, day)}")
         con.execute("create table ends as select unnest($ends::date[]) as told", {"ends": list(ENDS)})
-        con.execute(_UNITS, {"day": DAY})
-        rows = con.execute(_ASKED, {"day": DAY}).fetchall()
-        con.execute(_SETTLED)
-        con.execute(_GROWN)
-        rows += con.execute(_MONTHLY).fetchall()
-    return {(programme, rule): asked for programme, rule, asked in rows if asked}
+        con.execute(_UNITS, {"day": day})
+        rows_told = con.execute(_ASKED, {"day": day}).fetchall()
+        if day == DAY:
+            con.execute(_SETTLED)
+            con.execute(_GROWN)
+            rows_told += con.execute(_MONTHLY).fetchall()
+    on = {(programme, rule): asked for programme, rule, asked in rows_told if asked}
+    return on if day == DAY else {key: asked for key, asked in on.items() if key[0] != "fuyou"}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> pa.Table:
-    """A row for every touched key and measure of a rule that counts users."""
+    """A row for every measure of a rule that counts users and touched key that counts, or is booked."""
     return user_counts(inputs, close)
 
 

@@ -45,7 +45,7 @@ def targets(inputs: Inputs, close: "Close") -> DataFrame:
     over (units that a cap of the rule left out), refusal (why it earns nothing, null where it may), against (abuse
     rules that withhold it). Laid out by party.
     """
-    rows = measured(inputs, close, by_merchant(inputs["ledger_touched_keys"]))
+    rows = by_merchant(measured(inputs, close))
     rated = rows.withColumn("rate", F.explode(_rates(close.ledger, F.col("measure"))))
     rated = rated.select(*rows.columns, *(f"rate.{name}" for name in _RATE_TYPES))
     rated = rated.filter(through("first", "last", F.col("effective_date")))

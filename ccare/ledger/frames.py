@@ -1,7 +1,6 @@
 """Set-based helpers on Spark frames that the steps of a close share. No loop over parties, no Python UDF."""
 
 from collections.abc import Sequence
-from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -51,11 +50,6 @@ def quotient(numerator: Column, denominator: Column) -> Column:
 def through(first: str, last: str, day: Column) -> Column:
     """Whether ``day`` lies in the closed range of two nullable date columns."""
     return (F.col(first).isNull() | (F.col(first) <= day)) & (F.col(last).isNull() | (F.col(last) >= day))
-
-
-def between(day: Column, first: date, last: date) -> Column:
-    """``day`` in the closed range of two literals: what prunes partitions."""
-    return day.between(F.lit(first), F.lit(last))
 
 
 def overlap(

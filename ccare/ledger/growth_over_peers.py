@@ -9,12 +9,8 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
-
-from ccare.ledger.frames import beside, by_merchant
-from ccare.ledger.touched import Inputs, staff_pairs
-from ccare.ledger.trades import net_parts
+from ccare.growth.snapshot import date_sql, name_of
+from ccare.ledger.trades import net_parts, staff_out
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -23,76 +19,70 @@ NOW, BEFORE = (42, 15), (70, 43)
 """First and last day of each window, counted back from d."""
 ADOPTED_DAYS = 69
 SCORE_DAYS = 28
-_MONTH = ["merchant_id", "effective_date"]
 
 
-def growth_over_peers(
-    inputs: Inputs, close: "Close", ends: Sequence[date], *, fallen_scores_count: bool
-) -> DataFrame:
-    """Grain: service provider with an adopter, and month in ``ends``. ``units`` in fen, at least 0.
+def over_peers(close: "Close", ends: Sequence[date]) -> str:
+    """Grain: merchant with a peer group and a trade in either window, and month in ``ends``.
 
-    A merchant that grew more than its peers counts only where its total score of d is at least that of d-28, unless
-    ``fallen_scores_count``; one that grew less always counts, and one without a peer group never does.
+    ``over_fen``: growth - the group's median; ``held``: whether its total score of d is at least that of d-28.
     """
-    growth = _over_median(_growth(inputs, close, ends), inputs["score_merchants"], ends)
-    held = (
-        F.lit(True)
-        if fallen_scores_count
-        else F.coalesce(F.col("score") >= F.col("score_before"), F.lit(False))
-    )
-    counts = F.when((F.col("over") <= 0) | held, F.col("over")).otherwise(F.lit(0))
-    growth = growth.select("merchant_id", "effective_date", counts.alias("counts"))
-    adopted = _adopters(inputs, ends).join(growth, _MONTH)
-    return adopted.groupBy("service_provider_id", "effective_date").agg(
-        F.greatest(F.sum("counts"), F.lit(0)).alias("units")
-    )
+    earlier = [end - timedelta(days=SCORE_DAYS) for end in ends]
+    return f"""
+with growth as materialized ({_growth(close, ends)}),
+placed as materialized (
+    select merchant_id, effective_date, growth, peer_group, now.total_score >= before.total_score as held
+    from growth
+    join (select merchant_id, as_of_date as effective_date, peer_group, total_score from score_merchants
+          where as_of_date in ({_listed(ends)}) and peer_group is not null) now using (merchant_id, effective_date)
+    left join (select merchant_id, as_of_date + {SCORE_DAYS} as effective_date, total_score from score_merchants
+               where as_of_date in ({_listed(earlier)})) before using (merchant_id, effective_date)
+)
+select merchant_id, effective_date, growth - middle as over_fen, coalesce(held, false) as held
+from placed join (
+    select effective_date, peer_group, floor(median(growth))::bigint as middle from placed group by all
+) using (effective_date, peer_group)"""
 
 
-def _growth(inputs: Inputs, close: "Close", ends: Sequence[date]) -> DataFrame:
+def growth_over_peers(ends: Sequence[date], *, fallen_scores_count: bool) -> str:
+    """Grain: service provider with an adopter, and month in ``ends``. ``units`` in fen, at least 0; of ``over_peers``.
+
+    A merchant that grew more than its peers counts only where its score held, unless ``fallen_scores_count``; one that
+    grew less always counts, and one without a peer group never does.
+    """
+    counts = "true" if fallen_scores_count else "held"
+    return f"""
+select service_provider_id, effective_date,
+    greatest(sum(case when over_fen <= 0 or {counts} then over_fen else 0 end), 0)::bigint as units
+from (
+    select distinct service_provider_id, merchant_id, effective_date
+    from core_solution_adoptions join core_solutions using (solution_id),
+        (select unnest([{_listed(ends)}]) as effective_date)
+    where effective_date - adopted_on between 0 and {ADOPTED_DAYS}
+) join over_peers using (merchant_id, effective_date) group by all"""
+
+
+def _growth(close: "Close", ends: Sequence[date]) -> str:
     """Grain: merchant with a trade in either window, and month. ``growth`` in fen."""
     first, last = min(ends) - timedelta(days=BEFORE[0]), max(ends) - timedelta(days=NOW[1])
-    staff = F.broadcast(staff_pairs(inputs, close))
-    rows = net_parts(inputs, close, first, last).join(staff, ["merchant_id", "user_key"], "left_anti")
+    parts = net_parts(close, f"between {date_sql(first)} and {date_sql(last)}")
     # A sum for each month beside the others: a row of each trade for each month would be several times as many.
-    sums = rows.groupBy("merchant_id").agg(*(F.sum(_fen(end)).alias(str(end)) for end in ends))
-    each = (F.struct(F.lit(end).alias("effective_date"), F.col(str(end)).alias("growth")) for end in ends)
-    return sums.select("merchant_id", F.inline(F.array(*each))).filter(F.col("growth").isNotNull())
+    sums = ", ".join(f"sum({_fen(end)})::bigint as {name_of(str(end))}" for end in ends)
+    month = " ".join(f"when {date_sql(end)} then {name_of(str(end))}" for end in ends)
+    return f"""
+select merchant_id, effective_date, case effective_date {month} end as growth
+from (select merchant_id, {sums} from ({parts}) {staff_out(close)} group by merchant_id),
+    (select unnest([{_listed(ends)}]) as effective_date)
+where growth is not null"""
 
 
-def _fen(end: date) -> Column:
+def _fen(end: date) -> str:
     """What a trade adds to the growth of the month ``end``, null outside both windows."""
-    days_back = F.datediff(F.lit(end), "effective_date")
-    now, before = (days_back.between(last, first) for first, last in (NOW, BEFORE))
-    return F.when(now, F.col("units")).when(before, -F.col("units"))
-
-
-def _over_median(growth: DataFrame, scores: DataFrame, ends: Sequence[date]) -> DataFrame:
-    """Adds ``over`` = growth - the group's median, and the total ``score`` of d and ``score_before`` of d-28."""
-    earlier = [end - timedelta(days=SCORE_DAYS) for end in ends]
-    day, total = F.col("as_of_date"), F.col("total_score")
-    told = scores.filter(day.isin(*ends) & F.col("peer_group").isNotNull())
-    told = told.select("merchant_id", day.alias("effective_date"), "peer_group", total.alias("score"))
-    before = scores.filter(day.isin(*earlier))
-    before = before.select(
-        "merchant_id", F.date_add(day, SCORE_DAYS).alias("effective_date"), total.alias("score_before")
+    (now, before) = (
+        f"between {date_sql(end - timedelta(days=first))} and {date_sql(end - timedelta(days=last))}"
+        for first, last in (NOW, BEFORE)
     )
-    placed = growth.join(beside(by_merchant(told)), _MONTH)
-    placed = placed.join(beside(by_merchant(before)), _MONTH, "left")
-    median = F.floor(F.median("growth").over(Window.partitionBy("effective_date", "peer_group")))
-    return placed.withColumn("over", F.col("growth") - median)
+    return f"case when effective_date {now} then units when effective_date {before} then -units end"
 
 
-def _adopters(inputs: Inputs, ends: Sequence[date]) -> DataFrame:
-    """Grain: service provider, merchant and month in which it counts as an adopter."""
-    owners = inputs["core_solutions"].select("solution_id", "service_provider_id")
-    adopted = inputs["core_solution_adoptions"].select("solution_id", "merchant_id", "adopted_on")
-    rows = adopted.join(F.broadcast(owners), "solution_id")
-    rows = rows.select(
-        "service_provider_id", "merchant_id", "adopted_on", _each(ends).alias("effective_date")
-    )
-    recent = F.datediff("effective_date", "adopted_on").between(0, ADOPTED_DAYS)
-    return rows.filter(recent).select("service_provider_id", "merchant_id", "effective_date").distinct()
-
-
-def _each(ends: Sequence[date]) -> Column:
-    return F.explode(F.array(*(F.lit(end) for end in ends)))
+def _listed(days: Sequence[date]) -> str:
+    return ", ".join(map(date_sql, days))

@@ -1,7 +1,7 @@
 """What rules count, kind by kind, as one frame: the units of every measure, merchant and effective date looked at.
 
-Rules of a kind with the same parameters share a measure, all that count users share one pass over the users' days,
-and a kind without a rule costs nothing.
+Rules of a kind with the same parameters share a measure, and a kind without a rule costs nothing. Users and trades are
+counted before, by DuckDB (``user_counts``, ``trade_counts``); the best of their peers are found here.
 """
 
 from typing import TYPE_CHECKING
@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from ccare.ledger.frames import by_merchant, quotient
-from ccare.ledger.monthly import monthly
-from ccare.ledger.rules import TopOfPeers, TradeNet
+from ccare.ledger.frames import quotient
+from ccare.ledger.rules import TopOfPeers
 from ccare.ledger.touched import KEY, Inputs
-from ccare.ledger.trades import trade_nets
 from ccare.ledger.transfers import together
 
 if TYPE_CHECKING:
@@ -23,27 +21,19 @@ MEASURED = ("measure", *KEY, "service_provider_id", "units", "over", "refusal")
 _TYPES = {"service_provider_id": "string", "units": "bigint", "over": "bigint", "refusal": "string"}
 
 
-def measured(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
-    """Grain: measure, merchant or service provider, and effective date. ``touched`` holds each key of merchants once,
-    laid out by merchant.
+def measured(inputs: Inputs, close: "Close") -> DataFrame:
+    """Grain: measure, merchant or service provider, and effective date.
 
     ``units``: what counts; ``over``: what a cap of the rule's own left out; ``refusal``: why it counts for nothing.
-    A measure that follows later rows has a row for every touched key, so that it is seen falling to nothing; one that
-    is fixed when its day is closed has rows of that day alone.
+    A measure that follows later rows has a row for every touched key that is booked, so that it is seen falling to
+    nothing; one that is fixed when its day is closed has rows of that day alone.
     """
-    rules = close.ledger.rules
-    parts = []
-    if any(isinstance(rule, TradeNet) for rule in rules):
-        nets = trade_nets(inputs, close, touched)
-        parts.append(nets.withColumn("measure", F.lit(TradeNet.model_fields["kind"].default)))
+    parts = [inputs["ledger_trade_counts"]]
     if close.ledger.user_rules:
-        parts.append(by_merchant(inputs["ledger_user_counts"]))
+        parts.append(inputs["ledger_user_counts"])
     today = [rule for p in close.ledger.programmes if p.covers(close.day) for rule in p.rules]
     tops = {r.measure: r for r in today if isinstance(r, TopOfPeers) and r.falls_on(close.day)}
     parts += [_top_of_peers(inputs, close, rule) for rule in tops.values()]
-    parts += monthly(inputs, close)
-    if not parts:
-        parts = [touched.limit(0).withColumn("measure", F.lit(""))]
     rows = together(parts)
     missing = {name: F.lit(None).cast(kind) for name, kind in _TYPES.items() if name not in rows.columns}
     rows = rows.withColumns(missing) if missing else rows
@@ -66,7 +56,7 @@ def _top_of_peers(inputs: Inputs, close: "Close", rule: TopOfPeers) -> DataFrame
     refusal = F.when(~F.col("private"), "private_share_low").when(
         F.row_number().over(best) > room, "beyond_top_share"
     )
-    return by_merchant(rows).select(
+    return rows.select(
         F.lit(rule.measure).alias("measure"),
         "merchant_id",
         F.lit(close.day).alias("effective_date"),

@@ -4,88 +4,91 @@ Each of their keys is told whole from what is known by then, its own month's and
 refunds and restated peers come out as rises and falls like anything else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
+import duckdb
 
-from ccare.ledger.frames import shared
-from ccare.ledger.growth_over_peers import growth_over_peers
+from ccare.growth.snapshot import date_sql, quoted
+from ccare.ledger.growth_over_peers import growth_over_peers, over_peers
 from ccare.ledger.months import told_months
-from ccare.ledger.parties import IDS
 from ccare.ledger.rules import GrowthOverPeers, Monthly, ServedFees, SettledFees
-from ccare.ledger.settled import served_fees, settled_months
-from ccare.ledger.touched import Inputs
-from ccare.ledger.transfers import together
+from ccare.ledger.settled import SERVED_FEES, settled_months
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
 
-def monthly(inputs: Inputs, close: "Close") -> list[DataFrame]:
-    """Frames of measure, one of the two ids, effective_date, units and refusal; none on any other day."""
-    start, frames = close.earn_start, []
-    settled: dict[tuple[date, ...], DataFrame] = {}
-    for name, rule in {r.measure: r for r in close.ledger.rules if isinstance(r, Monthly)}.items():
-        ends = told_months(close.day, start, rule.told_again)
-        if not ends:
-            continue
-        if isinstance(rule, GrowthOverPeers):
-            told = _growth(inputs, close, ends, rule)
-        else:
-            if ends not in settled:
-                settled[ends] = shared(settled_months(inputs, close, ends))
-            told = _of_settled(inputs, settled[ends], rule)
-        frames.append(_with_booked(told, inputs["ledger_positions"], _is_of(close, name), ends, name))
-    return frames
+def monthly(con: duckdb.DuckDBPyConnection, close: "Close") -> Iterator[str]:
+    """Queries of measure, the two ids, effective_date, units and refusal; none on any other day.
+
+    What several rules count from is made once, of the most months that any of them tells.
+    """
+    rules = {r.measure: r for r in close.ledger.rules if isinstance(r, Monthly)}
+    told = {name: told_months(close.day, close.earn_start, rule.told_again) for name, rule in rules.items()}
+    grown = [ends for name, ends in told.items() if isinstance(rules[name], GrowthOverPeers)]
+    settled = [ends for name, ends in told.items() if not isinstance(rules[name], GrowthOverPeers)]
+    if most := max(grown, key=len, default=()):
+        con.execute(f"create temp table over_peers as {over_peers(close, most)}")
+    if most := max(settled, key=len, default=()):
+        con.execute(f"create temp table settled as {settled_months(close, most)}")
+    for name, ends in told.items():
+        if ends:
+            yield _with_booked(_counts(close, rules[name], ends), close, name, ends)
 
 
-def _of_settled(inputs: Inputs, months: DataFrame, rule: Monthly) -> DataFrame:
+def _counts(close: "Close", rule: Monthly, ends: tuple[date, ...]) -> str:
+    """merchant_id, service_provider_id, effective_date, units, refusal."""
+    if isinstance(rule, GrowthOverPeers):
+        return _placed(close, rule, ends)
     if isinstance(rule, ServedFees):
-        return served_fees(inputs, months).withColumnRenamed("fee_fen", "units")
-    units = F.col("fee_fen" if isinstance(rule, SettledFees) else "net_fen").alias("units")
-    return months.select("merchant_id", "effective_date", units)
+        return f"select null as merchant_id, *, null as refusal from ({SERVED_FEES})"
+    units = "fee_fen" if isinstance(rule, SettledFees) else "net_fen"
+    return f"""
+select merchant_id, null as service_provider_id, effective_date, {units} as units, null as refusal from settled"""
 
 
-def _growth(inputs: Inputs, close: "Close", ends: tuple[date, ...], rule: GrowthOverPeers) -> DataFrame:
-    """Grain: service provider and month, with ``refusal`` where it came after the last place."""
-    fallen = rule.fallen_scores_count
-    grown = growth_over_peers(inputs, close, ends, fallen_scores_count=fallen)
-    earned = inputs["ledger_positions"].filter(_is_of(close, rule.measure)).select("service_provider_id")
-    earned = earned.distinct().withColumn("earned", F.lit(True))
-    known = inputs["core_service_providers"].select("service_provider_id", "joined_on")
-    owners = inputs["core_solutions"].select("service_provider_id").distinct()
-    owners = owners.join(F.broadcast(known), "service_provider_id", "left")
-    owners = owners.join(F.broadcast(earned), "service_provider_id", "left")
-    # Whoever joins later, or registers a first solution, takes no place away from one that has earned.
-    order = (F.col("earned").isNull(), F.asc_nulls_last("joined_on"), "service_provider_id")
-    places = owners.select("service_provider_id", F.row_number().over(Window.orderBy(*order)).alias("place"))
-    beyond = F.when(F.col("place") > rule.most_providers, F.lit("providers_full"))
-    placed = grown.join(F.broadcast(places), "service_provider_id")
-    return placed.withColumn("refusal", beyond).drop("place")
+def _placed(close: "Close", rule: GrowthOverPeers, ends: tuple[date, ...]) -> str:
+    """Growth of providers, with ``refusal`` where one came after the last place.
+
+    Whoever joins later, or registers a first solution, takes no place away from one that has earned.
+    """
+    grown = growth_over_peers(ends, fallen_scores_count=rule.fallen_scores_count)
+    return f"""
+select null as merchant_id, service_provider_id, effective_date, units,
+    case when place > {rule.most_providers} then 'providers_full' end as refusal
+from ({grown}) join (
+    select service_provider_id, row_number() over (
+        order by service_provider_id not in (
+            select service_provider_id from ledger_positions
+            where service_provider_id is not null and ({_is_of(close, rule.measure)})
+        ), joined_on nulls last, service_provider_id) as place
+    from (select distinct service_provider_id from core_solutions)
+    left join core_service_providers using (service_provider_id)
+) using (service_provider_id)"""
 
 
-def _with_booked(
-    told: DataFrame, positions: DataFrame, of_measure: Column, ends: Iterable[date], measure: str
-) -> DataFrame:
-    """``told`` and, so that they are seen falling to nothing, the keys of its months that are booked."""
-    known = positions.filter(of_measure & F.col("effective_date").isin(*ends))
-    booked = known.select(*IDS, "effective_date", F.lit(0).cast("bigint").alias("units"))
-    rows = together([told, booked])
-    missing = {name: F.lit(None).cast("string") for name in IDS if name not in rows.columns}
-    rows = rows.withColumns(missing) if missing else rows
-    sums = [F.sum("units").cast("bigint").alias("units")]
-    if "refusal" in rows.columns:  # a text makes Spark sort what it sums, and only providers are refused here
-        sums.append(F.max("refusal").alias("refusal"))
-    return rows.groupBy(*IDS, "effective_date").agg(*sums).withColumn("measure", F.lit(measure))
+def _with_booked(counts: str, close: "Close", measure: str, ends: tuple[date, ...]) -> str:
+    """``counts`` and, so that they are seen falling to nothing, the keys of its months that are booked."""
+    months = f"effective_date in ({', '.join(map(date_sql, ends))})"
+    return f"""
+select {quoted(measure)} as measure, merchant_id, service_provider_id, effective_date, sum(units)::bigint as units,
+    max(refusal)::varchar as refusal
+from (
+    from ({counts}) where {months}
+    union all
+    select merchant_id, service_provider_id, effective_date, 0, null from ledger_positions
+    where ({_is_of(close, measure)}) and {months}
+) group by all"""
 
 
-def _is_of(close: "Close", measure: str) -> Column:
+def _is_of(close: "Close", measure: str) -> str:
     """Whether a position is of a rule that counts ``measure``."""
-    found = F.lit(False)
-    for p in close.ledger.programmes:
-        for rule in (r for r in p.rules if r.measure == measure):
-            found = found | ((F.col("programme") == p.name) & (F.col("rule") == rule.name))
-    return found
+    of = (
+        f"programme = {quoted(p.name)} and rule = {quoted(rule.name)}"
+        for p in close.ledger.programmes
+        for rule in p.rules
+        if rule.measure == measure
+    )
+    return " or ".join(of)

@@ -7,9 +7,6 @@ months that follow. On every other day these programmes cost nothing.
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-
 SETTLED_DAYS = 15
 """Days after which a trade counts as settled."""
 
@@ -32,12 +29,12 @@ def told_months(day: date, start: date, again: int) -> tuple[date, ...]:
     return tuple(found)
 
 
-def month_of_trade(paid_on: Column) -> Column:
-    """The last day d of the month that a trade paid on ``paid_on`` belongs to.
+def month_of_trade(paid_on: str) -> str:
+    """SQL of the last day d of the month that a trade paid on ``paid_on`` belongs to.
 
     d is the only one with ``paid_on`` in (last day of the month before d - 15, d - 15].
     """
-    return F.last_day(F.date_add(paid_on, SETTLED_DAYS))
+    return f"last_day({paid_on} + {SETTLED_DAYS})"
 
 
 def first_paid(ends: Sequence[date]) -> date:

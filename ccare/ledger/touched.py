@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.abuse.spans import days_to_judge
@@ -28,11 +28,6 @@ def staff_pairs(inputs: Inputs, close: "Close") -> DataFrame:
     """Pairs of merchant and user known as staff by this close; they act on old rows too."""
     known = inputs["core_staff"].filter(F.col("taken_on") <= F.lit(close.day))
     return known.select("merchant_id", "user_key")
-
-
-def as_effective(day: str) -> Column:
-    """Date column ``day`` as the effective date."""
-    return F.col(day).alias("effective_date")
 
 
 def touched_keys(con: duckdb.DuckDBPyConnection, close: "Close") -> pa.Table:

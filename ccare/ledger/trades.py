@@ -3,78 +3,73 @@
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
-from ccare.ledger.frames import between, by_merchant
-from ccare.ledger.touched import KEY, Inputs, as_effective, staff_pairs
-from ccare.ledger.transfers import together
+from ccare.growth.snapshot import date_sql, quoted
+from ccare.ledger.rules import TradeNet
+from ccare.ledger.user_counts import booked_dates
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
 
 
-def trade_nets(inputs: Inputs, close: "Close", touched: DataFrame) -> DataFrame:
-    """Grain: touched key. ``units`` in fen = paid - refunds of those trades; staff payers out, null users in.
+def trade_nets(close: "Close", dates: tuple[date, ...]) -> str:
+    """Grain: touched key that sold or is booked. ``units`` in fen = paid - refunds of those trades, on ``dates``.
 
-    A staff pair acts on all of its rows, old ones too, from the close that takes it.
+    A key all of whose rows are staff's now still has to be seen falling to nothing.
     """
-    rows = net_parts(inputs, close, close.earn_start, close.day).join(F.broadcast(touched), KEY, "left_semi")
-    staff = staff_pairs(inputs, close)
-    rows = rows.join(F.broadcast(staff), ["merchant_id", "user_key"], "left_anti").drop("user_key")
-    # A key all of whose rows are staff's now still has to be seen falling to nothing.
-    known = by_merchant(rows).unionByName(touched.withColumn("units", F.lit(0).cast("bigint")))
-    return known.groupBy(*KEY).agg(F.sum("units").alias("units"))
+    listed = f"in ({', '.join(map(date_sql, dates))})"
+    return f"""
+select {quoted(str(TradeNet.model_fields["kind"].default))} as measure, merchant_id,
+    null::varchar as service_provider_id, effective_date, sum(units)::bigint as units, null::varchar as refusal
+from (
+    select merchant_id, effective_date, units from ({net_parts(close, listed)}) {staff_out(close)}
+    union all select merchant_id, effective_date, 0 from {booked_dates()}
+) semi join ledger_touched_keys using (merchant_id, effective_date) group by all"""
 
 
-def net_parts(inputs: Inputs, close: "Close", first: date, last: date) -> DataFrame:
-    """What adds up to the net of trades paid from ``first`` to ``last``, in fen.
+def net_parts(close: "Close", paid_on: str) -> str:
+    """What adds up to the net of the trades whose payment date meets ``paid_on``, in fen.
 
-    Columns: merchant_id, user_key (the payer), effective_date, units. Staff is in it still. Late trades are
-    taken out whenever they were paid.
+    Columns: merchant_id, user_key (the payer), effective_date, units. Staff is in it still.
     """
-    paid = inputs["state_user_days"].filter(between(F.col("business_date"), first, last))
-    paid = paid.filter(F.coalesce("orders", F.lit(0)) > 0)
-    given_back = inputs["state_refund_days"].filter(between(F.col("paid_date"), first, last))
     parts = [
-        _part(paid, "business_date", F.col("gmv_fen")),
-        _part(given_back, "paid_date", -F.col("refund_fen")),
+        f"""
+select merchant_id, user_key, business_date as effective_date, coalesce(gmv_fen, 0) as units
+from state_user_days where orders > 0 and business_date {paid_on}""",
+        f"""
+select merchant_id, user_key, paid_date, -coalesce(refund_fen, 0)
+from state_refund_days where paid_date {paid_on}""",
     ]
     start, late_days = close.earn_start, close.ledger.late_window_days
     # Before that day no row can be late for a key that earns, so the payments are not read at all.
     if close.day >= start + timedelta(days=late_days):
-        taken = inputs["core_payments"].filter(F.greatest("taken_on", "business_date") <= F.lit(close.day))
-        parts.append(_late_trades(taken, start, late_days))
-    return together(parts)
+        parts.append(f"from ({_late_trades(close)}) where effective_date {paid_on}")
+    return " union all ".join(parts)
 
 
-def _late_trades(payments: DataFrame, start: date, late_days: int) -> DataFrame:
+def _late_trades(close: "Close") -> str:
     """Takes out again what was delivered after the late window: the trades, and their refunds.
 
     A refund that is late itself still counts against its trade: the window bounds what may earn.
     """
-    first = start + timedelta(days=late_days)
-    recent = payments.filter(F.col("taken_on") >= F.lit(first))
-    days_late = F.datediff("delivery_date", "business_date")
-    late = recent.filter((F.col("event_type") == "paid") & (days_late > late_days))
-    late = late.filter(F.col("business_date") >= F.lit(start))
-    trades = late.select(
-        "merchant_id",
-        "trade_no",
-        F.col("user_key").alias("payer"),
-        F.col("business_date").alias("paid_date"),
-    )
-    refunds = payments.filter(F.col("event_type") == "refunded").select(
-        "merchant_id", "trade_no", "amount_fen"
-    )
-    of_late = refunds.join(F.broadcast(trades), ["merchant_id", "trade_no"]).select(
-        "merchant_id", F.col("payer").alias("user_key"), "paid_date", "amount_fen"
-    )
-    return _part(late, "business_date", -F.col("amount_fen")).unionByName(
-        _part(of_late, "paid_date", F.col("amount_fen"))
-    )
+    start, late_days = date_sql(close.earn_start), close.ledger.late_window_days
+    first = date_sql(close.earn_start + timedelta(days=late_days))
+    taken = f"core_payments where greatest(taken_on, business_date) <= {date_sql(close.day)}"
+    late = f"""
+select merchant_id, user_key, business_date, trade_no, coalesce(amount_fen, 0) as fen from {taken}
+    and taken_on >= {first} and event_type = 'paid' and business_date >= {start}
+    and delivery_date - business_date > {late_days}"""
+    return f"""
+select merchant_id, user_key, business_date as effective_date, -fen as units from ({late})
+union all
+select merchant_id, user_key, business_date, coalesce(amount_fen, 0)
+from (select merchant_id, trade_no, amount_fen from {taken} and event_type = 'refunded')
+join (select merchant_id, user_key, business_date, trade_no from ({late})) using (merchant_id, trade_no)"""
 
 
-def _part(frame: DataFrame, day: str, amount: Column) -> DataFrame:
-    counted = F.coalesce(amount, F.lit(0)).cast("bigint").alias("units")
-    return frame.select("merchant_id", "user_key", as_effective(day), counted)
+def staff_out(close: "Close") -> str:
+    """A join that leaves out what pairs known as staff by this close paid, and keeps null users.
+
+    A staff pair acts on all of its rows, old ones too, from the close that takes it.
+    """
+    known = f"select merchant_id, user_key from core_staff where taken_on <= {date_sql(close.day)}"
+    return f"anti join ({known}) using (merchant_id, user_key)"

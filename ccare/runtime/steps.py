@@ -47,7 +47,7 @@ REPUBLISHED = ("metrics", "score", "publish", "export")
 LEDGER_CACHES = ("ledger_positions", "ledger_lots", "ledger_balances")
 LARGE_BOOKS = 500_000
 """From so many positions on a close lays out only what it looks at, and gives the rows that change."""
-_COUNTED = ("ledger_touched_keys", "ledger_user_counts")
+_COUNTED = ("ledger_touched_keys", "ledger_user_counts", "ledger_trade_counts")
 LEDGER_DAYS = (
     "ledger_requests",
     "ledger_allocations",

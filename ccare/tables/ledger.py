@@ -79,16 +79,9 @@ LEDGER_TRANSFERS = Table(
     inputs=(
         "ledger_touched_keys",
         "ledger_user_counts",
-        "state_user_days",
-        "state_refund_days",
-        "core_payments",
-        "core_staff",
+        "ledger_trade_counts",
         "core_merchants",
         "core_enrolments",
-        "core_service_providers",
-        "core_solutions",
-        "core_solution_adoptions",
-        "core_voucher_events",
         "score_merchants",
         "score_drivers",
         "score_evidence",
@@ -353,7 +346,7 @@ LEDGER_TOUCHED_KEYS = Table(
 LEDGER_USER_COUNTS = Table(
     "ledger_user_counts",
     "Users who count for rules, by what their days say.",
-    "one row for each measure, merchant and effective date looked at",
+    "one row for each measure, merchant and effective date looked at that counts or is booked",
     ("measure", "merchant_id", "effective_date"),
     (
         Column("measure", "string", "Kind and parameters of the rules that count so.", nullable=False),
@@ -363,13 +356,37 @@ LEDGER_USER_COUNTS = Table(
         c.count("over", "Users that a cap of the rule's own left out.", "users", nullable=False),
     ),
     inputs=("ledger_touched_keys", "state_user_days", "core_voucher_events", "core_staff"),
+    previous=("ledger_positions",),
+    write=WriteStyle.TRANSIENT,
+    owner="ledger",
+    engine="duckdb",
+)
+
+LEDGER_TRADE_COUNTS = Table(
+    "ledger_trade_counts",
+    "What trades count for rules, by the day and by the month.",
+    "one row for each measure, merchant or service provider, and effective date looked at that counts or is booked",
+    ("measure", "merchant_id", "service_provider_id", "effective_date"),
+    (
+        Column("measure", "string", "Kind and parameters of the rules that count so.", nullable=False),
+        *_PARTY,
+        _EFFECTIVE,
+        c.fen("units", "What counts.", nullable=False),
+        Column("refusal", "string", "Why it counts for nothing; null where it does."),
+    ),
+    inputs=(
+        *("ledger_touched_keys", "state_user_days", "state_refund_days", "core_payments", "core_staff"),
+        *("core_merchants", "core_service_providers", "core_solutions", "core_solution_adoptions"),
+        "score_merchants",
+    ),
+    previous=("ledger_positions",),
     write=WriteStyle.TRANSIENT,
     owner="ledger",
     engine="duckdb",
 )
 
 TABLES = (
-    *(LEDGER_TOUCHED_KEYS, LEDGER_USER_COUNTS),
+    *(LEDGER_TOUCHED_KEYS, LEDGER_USER_COUNTS, LEDGER_TRADE_COUNTS),
     *(LEDGER_TRANSFERS, LEDGER_POSITIONS, LEDGER_LOTS, LEDGER_BALANCES),
     *(LEDGER_REQUESTS, LEDGER_ALLOCATIONS, LEDGER_ADJUSTMENTS, LEDGER_REFUSALS),
     LEDGER_PROMOTIONS,

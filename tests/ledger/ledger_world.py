@@ -361,7 +361,7 @@ class SparkBooks:
 
 def counted(tables, close):
     """What lives in the run only and DuckDB tells of ``tables``."""
-    names = ("ledger_touched_keys", "ledger_user_counts")
+    names = ("ledger_touched_keys", "ledger_user_counts", "ledger_trade_counts")
     given = {n: arrow(n) for name in names for n in (*table(name).inputs, *table(name).previous)} | tables
     with duckdb.connect() as con:
         for name, rows in given.items():

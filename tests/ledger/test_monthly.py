@@ -5,16 +5,17 @@ from collections import defaultdict
 from datetime import date, timedelta
 from statistics import median
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger_world import SparkBooks, arrow, policies
 
 from ccare.errors import UsageError
-from ccare.ledger.growth_over_peers import growth_over_peers
+from ccare.ledger.growth_over_peers import growth_over_peers, over_peers
 from ccare.ledger.months import first_paid, is_last_of_month, last_paid, told_months
 from ccare.ledger.policy import load_ledger
-from ccare.ledger.settled import served_fees, settled_months
+from ccare.ledger.settled import SERVED_FEES, settled_months
 from ccare.runtime.settings import default_conf
 
 DAY = date(2024, 3, 31)  # the months told hold a leap day
@@ -132,20 +133,23 @@ def kept_trades(rows):
 
 
 @pytest.fixture(scope="module")
-def counted(books_spark, rows):
-    """(settled months, served fees, growth) as Spark tells them, each as {key: units}."""
-    inputs = {name: books_spark.createDataFrame(arrow(name, told)) for name, told in rows.items()}
-    close = SparkBooks(books_spark, policies(START, late_days=LATE_DAYS), START).told(DAY)
-    months = settled_months(inputs, close, ENDS).localCheckpoint()
-    grown = {
-        fallen: growth_over_peers(inputs, close, ENDS, fallen_scores_count=fallen).collect()
-        for fallen in (False, True)
-    }
-    settled = {
-        (r["merchant_id"], r["effective_date"]): (r["net_fen"], r["fee_fen"]) for r in months.collect()
-    }
-    served = {tuple(r[:2]): r["fee_fen"] for r in served_fees(inputs, months).collect()}
-    return settled, served, {k: {tuple(r[:2]): r["units"] for r in v} for k, v in grown.items()}
+def counted(rows):
+    """(settled months, served fees, growth) as DuckDB tells them, each as {key: units}."""
+    close = SparkBooks(None, policies(START, late_days=LATE_DAYS), START).told(DAY)
+    with duckdb.connect() as con:
+        for name, told in rows.items():
+            con.register(name, arrow(name, told))
+        con.execute(f"create temp table settled as {settled_months(close, ENDS)}")
+        con.execute(f"create temp table over_peers as {over_peers(close, ENDS)}")
+        months = con.sql("select merchant_id, effective_date, net_fen, fee_fen from settled").fetchall()
+        served = con.sql(SERVED_FEES).fetchall()
+        grown = {
+            fallen: con.sql(growth_over_peers(ENDS, fallen_scores_count=fallen)).fetchall()
+            for fallen in (False, True)
+        }
+    settled = {(merchant, end): (net, fee) for merchant, end, net, fee in months}
+    by_key = {fallen: {row[:2]: row[2] for row in told} for fallen, told in grown.items()}
+    return settled, {row[:2]: row[2] for row in served}, by_key
 
 
 def month_before(end):

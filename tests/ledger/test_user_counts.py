@@ -19,6 +19,8 @@ FIRST = date(2024, 2, 20)
 SPAN = 24
 START = FIRST + timedelta(days=4)
 TODAY = FIRST + timedelta(days=SPAN - 1)
+BOOKED = "m2"
+"""Has keys: what it is entitled to is told where that is nothing, too."""
 RULES = (
     RelationKept(name="follow", relation="follow", days=3),
     RelationKept(name="member", relation="member", days=2),
@@ -59,7 +61,12 @@ def _day(n):
 
 
 def _found(days, received, touched, staff):
+    """{(measure, merchant, date): (units, over)}; ``BOOKED`` is booked, of any rule, on every date."""
     rows = {
+        "ledger_positions": [
+            {"merchant_id": BOOKED, "effective_date": _day(n), "business_key": f"other|{n}"}
+            for n in range(SPAN)
+        ],
         "state_user_days": [
             {"merchant_id": m, "user_key": u, "business_date": _day(n), "orders": int(v.paid) or None}
             | {"active_events": int(v.active), "tasks": v.tasks or None, "guided_terminal": v.terminal}
@@ -146,7 +153,8 @@ def _expected(days, received, touched, staff):
         for merchant, n in touched:
             parts = [c for (m, on, _), c in counts[rule.measure].items() if (m, on) == (merchant, _day(n))]
             kept = sum(min(c, most) for c in parts)
-            told[rule.measure, merchant, _day(n)] = (kept, sum(parts) - kept)
+            if parts or merchant == BOOKED:
+                told[rule.measure, merchant, _day(n)] = (kept, sum(parts) - kept)
     return told
 
 
