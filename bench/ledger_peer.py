@@ -72,7 +72,7 @@ with usable as (
             as room_end
     from core_redemption_requests r join usable u using (merchant_id)
 )
-select *, least(room_end, points) - greatest(room_end - room, 0) as taken,
+select * replace (least(room_end, points) - greatest(room_end - room, 0) as taken),
     row_number() over (partition by request_id order by expires_on, effective_date, booked_date, lot_id) as leg
 from laid where room_end - room < points
 """
@@ -109,7 +109,7 @@ select *, 'f' as programme, $day as booked_date,
 from moves;
 update peer_lots set pending = pending - if(was_pending, f.taken, 0), active = active - if(was_pending, 0, f.taken),
     taken = peer_lots.taken + f.taken from falls f where f.lot_id = peer_lots.lot_id;
-update peer_lots set active = active - r.taken, reserved = reserved + r.taken
+update peer_lots set active = peer_lots.active - r.taken, reserved = peer_lots.reserved + r.taken
     from redeemed r where r.lot_id = peer_lots.lot_id;
 insert into peer_lots by name select lot_id, business_key, 'f' as programme, merchant_id, 'POINT' as asset, 'p' as pool,
     effective_date, revision, $day as booked_date, matures_on, expires_on, extra as amount, extra as pending,
@@ -118,9 +118,9 @@ update peer_positions set asked = d.asked, revision = d.revision, net = net - f.
     from decided d join (select business_key, sum(taken) as taken from falls group by all) f using (business_key)
     where d.business_key = peer_positions.business_key;
 insert into peer_positions by name select business_key, 'f' as programme, 'trade_net' as rule, merchant_id,
-    effective_date, 'POINT' as asset, 'p' as pool, revision, asked, extra as granted, extra as net, 0 as lapsed,
-    0 as forgiven, 0 as cut_by_pool, 0 as debt, 0 as repayments, milli as multiplier_milli, matures_on, expires_on,
-    $day as updated_on from earned where revision = 1;
+    effective_date, 'POINT' as asset, 'p' as pool, revision, asked, extra as granted, extra as net,
+    0 as repayments, milli as multiplier_milli, matures_on, expires_on,
+    $day as updated_on, $version as policy_version from earned where revision = 1;
 create or replace table peer_balances as
 select account, asset, sum(credits - debits)::bigint as balance, sum(credits)::bigint as credits,
     sum(debits)::bigint as debits, sum(transfers)::bigint as transfers, max(folded_to) as folded_to
@@ -160,9 +160,7 @@ def post(con: duckdb.DuckDBPyConnection, told: Fill) -> float:
     return time.monotonic() - started
 
 
-def posted(con: duckdb.DuckDBPyConnection, told: Fill) -> set[tuple[object, ...]]:
-    """(code, transfers, units) of the day."""
-    query = (
-        "select code, asset, count(*), sum(amount)::bigint from posted where booked_date = $day group by all"
-    )
-    return set(con.execute(told(query)).fetchall())
+def posted(con: duckdb.DuckDBPyConnection, told: Fill, relation: str) -> set[tuple[object, ...]]:
+    """(code, asset, transfers, units) of the day, as ``relation`` holds them."""
+    query = f"select code, asset, count(*), sum(amount)::bigint from {relation}"
+    return set(con.execute(told(f"{query} where booked_date = $day group by all")).fetchall())

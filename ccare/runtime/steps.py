@@ -24,7 +24,7 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.restatements import store_restatement
 from ccare.runtime.run import Run
-from ccare.runtime.spark import INTERPRETED_ROWS, frame, interpreted, spread
+from ccare.runtime.spark import INTERPRETED_ROWS, frame, in_turn, interpreted, spread
 from ccare.runtime.staging import (
     discard,
     stage,
@@ -224,27 +224,34 @@ def post(run: Run) -> None:
         reach("staging.recorded")
     elif staged_files(run, "ledger_balances"):
         audit_staged(run)
-    for name in ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS):
-        declared = table(name)
-        if large and name in LEDGER_CACHES:
-            if count := staged_rows(run, name):
-                reach(f"{name}.committing")
-                changed, at_most = staged_frame(run, declared), count + run.rows_before(name)
-                run.merge("post", declared, changed, run.meter(name), at_most, staged_pattern(run, name))
-            continue
-        rows = staged(run, declared)
-        if rows is None:
-            continue
-        reach(f"{name}.committing")
-        days = staged_days(run, declared)
-        if isinstance(rows, DataFrame):
-            run.store("post", declared, rows, days, at_most=staged_rows(run, name))
-        else:
-            run.keep("post", declared, rows, days)
+    # A commit of large books waits for one thread that hands rows over; small ones are over before two have begun.
+    in_turn(
+        partial(_commit, run), ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS), at_once=2 if large else 1
+    )
     for line in programme_lines(run):
         run.said(line)
     discard(lake, run_id)
     reach("staging.discarded")
+
+
+def _commit(run: Run, name: str) -> None:
+    """Bring one table of the ledger to what is staged for it."""
+    declared = table(name)
+    if run.close.large_books and name in LEDGER_CACHES:
+        if count := staged_rows(run, name):
+            reach(f"{name}.committing")
+            changed, at_most = staged_frame(run, declared), count + run.rows_before(name)
+            run.merge("post", declared, changed, run.meter(name), at_most, staged_pattern(run, name))
+        return
+    rows = staged(run, declared)
+    if rows is None:
+        return
+    reach(f"{name}.committing")
+    days = staged_days(run, declared)
+    if isinstance(rows, DataFrame):
+        run.store("post", declared, rows, days, at_most=staged_rows(run, name))
+    else:
+        run.keep("post", declared, rows, days)
 
 
 def _laid_out(run: Run, books: int) -> int:
