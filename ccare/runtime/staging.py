@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 
 from ccare.runtime.failpoint import reach
 from ccare.runtime.rowstore import arrow_schema, fits_driver, fits_merge
-from ccare.runtime.spark import conform, in_turn, schema
+from ccare.runtime.spark import conform, schema
 from ccare.tables import REGISTRY, Table, WriteStyle
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def stage(run: "Run", frames: Mapping[str, DataFrame | pa.Table]) -> None:
     folder = staging_dir(run.settings.lake, run.record.run_id)
     shutil.rmtree(folder, ignore_errors=True)
     small = run.bound("ledger_positions") <= ONE_FILE_ROWS
-
-    def keep(name: str) -> None:
-        rows = frames[name]
+    for name, rows in frames.items():
         if isinstance(rows, pa.Table):
             (folder / name).mkdir(parents=True)
             parquet.write_table(rows, folder / name / "rows.parquet", compression="zstd")
@@ -46,9 +44,6 @@ def stage(run: "Run", frames: Mapping[str, DataFrame | pa.Table]) -> None:
             rows = rows.coalesce(1) if small else rows
             rows.write.mode("overwrite").parquet(str(folder / name))
         reach(f"{name}.staged")
-
-    # One large frame is planned while another is written.
-    in_turn(keep, frames, at_once=1 if small else 2)
 
 
 def staged(run: "Run", declared: Table) -> DataFrame | pa.Table | None:
