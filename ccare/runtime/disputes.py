@@ -15,7 +15,7 @@ from ccare.growth.snapshot import quoted, view_sql
 from ccare.tables import table
 from ccare.tables.streams import PAYMENTS, Stream
 
-MEMORY_MB = 512
+MEMORY_MB = 384
 """Of all connections of a pass at a time. What does not fit goes to disk."""
 CORES = os.cpu_count() or 2
 # By hashes: two keys that share one are looked at in vain, and nothing else.
