@@ -1,7 +1,6 @@
 """What a full demo shows of every programme: declared here, compared with what its lake says at the end.
 
-A rule of each programme is seen granting, and each programme refusing for each reason that its declaration gives it;
-the one that the demo cannot show says why not.
+A rule of each programme is seen granting, and each programme refusing for each reason that its declaration gives it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ccare.exports.summary_data import Outcome
 from ccare.ledger.programmes import Programme
 from ccare.ledger.reasons import Refusal
-from ccare.ledger.rules import GrowthOverPeers, GuidedReturn, TopOfPeers
+from ccare.ledger.rules import GrowthOverPeers, GuidedReturn, Monthly, TopOfPeers
 
 GRANTED = "granted"
 CUT: frozenset[Refusal] = frozenset(
@@ -35,16 +34,6 @@ SHOWN: Mapping[str, tuple[Refusal, ...]] = {
 }
 """Reasons for which each programme refuses or cuts in a full demo; besides, each of its rules grants."""
 
-_ONE_MONTH = (
-    "a month's last day is told late by the close of a later month's last day, and no date before the lake's first "
-    "close earns: that takes closes from one month's end to the next, and the demo makes nine"
-)
-NOT_SHOWN: Mapping[str, Mapping[Refusal, str]] = {
-    "chengfeng": {"too_late": _ONE_MONTH},
-    "resource_pack": {"too_late": _ONE_MONTH},
-}
-"""Reasons that a programme may give and the demo cannot show, and why."""
-
 
 def reasons_of(programme: Programme) -> set[Refusal]:
     """Every reason for which ``programme``, by its declaration, may refuse or cut."""
@@ -67,7 +56,11 @@ def reasons_of(programme: Programme) -> set[Refusal]:
         if isinstance(rule, TopOfPeers):
             found.add("beyond_top_share")
             found |= {"private_share_low"} if rule.least_private_percent else set()
-        else:
+        elif (
+            not isinstance(rule, Monthly)
+            or rule.most_days_late > programme.maturity_days + programme.expiry_days
+        ):
+            # A month whose grants still stand when it is told for the last time refuses nothing as too late.
             found.add("too_late")
         if isinstance(rule, GuidedReturn):
             found.add("terminal_cap")

@@ -142,6 +142,11 @@ class Monthly(Rule):
     told_again: int = Field(default=3, ge=0, le=12)
 
     @property
+    def most_days_late(self) -> int:
+        """At most so many days after its last day a month is told for the last time."""
+        return 31 * self.told_again
+
+    @property
     def per(self) -> int:
         """Fen."""
         return self.per_fen
