@@ -36,6 +36,11 @@ def date_sql(day: date) -> str:
     return f"date '{day}'"
 
 
+def dates_sql(days: Iterable[date]) -> str:
+    """SQL date literals, for a list."""
+    return ", ".join(map(date_sql, days))
+
+
 def name_of(identifier: str) -> str:
     """A quoted SQL identifier."""
     return '"' + identifier.replace('"', '""') + '"'

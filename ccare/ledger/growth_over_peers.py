@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from ccare.growth.snapshot import date_sql, name_of
-from ccare.ledger.trades import net_parts, staff_out
+from ccare.growth.snapshot import date_sql, dates_sql, name_of
+from ccare.ledger.counting import staff_out
+from ccare.ledger.trades import net_parts
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -33,9 +34,9 @@ placed as materialized (
     select merchant_id, effective_date, growth, peer_group, now.total_score >= before.total_score as held
     from growth
     join (select merchant_id, as_of_date as effective_date, peer_group, total_score from score_merchants
-          where as_of_date in ({_listed(ends)}) and peer_group is not null) now using (merchant_id, effective_date)
+          where as_of_date in ({dates_sql(ends)}) and peer_group is not null) now using (merchant_id, effective_date)
     left join (select merchant_id, as_of_date + {SCORE_DAYS} as effective_date, total_score from score_merchants
-               where as_of_date in ({_listed(earlier)})) before using (merchant_id, effective_date)
+               where as_of_date in ({dates_sql(earlier)})) before using (merchant_id, effective_date)
 )
 select merchant_id, effective_date, growth - middle as over_fen, coalesce(held, false) as held
 from placed join (
@@ -56,7 +57,7 @@ select service_provider_id, effective_date,
 from (
     select distinct service_provider_id, merchant_id, effective_date
     from core_solution_adoptions join core_solutions using (solution_id),
-        (select unnest([{_listed(ends)}]) as effective_date)
+        (select unnest([{dates_sql(ends)}]) as effective_date)
     where effective_date - adopted_on between 0 and {ADOPTED_DAYS}
 ) join over_peers using (merchant_id, effective_date) group by all"""
 
@@ -71,7 +72,7 @@ def _growth(close: "Close", ends: Sequence[date]) -> str:
     return f"""
 select merchant_id, effective_date, case effective_date {month} end as growth
 from (select merchant_id, {sums} from ({parts}) {staff_out(close)} group by merchant_id),
-    (select unnest([{_listed(ends)}]) as effective_date)
+    (select unnest([{dates_sql(ends)}]) as effective_date)
 where growth is not null"""
 
 
@@ -82,7 +83,3 @@ def _fen(end: date) -> str:
         for first, last in (NOW, BEFORE)
     )
     return f"case when effective_date {now} then units when effective_date {before} then -units end"
-
-
-def _listed(days: Sequence[date]) -> str:
-    return ", ".join(map(date_sql, days))

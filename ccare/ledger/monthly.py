@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ccare.growth.snapshot import date_sql, quoted
+from ccare.growth.snapshot import dates_sql, quoted
 from ccare.ledger.growth_over_peers import growth_over_peers, over_peers
 from ccare.ledger.months import told_months
 from ccare.ledger.rules import GrowthOverPeers, Monthly, ServedFees, SettledFees
@@ -71,7 +71,7 @@ from ({grown}) join (
 
 def _with_booked(counts: str, close: "Close", measure: str, ends: tuple[date, ...]) -> str:
     """``counts`` and, so that they are seen falling to nothing, the keys of its months that are booked."""
-    months = f"effective_date in ({', '.join(map(date_sql, ends))})"
+    months = f"effective_date in ({dates_sql(ends)})"
     return f"""
 select {quoted(measure)} as measure, merchant_id, service_provider_id, effective_date, sum(units)::bigint as units,
     max(refusal)::varchar as refusal

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from ccare.growth.snapshot import date_sql
+from ccare.ledger.counting import staff_out
 from ccare.ledger.months import first_paid, last_paid, month_of_trade
-from ccare.ledger.trades import staff_out
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close

@@ -3,9 +3,9 @@
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from ccare.growth.snapshot import date_sql, quoted
+from ccare.growth.snapshot import date_sql, dates_sql, quoted
+from ccare.ledger.counting import BOOKED_DATES, staff_out
 from ccare.ledger.rules import TradeNet
-from ccare.ledger.user_counts import booked_dates
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -16,13 +16,13 @@ def trade_nets(close: "Close", dates: tuple[date, ...]) -> str:
 
     A key all of whose rows are staff's now still has to be seen falling to nothing.
     """
-    listed = f"in ({', '.join(map(date_sql, dates))})"
+    listed = f"in ({dates_sql(dates)})"
     return f"""
 select {quoted(str(TradeNet.model_fields["kind"].default))} as measure, merchant_id,
     null::varchar as service_provider_id, effective_date, sum(units)::bigint as units, null::varchar as refusal
 from (
     select merchant_id, effective_date, units from ({net_parts(close, listed)}) {staff_out(close)}
-    union all select merchant_id, effective_date, 0 from {booked_dates()}
+    union all select merchant_id, effective_date, 0 from {BOOKED_DATES}
 ) semi join ledger_touched_keys using (merchant_id, effective_date) group by all"""
 
 
@@ -54,22 +54,14 @@ def _late_trades(close: "Close") -> str:
     start, late_days = date_sql(close.earn_start), close.ledger.late_window_days
     first = date_sql(close.earn_start + timedelta(days=late_days))
     taken = f"core_payments where greatest(taken_on, business_date) <= {date_sql(close.day)}"
-    late = f"""
-select merchant_id, user_key, business_date, trade_no, coalesce(amount_fen, 0) as fen from {taken}
-    and taken_on >= {first} and event_type = 'paid' and business_date >= {start}
-    and delivery_date - business_date > {late_days}"""
     return f"""
-select merchant_id, user_key, business_date as effective_date, -fen as units from ({late})
+with late as materialized (
+    select merchant_id, user_key, business_date, trade_no, coalesce(amount_fen, 0) as fen from {taken}
+        and taken_on >= {first} and event_type = 'paid' and business_date >= {start}
+        and delivery_date - business_date > {late_days}
+)
+select merchant_id, user_key, business_date as effective_date, -fen as units from late
 union all
 select merchant_id, user_key, business_date, coalesce(amount_fen, 0)
 from (select merchant_id, trade_no, amount_fen from {taken} and event_type = 'refunded')
-join (select merchant_id, user_key, business_date, trade_no from ({late})) using (merchant_id, trade_no)"""
-
-
-def staff_out(close: "Close") -> str:
-    """A join that leaves out what pairs known as staff by this close paid, and keeps null users.
-
-    A staff pair acts on all of its rows, old ones too, from the close that takes it.
-    """
-    known = f"select merchant_id, user_key from core_staff where taken_on <= {date_sql(close.day)}"
-    return f"anti join ({known}) using (merchant_id, user_key)"
+join (select merchant_id, user_key, business_date, trade_no from late) using (merchant_id, trade_no)"""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from ccare.growth.snapshot import date_sql, quoted
+from ccare.growth.snapshot import date_sql, dates_sql, quoted
+from ccare.ledger.counting import BOOKED_DATES, staff_out
 from ccare.ledger.rules import GuidedReturn, PrivateDay, RelationKept, ReturningPayer, Rule, VoucherReturn
 from ccare.runtime.rowstore import arrow_schema
 from ccare.tables import table
@@ -32,7 +33,7 @@ from (select distinct merchant_id, user_key
       from (select merchant_id, user_key, unnest([{about}]) as effective_date from state_user_days
             where business_date in ({searched}) and user_key is not null)
       semi join ledger_touched_keys using (merchant_id, effective_date)
-      anti join (select merchant_id, user_key from core_staff where taken_on <= {day}) using (merchant_id, user_key))
+      {staff_out})
 """
 _DAYS = """
 create temp table days as
@@ -62,12 +63,6 @@ from (
 """
 
 
-def booked_dates() -> str:
-    """Touched keys of which anything is booked: each measure has a row there, so that it is seen falling to nothing."""
-    return """(select distinct merchant_id, effective_date from ledger_positions
-    semi join ledger_touched_keys using (merchant_id, effective_date))"""
-
-
 def user_counts(con: duckdb.DuckDBPyConnection, close: "Close") -> pa.Table:
     """Grain: measure of a rule that counts users, touched merchant and effective date; where it is 0 only booked ones.
 
@@ -85,7 +80,8 @@ def user_counts(con: duckdb.DuckDBPyConnection, close: "Close") -> pa.Table:
     searched = sorted({on - timedelta(days=n) for on in dates for n in back})
     told = {
         "about": ", ".join(f"business_date + {n}" for n in back),
-        "searched": ", ".join(map(date_sql, searched)),
+        "searched": dates_sql(searched),
+        "staff_out": staff_out(close),
         "day": date_sql(close.day),
     }
     con.execute(_MET.format(**told))
@@ -98,7 +94,7 @@ def user_counts(con: duckdb.DuckDBPyConnection, close: "Close") -> pa.Table:
         f"select {number} as number, pair, day, part from ({_KINDS[type(rule)](rule, close)})"
         for number, rule in enumerate(values)
     )
-    told_all = _COUNTS.format(kinds=" union all ".join(kinds), booked=booked_dates())
+    told_all = _COUNTS.format(kinds=" union all ".join(kinds), booked=BOOKED_DATES)
     return con.sql(told_all).to_arrow_table().cast(schema)
 
 

@@ -44,7 +44,7 @@ copy (
 ) to <out> (format parquet, compression zstd, compression_level 1)
 """
 _TOGETHER = """
-copy (from read_parquet([<files>], hive_partitioning = false)) to <out>
+copy (from read_parquet($files, hive_partitioning = false)) to <out>
 (format parquet, compression zstd, compression_level 1)
 """
 
@@ -105,9 +105,8 @@ def write_without(files: Sequence[Path], lost: Sequence[Path], folder: Path) -> 
 def write_together(files: Sequence[Path], out: Path) -> None:
     """Write the rows of ``files`` into one."""
     out.parent.mkdir(exist_ok=True)
-    listed = ", ".join(quoted(str(path)) for path in files)
     with bounded(out.parent) as con:
-        con.execute(_TOGETHER.replace("<files>", listed).replace("<out>", quoted(str(out))))
+        con.execute(_TOGETHER.replace("<out>", quoted(str(out))), {"files": [str(path) for path in files]})
 
 
 def bounded(folder: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:

@@ -4,8 +4,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
-from pyspark.util import inheritable_thread_target
 
 from ccare.runtime.jvm import java_strings, remember_names
 from ccare.runtime.rowstore import arrow_rows
@@ -212,16 +210,6 @@ def _set(sessions: Iterable[SparkSession], values: Mapping[str, str]) -> Iterato
     finally:
         for each, name, value in before:
             each.conf.set(name, value)
-
-
-def in_turn(work: Callable[[str], None], names: Iterable[str], at_once: int) -> None:
-    """``work`` for each name, in order and so many at a time; those begun end before an error is raised."""
-    if at_once == 1:
-        for name in names:
-            work(name)
-        return
-    with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(inheritable_thread_target(work), names))
 
 
 def schema(table: Table) -> T.StructType:

@@ -24,7 +24,7 @@ from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
 from ccare.runtime.restatements import store_restatement
 from ccare.runtime.run import Run
-from ccare.runtime.spark import INTERPRETED_ROWS, frame, in_turn, interpreted, spread
+from ccare.runtime.spark import INTERPRETED_ROWS, frame, interpreted, spread
 from ccare.runtime.staging import (
     discard,
     stage,
@@ -224,10 +224,14 @@ def post(run: Run) -> None:
         reach("staging.recorded")
     elif staged_files(run, "ledger_balances"):
         audit_staged(run)
-    # A commit of large books waits for one thread that hands rows over; small ones are over before two have begun.
-    in_turn(
-        partial(_commit, run), ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS), at_once=2 if large else 1
-    )
+    names = ("ledger_transfers", *LEDGER_CACHES, *LEDGER_DAYS)
+    if large:
+        # A commit of large books waits for one thread that hands rows over.
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(partial(_commit, run), names))
+    else:
+        for name in names:
+            _commit(run, name)
     for line in programme_lines(run):
         run.said(line)
     discard(lake, run_id)

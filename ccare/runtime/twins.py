@@ -10,21 +10,17 @@ from pathlib import Path
 import duckdb
 
 from ccare.events.read import LINE_MAX_BYTES
-from ccare.growth.snapshot import quoted
 from ccare.runtime.disputes import CORES, bounded
 from ccare.runtime.intake import Delivery
 
 TWINS_MAX = 100_000
 """More ids than this are a file delivered once more: whoever loses then fills files of its own anyway."""
 # A bound on the repetition would make the pattern five times as slow.
-_SAID = """
-create view said as
-select nullif(regexp_extract(line, '"event_id"\\s*:\\s*"([^"\\\\]*)"', 1), '') as event_id
-from read_csv([<files>], columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', header = false,
-  auto_detect = false, max_line_size = <longest>, ignore_errors = true)
-"""
 _TWICE = """
-select event_id from said where event_id is not null group by event_id having count(*) > 1 limit $most
+select nullif(regexp_extract(line, '"event_id"\\s*:\\s*"([^"\\\\]*)"', 1), '') as event_id
+from read_csv($files, columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', header = false,
+  auto_detect = false, max_line_size = $longest, ignore_errors = true)
+where event_id is not null group by event_id having count(*) > 1 limit $most
 """
 
 
@@ -34,13 +30,13 @@ def twins(files: Sequence[Delivery], landing: Path, spill: Path) -> list[str]:
     None either where text is not to be read so: CSV, an encoding that is not UTF-8, a name that DuckDB takes for a
     pattern. ``spill`` is a folder for what memory does not hold.
     """
-    paths = ", ".join(quoted(str(d.file(landing))) for d in files if not d.header)
+    paths = [str(d.file(landing)) for d in files if not d.header]
     if not paths:
         return []
+    told = {"files": paths, "longest": LINE_MAX_BYTES, "most": TWINS_MAX + 1}
     try:
         with bounded(spill, CORES) as con:
-            con.execute(_SAID.replace("<files>", paths).replace("<longest>", str(LINE_MAX_BYTES)))
-            found = con.execute(_TWICE, {"most": TWINS_MAX + 1}).fetchall()
+            found = con.execute(_TWICE, told).fetchall()
     except duckdb.Error:
         return []
     return [row[0] for row in found] if len(found) <= TWINS_MAX else []

@@ -35,6 +35,7 @@ _BOOKED = Column("booked_date", "date", "Business day whose close booked it.", n
 _POOL = Column("pool", "string", "Pool that granted it.")
 _EFFECTIVE = Column("effective_date", "date", "Business date that it was earned for.", nullable=False)
 
+_MEASURE = Column("measure", "string", "Kind and parameters of the rules that count so.", nullable=False)
 LEDGER_TRANSFERS = Table(
     "ledger_transfers",
     "Every movement of points: one row moves one amount between two accounts.",
@@ -349,7 +350,7 @@ LEDGER_USER_COUNTS = Table(
     "one row for each measure, merchant and effective date looked at that counts or is booked",
     ("measure", "merchant_id", "effective_date"),
     (
-        Column("measure", "string", "Kind and parameters of the rules that count so.", nullable=False),
+        _MEASURE,
         c.MERCHANT_ID,
         _EFFECTIVE,
         c.count("units", "Users who count.", "users", nullable=False),
@@ -368,7 +369,7 @@ LEDGER_TRADE_COUNTS = Table(
     "one row for each measure, merchant or service provider, and effective date looked at that counts or is booked",
     ("measure", "merchant_id", "service_provider_id", "effective_date"),
     (
-        Column("measure", "string", "Kind and parameters of the rules that count so.", nullable=False),
+        _MEASURE,
         *_PARTY,
         _EFFECTIVE,
         c.fen("units", "What counts.", nullable=False),
