@@ -1,6 +1,6 @@
 """What every jobs/core_*.py does: landing lines of one stream to rows with a fate."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from functools import reduce
 
@@ -12,6 +12,7 @@ from ccare.events.fate import ACCEPTED, REJECTED, SHARED, judge
 from ccare.events.forgotten import without_forgotten
 from ccare.events.masking import masked, private
 from ccare.events.parse import parse
+from ccare.events.read import Layout
 from ccare.events.rules import with_helpers
 from ccare.runtime.close import Close
 from ccare.state.facts import FUTURE_DAYS
@@ -39,15 +40,20 @@ def fates(
 
 
 def parsed(
-    inputs: Mapping[str, DataFrame], close: Close, stream: Stream, off: Collection[str] = ()
+    inputs: Mapping[str, DataFrame],
+    close: Close,
+    stream: Stream,
+    off: Collection[str] = (),
+    layouts: Sequence[Layout] = (),
 ) -> DataFrame:
     """Every line as a typed row with the reasons against it alone; who was forgotten is taken out.
 
-    ``inputs['bill_trades']``: trades that came from bills, of which no payments event is taken any more.
+    ``inputs['bill_trades']``: trades that came from bills, of which no payments event is taken any more. ``layouts``:
+    orders of fields that many lines have (ccare.runtime.layouts).
     """
     merchants = inputs.get("core_merchants") if stream.is_event else None
     lines = [inputs[name] for name in ("landing", "landing_csv") if name in inputs]
-    frames = [parse(each, stream, close.slots, close.timezone, merchants, off) for each in lines]
+    frames = [parse(each, stream, close.slots, close.timezone, merchants, off, layouts) for each in lines]
     rows = reduce(DataFrame.unionByName, frames)
     if "bill_trades" in inputs and "duplicate_trade" not in off:
         rows = without_bill_trades(rows, inputs["bill_trades"])

@@ -3,6 +3,7 @@
 Every line comes out once. One that cannot be read has no fields and one fault; a readable one may have faults too.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import add
 
@@ -24,6 +25,10 @@ _WHOLE_NUMBER = r"^-?\d+$"
 _BOM = "\ufeff"
 _NUL = chr(0)
 NAMES_APART = chr(31)
+TEXT = "_text"
+"""Column of lines: whether their file is known to be UTF-8 throughout."""
+Layout = tuple[str, ...]
+"""Names of an object's fields in the order in which it gives them."""
 _MARK = "\ue000"
 """A private-use character: the key of an object that no line says."""
 
@@ -40,12 +45,13 @@ def field_names(stream: Stream) -> list[str]:
     return list(dict.fromkeys(common + [f.name for f in stream.fields]))
 
 
-def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
+def read_json(lines: DataFrame, stream: Stream, layouts: Sequence[Layout] = ()) -> DataFrame:
     """``lines`` (a column ``value`` and others) + ``_size`` (1 where readable), ``_faults``, ``_unknown``, fields.
 
     Each field is ``_raw_<field>``, its text or null; for a number there is also ``_num_<field>``, null where the
     text is none. A quoted number counts as the number: exporters quote them. One look at a line as a map gives
-    fields, unknown keys and keys that stand twice: as a struct it would hide the last two.
+    fields, unknown keys and keys that stand twice: as a struct it would hide the last two. ``layouts`` that many lines
+    have save looking for each field by its name; they change no row.
     """
     names = field_names(stream)
     value = F.col("value")
@@ -53,16 +59,19 @@ def read_json(lines: DataFrame, stream: Stream) -> DataFrame:
     # Spark reads the first value of a text and passes over the rest. In an array, with a mark behind it, a line
     # that is two objects, or has more after one, or closes the array itself, does not give these two members.
     boxed = F.concat(F.lit("["), text, F.lit(f',{{"{_MARK}":""}}]'))
-    read = lines.withColumn("_boxed", F.when(_whole(), boxed))
+    read = lines.withColumn("_boxed", F.when(_whole(lines), boxed))
     row = T.ArrayType(T.MapType(T.StringType(), T.StringType()))
     rows = F.from_json("_boxed", row, {"allowSingleQuotes": "false"})
     # Both ask for the boxed line, so the optimizer leaves it a column of its own, made by compiled code.
     read = read.select(*lines.columns, rows.alias("_rows"), F.col("_boxed").isNotNull().alias("_whole"))
     marked = (F.size("_rows") == 2) & F.map_contains_key(F.get("_rows", 1), _MARK)
     read = read.withColumn("_row", F.when(marked, F.get("_rows", 0)))
+    read = read.withColumns(
+        {f"_like_{n}": F.map_keys("_row") == _texts(each) for n, each in enumerate(layouts)}
+    )
     readable = F.col("_row").isNotNull()
     # As many fields found as keys: then every key is a known one that stands once, and no more is asked.
-    cells = [F.col("_row").getItem(n) for n in names]
+    cells = _cells(names, layouts)
     found = reduce(add, (F.when(cell.isNotNull(), 1).otherwise(0) for cell in cells))
     keys = F.map_keys("_row")
     odd = F.when(readable & (F.size(keys) != found), keys)
@@ -93,7 +102,7 @@ def read_csv(lines: DataFrame, stream: Stream) -> DataFrame:
     columns = ", ".join(f"c{n} string" for n in range(CSV_COLUMNS_MAX))
     options = {"mode": "PERMISSIVE", "escape": '"'}
     line = F.rtrim(value, F.lit("\r"))
-    read = lines.withColumn("_whole", _whole())
+    read = lines.withColumn("_whole", _whole(lines))
     read = read.withColumn("_row", F.from_csv(F.when(F.col("_whole"), line), F.lit(columns), options))
     read = read.withColumn("_cells", F.array(*(F.col(f"_row.c{n}") for n in range(CSV_COLUMNS_MAX))))
     # Spark fills up a short line and cuts a long one: the cells are counted here, quoted ones taken out first.
@@ -116,6 +125,18 @@ def read_csv(lines: DataFrame, stream: Stream) -> DataFrame:
         _told(F.col("_header"), stream).alias("_unknown"),
         *(_cell(n).alias(f"_raw_{n}") for n in field_names(stream)),
     ).select("*", *_numbers(stream))
+
+
+def _cells(names: Sequence[str], layouts: Sequence[Layout]) -> list[Column]:
+    """What the row's map says of each name: of a row like one of ``layouts`` (``_like_<n>``) by its place in it."""
+    values, cells = F.map_values("_row"), []
+    for name in names:
+        cell = F.col("_row").getItem(name)
+        for n, layout in reversed(list(enumerate(layouts))):
+            known = F.get(values, layout.index(name)) if name in layout else F.lit(None).cast("string")
+            cell = F.when(F.col(f"_like_{n}"), known).otherwise(cell)
+        cells.append(cell)
+    return cells
 
 
 def _cell(name: str) -> Column:
@@ -142,9 +163,12 @@ def beginning(value: Column) -> Column:
     return F.when(F.octet_length(value) >= LINE_MAX_BYTES, cut).otherwise(value)
 
 
-def _whole() -> Column:
-    """Whether the line is short enough to be read, and text."""
-    return (F.octet_length("value") < LINE_MAX_BYTES) & F.is_valid_utf8("value")
+def _whole(lines: DataFrame) -> Column:
+    """Whether the line is short enough to be read, and text: of a file that is, its bytes need no second look."""
+    text = F.is_valid_utf8("value")
+    if TEXT in lines.columns:
+        text = F.col(TEXT) | text
+    return (F.octet_length("value") < LINE_MAX_BYTES) & text
 
 
 def _line_faults() -> list[Column]:
@@ -153,11 +177,15 @@ def _line_faults() -> list[Column]:
     return [_fault("line_too_long", ~short), _fault("invalid_utf8", short & ~F.col("_whole"))]
 
 
+def _texts(names: Sequence[str]) -> Column:
+    return F.array(*map(F.lit, names))
+
+
 def _fault(name: str, broken: Column) -> Column:
     return F.when(F.coalesce(broken, F.lit(False)), F.lit(name))
 
 
 def _told(keys: Column, stream: Stream) -> Column:
     """Names among ``keys`` that the stream does not declare, in one text; null where there are none."""
-    unknown = F.array_except(keys, F.array(*(F.lit(n) for n in field_names(stream))))
+    unknown = F.array_except(keys, _texts(field_names(stream)))
     return F.when(F.size(unknown) > 0, F.array_join(unknown, NAMES_APART))

@@ -28,6 +28,7 @@ class Delivery:
     """One delivered file. ``status`` is taken, repeated (bytes known before) or refused, with a note.
 
     ``lines`` leaves a CSV file's header out; ``blocks`` are the lines before each split that Spark will read.
+    ``text``: every byte of it was seen to belong to UTF-8 text, so no line needs to be looked through for that again.
     ``unfinished`` is the number of a CSV file's last line that may have been cut: no newline ends it, and no sidecar
     says that these are all the bytes; else 0.
     """
@@ -45,6 +46,7 @@ class Delivery:
     header: tuple[str, ...] = ()
     blocks: tuple[int, ...] = (0,)
     unfinished: int = 0
+    text: bool = False
 
     def file(self, landing: Path) -> Path:
         """Where the file stands."""
@@ -173,6 +175,7 @@ def _read(path: Path, stream: Stream, found: Delivery) -> Delivery:
         header=seen.header,
         blocks=seen.blocks,
         unfinished=0 if sidecar_of(path).is_file() else seen.unfinished,
+        text=seen.text,
         status="refused" if note else "taken",
         note=note,
     )

@@ -22,8 +22,9 @@ def landing_frames(
 ) -> dict[str, DataFrame]:
     """``landing``: lines of JSON files; ``landing_csv``: of CSV files; each where there are any.
 
-    Columns: value, file_sha256, position (line number from 1), delivery_date, taken_on, _inner, _outer; of CSV files
-    also _header and _unfinished, whether the line may have been cut.
+    Columns: value, file_sha256, position (line number from 1), delivery_date, taken_on, _inner, _outer, _text (whether
+    the file is known to be UTF-8 throughout); of CSV files also _header and _unfinished, whether the line may have been
+    cut.
     """
     frames = {}
     for name, csv in (("landing", False), ("landing_csv", True)):
@@ -65,6 +66,7 @@ def _known(
             "taken_on": d.taken_on,
             "_inner": inner,
             "_outer": outer,
+            "_text": d.text,
         }
         if csv:
             told |= {"_header": list(d.header), "_cut_at": d.unfinished}

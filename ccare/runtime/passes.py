@@ -23,6 +23,7 @@ from ccare.runtime.clashes import clashes
 from ccare.runtime.fates import Taken, add, check_lines, counted
 from ccare.runtime.gate import Failure
 from ccare.runtime.intake import Delivery
+from ccare.runtime.layouts import layouts
 from ccare.runtime.lines import landing_frames
 from ccare.runtime.run import Run
 from ccare.runtime.spark import conform
@@ -94,7 +95,8 @@ def take_bulk(
     inputs = _inputs(run, stream, files)
     folder = staging_dir(run.settings.lake, run.record.run_id) / f"parsed_{stream.name}"
     seen = Observation()
-    parsed = events.parsed(inputs, run.close, stream).observe(seen, *_observed(stream, run))
+    known = layouts(files, run.settings.landing, stream)
+    parsed = events.parsed(inputs, run.close, stream, layouts=known).observe(seen, *_observed(stream, run))
     staged = stage_parsed(parsed, stream, folder, str(files[0].taken_on), apart)
     inputs = {name: df for name, df in inputs.items() if not name.startswith("landing")}
     taken = Taken(stream, {}, seen.get["unknown_fields"] or "", unknown_codes=seen.get["unknown_codes"])

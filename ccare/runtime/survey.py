@@ -1,5 +1,6 @@
 """One reading of a delivered file before Spark sees it: digest, lines, where splits begin, header, whether whole."""
 
+import codecs
 import csv
 import hashlib
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ class Survey:
     """What one reading found. ``fault`` is empty where the file can be taken.
 
     ``blocks``: for each split of ``BLOCK_BYTES`` the lines that begin before it; one entry where a file is read whole.
+    ``text``: every byte of it is known to belong to UTF-8 text.
     ``unfinished``: number of a CSV file's last line where no newline ends it, else 0; its header is no such line.
     """
 
@@ -37,6 +39,7 @@ class Survey:
     header: tuple[str, ...] = ()
     unfinished: int = 0
     fault: str = ""
+    text: bool = False
 
 
 def survey(path: Path) -> Survey:
@@ -75,7 +78,7 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
     """``packed``: the digest of a packed file; a plain one's is taken of what is read here."""
     digest = hashlib.sha256()
     size, total, lines, last, head = path.stat().st_size, 0, 0, b"\n", b""
-    blocks, open_bytes = [0], 0
+    blocks, open_bytes, seen = [0], 0, _Seen()
     # Arrow's reader goes over frame after frame, checks each one's end, and never unpacks more than it is asked for.
     with pa.input_stream(str(path), compression=codec) as handle:
         while chunk := handle.read(CHUNK):
@@ -92,6 +95,7 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
                 # Lines within one chunk are shorter than the bound.
                 open_bytes = len(chunk) - chunk.rfind(b"\n") - 1
             lines += chunk.count(b"\n")
+            seen.add(chunk)
             last = chunk[-1:]
             total += len(chunk)
             if codec is None and total % BLOCK_BYTES == 0:
@@ -106,12 +110,36 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
     cut = last != b"\n"
     lines += cut
     if ".csv" not in path.suffixes or not total:
-        return Survey(sha256, lines, tuple(blocks))
+        return Survey(sha256, lines, tuple(blocks), text=seen.is_text())
     try:
         header = csv_header(head)
     except ValueError as error:
         return Survey(sha256, fault=str(error))
-    return Survey(sha256, max(lines - 1, 0), tuple(blocks), header, lines if cut and lines > 1 else 0)
+    unfinished = lines if cut and lines > 1 else 0
+    return Survey(sha256, max(lines - 1, 0), tuple(blocks), header, unfinished, text=seen.is_text())
+
+
+class _Seen:
+    """Whether all bytes seen so far are UTF-8 text; chunks may end within a character."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._sound = True
+
+    def add(self, chunk: bytes) -> None:
+        if self._sound and (self._decoder.getstate()[0] or not chunk.isascii()):
+            self._decode(chunk)
+
+    def is_text(self) -> bool:
+        """To be asked once, at the end."""
+        self._decode(b"", final=True)
+        return self._sound
+
+    def _decode(self, chunk: bytes, *, final: bool = False) -> None:
+        try:
+            self._decoder.decode(chunk, final)
+        except UnicodeDecodeError:
+            self._sound = False
 
 
 def csv_header(head: bytes) -> tuple[str, ...]:

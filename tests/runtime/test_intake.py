@@ -291,6 +291,32 @@ def test_lines_before_each_split_are_counted(tmp_path: Path, monkeypatch: pytest
         assert before == expected, n
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", True),
+        (b"plain\n", True),
+        ("五福 \U0001f600 é\n".encode() * 9, True),
+        (b"plain\n\x00\x7f", True),
+        (b"\xff\n", False),
+        (b"cut \xe4\xba", False),
+        (b"\xe4\xba\n\x94\n", False),
+        (b"an overlong slash \xc0\xaf\n", False),
+        (b"half a pair \xed\xa0\x80\n", False),
+        (b"beyond \xf4\x90\x80\x80\n", False),
+        (b"plain\n" * 9 + b"\x80\n" + b"plain\n" * 9, False),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 2, 3, 64])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_is_known_as_text_only_where_every_byte_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, text: bool, chunk: int, packed: bool
+) -> None:
+    monkeypatch.setattr(surveys, "CHUNK", chunk)
+    name, told = ("a.jsonl.gz", gzip.compress(data)) if packed else ("a.jsonl", data)
+    assert survey(deliver(tmp_path, name, told)).text is text
+
+
 def test_what_a_day_lacks_is_said_before_spark_starts(tmp_path: Path) -> None:
     settings = Settings(lake=tmp_path / "lake", landing=tmp_path / "landing", exports=tmp_path / "exports")
     with pytest.raises(InputMissing, match="does not exist"):
