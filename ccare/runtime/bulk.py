@@ -20,8 +20,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from ccare.events import job as events
+from ccare.events.fate import ACCEPTED
 from ccare.runtime import deltalog
-from ccare.runtime.disputes import write_disputed, write_together, write_without
+from ccare.runtime.disputes import verdicts, write_disputed, write_together, write_without
 from ccare.runtime.failpoint import reach
 from ccare.runtime.rowstore import arrow_schema, ensure_table, signed
 from ccare.runtime.spark import INTERPRETED_ROWS, frame, schema, uncompiled
@@ -37,7 +38,10 @@ _STORY = (
     "stream string, row_digest string, reasons array<string>, payload string, "
     "merchant_id string, amount_fen bigint"
 )
+Verdicts = list[tuple[str, str, date | None, int]]
+"""Digest of the delivery, fate, business date, and rows."""
 _COUNTS = "select file_sha256, business_date, count(*) from read_parquet($files) group by all"
+_REFUSED = "select file_sha256, null, count(*) from read_parquet($files) group by all"
 
 
 @dataclass
@@ -86,7 +90,7 @@ class Staged:
     @property
     def refused(self) -> DataFrame | None:
         """Rows refused for what they say, unpacked; None where there are none."""
-        files = sorted(_of(self.folder, "refused").glob("*.parquet"))
+        files = self._refused_files()
         if not files:
             return None
         packed = F.from_json(_PACKED, _STORY).alias("_story")
@@ -95,25 +99,37 @@ class Staged:
 
     def counts(self) -> list[tuple[str, date | None, int]]:
         """Sound rows by file_sha256 and business_date: DuckDB reads two columns for what is a job in Spark."""
-        files = [str(path) for path in self.files()]
-        if not files:
-            return []
-        with duckdb.connect() as con:
-            return con.execute(_COUNTS, {"files": files}).fetchall()
+        return _counted(_COUNTS, self.files())
+
+    def refused_counts(self) -> list[tuple[str, date | None, int]]:
+        """Refused rows by file_sha256; none of them has a date."""
+        return _counted(_REFUSED, self._refused_files())
+
+    def _refused_files(self) -> list[Path]:
+        return sorted(_of(self.folder, "refused").glob("*.parquet"))
 
     def files(self) -> list[Path]:
         """The files of sound rows, those written again in place of the first."""
         first = [p for p in _of(self.folder, "sound").glob("*.parquet") if p.name not in self.rewritten]
         return sorted([*first, *(self.folder / "again").glob("*.parquet")])
 
-    def drop(self, lost: DataFrame) -> None:
-        """Take ``lost`` (file_sha256, position, filename) out: only the files that hold one are written again."""
-        gone, again = self.folder / "lost", self.folder / "again"
-        lost.select("file_sha256", "position").write.parquet(str(gone))
-        names = {row[0] for row in lost.select("filename").distinct().collect()}
-        again.mkdir()
-        write_without([f for f in self.files() if f.name in names], sorted(gone.glob("*.parquet")), again)
-        self.rewritten.update(names)
+    def settle(self, judged: DataFrame) -> tuple[DataFrame, Verdicts]:
+        """Keep rows of ``disputed`` with their fates on disk, and take those out that are not accepted.
+
+        Returns the rows, and how many of each delivery, fate and business date there are. Only files that hold a row
+        which lost are written again.
+        """
+        out, again = self.folder / "judged", self.folder / "again"
+        judged.write.parquet(str(out))
+        told = sorted(out.glob("*.parquet"))
+        found = verdicts(told)
+        names = {name for _, fate, _, _, held in found if fate != ACCEPTED for name in held}
+        if names:
+            again.mkdir()
+            write_without([f for f in self.files() if f.name in names], told, again)
+            self.rewritten.update(names)
+        rows = judged.sparkSession.read.schema(judged.schema).parquet(str(out))
+        return rows, [(sha256, fate, day, n) for sha256, fate, day, n, _ in found]
 
     def adopt(self, lake: Path, run_id: str) -> int:
         """Make the files of sound rows the table's partition of this run, in one commit; returns the version."""
@@ -137,6 +153,13 @@ class Staged:
         version = deltalog.latest_version(lake, name)
         assert version is not None, f"{name} was just written"
         return version
+
+
+def _counted(query: str, files: Sequence[Path]) -> list[tuple[str, date | None, int]]:
+    if not files:
+        return []
+    with duckdb.connect() as con:
+        return con.execute(query, {"files": [str(path) for path in files]}).fetchall()
 
 
 def stage_parsed(

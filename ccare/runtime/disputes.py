@@ -40,8 +40,11 @@ copy (
 _KEPT = """
 copy (
     from read_parquet($file, hive_partitioning = false)
-    anti join (from read_parquet($lost)) using (file_sha256, position)
+    anti join (from read_parquet($judged) where fate <> 'accepted') using (file_sha256, position)
 ) to <out> (format parquet, compression zstd, compression_level 1)
+"""
+_VERDICTS = """
+select file_sha256, fate, business_date, count(*), list(distinct filename) from read_parquet($judged) group by all
 """
 _TOGETHER = """
 copy (from read_parquet($files, hive_partitioning = false)) to <out>
@@ -82,18 +85,24 @@ def write_disputed(
     return int(rows)
 
 
-def write_without(files: Sequence[Path], lost: Sequence[Path], folder: Path) -> None:
-    """Write each of ``files`` again into ``folder``, without the rows that ``lost`` (file_sha256, position) names.
+def verdicts(judged: Sequence[Path]) -> list[tuple[str, str, date | None, int, list[str]]]:
+    """Digest of the delivery, fate and business date -> rows of ``judged``, and the staged files that hold them."""
+    with bounded(judged[0].parent) as con:
+        return con.execute(_VERDICTS, {"judged": [str(path) for path in judged]}).fetchall()
 
-    A file of which nothing is left is not written.
+
+def write_without(files: Sequence[Path], judged: Sequence[Path], folder: Path) -> None:
+    """Write each of ``files`` again into ``folder``, without the rows that ``judged`` says are not accepted.
+
+    A row is known by file_sha256 and position. A file of which nothing is left is not written.
     """
-    gone = [str(path) for path in lost]
+    told = [str(path) for path in judged]
 
     def write(file: Path) -> None:
         out = folder / file.name
         with bounded(folder) as con:
             query = _KEPT.replace("<out>", quoted(str(out)))
-            (rows,) = con.execute(query, {"file": str(file), "lost": gone}).fetchone() or (0,)
+            (rows,) = con.execute(query, {"file": str(file), "judged": told}).fetchone() or (0,)
         if not rows:
             out.unlink()
 

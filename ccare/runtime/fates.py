@@ -7,7 +7,6 @@ from datetime import date
 
 import duckdb
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from ccare.errors import IntegrityBroken
 from ccare.events.fate import ACCEPTED, SHARED
@@ -73,11 +72,10 @@ def counted(stream: Stream, held: pa.Table) -> Taken:
     return taken
 
 
-def add(fates: Fates, rows: DataFrame) -> None:
-    """Count lines by file, fate and business date into ``fates``."""
-    for sha256, fate, day, n in rows.groupBy("file_sha256", "fate", "business_date").count().collect():
-        counts = fates.setdefault(sha256, {})
-        counts[fate, day] = counts.get((fate, day), 0) + n
+def add(fates: Fates, sha256: str, fate: str, day: date | None, lines: int) -> None:
+    """Count so many lines more of a file, fate and business date into ``fates``."""
+    counts = fates.setdefault(sha256, {})
+    counts[fate, day] = counts.get((fate, day), 0) + lines
 
 
 def check_lines(files: list[Delivery], taken: Taken) -> None:

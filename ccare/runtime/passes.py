@@ -101,6 +101,7 @@ def take_bulk(
     inputs = {name: df for name, df in inputs.items() if not name.startswith("landing")}
     taken = Taken(stream, {}, seen.get["unknown_fields"] or "", unknown_codes=seen.get["unknown_codes"])
     refused = staged.refused
+    refused = refused and refused.withColumn("fate", F.lit(REJECTED))
     rejects = [] if refused is None else [refused]
     sound = _as_judged(staged, seen.get) if staged.files() else None
     with ThreadPoolExecutor(1) as beside:
@@ -111,10 +112,8 @@ def take_bulk(
             rejects.append(events.rejected(disputed, stream))
         for sha256, day, n in staged.counts():
             taken.fates.setdefault(sha256, {})[ACCEPTED, day] = n
-        if refused is not None:
-            nowhen = F.lit(None).cast("date")
-            refused = refused.withColumns({"fate": F.lit(REJECTED), "business_date": nowhen})
-            add(taken.fates, refused)
+        for sha256, day, n in staged.refused_counts():
+            add(taken.fates, sha256, REJECTED, day, n)
     check_lines(files, taken)
     told = _told(run, files, taken)
     accepted = _as_judged(staged, seen.get)
@@ -132,8 +131,6 @@ def take_bulk(
         declared = REGISTRY["core_rejected_events"]
         rejected = reduce(DataFrame.unionByName, (conform(df, declared) for df in rejects))
         stage_rejected(run, stream.name, rejected)
-    if disputed is not None:
-        disputed.unpersist()
     shutil.rmtree(folder, ignore_errors=True)
     return taken
 
@@ -150,7 +147,7 @@ def _there(rows: DataFrame | None) -> DataFrame:
 
 
 def _settled(run: Run, staged: Staged, inputs: dict[str, DataFrame], taken: Taken) -> DataFrame | None:
-    """Rows that share an id or a trade, with their fates (persisted); those that lost are dropped and counted.
+    """Rows that share an id or a trade, with their fates; those that lost are dropped and counted.
 
     None where there are none: then the stream's job has nothing to say.
     """
@@ -158,12 +155,13 @@ def _settled(run: Run, staged: Staged, inputs: dict[str, DataFrame], taken: Take
     rows = staged.disputed(run.settings.lake, version, events.lookup_since(run.close))
     if rows is None:
         return None
-    judged = import_module(f"jobs.{stream.table}").build({**inputs, "parsed": rows}, run.close).persist()
-    lost = judged.where(F.col("fate") != ACCEPTED)
-    add(taken.fates, lost)
-    taken.shared = judged.where(F.col("fate") == ACCEPTED).count()
-    if taken.fates:
-        staged.drop(lost)
+    judged = import_module(f"jobs.{stream.table}").build({**inputs, "parsed": rows}, run.close)
+    judged, found = staged.settle(judged)
+    for sha256, fate, day, n in found:
+        if fate == ACCEPTED:
+            taken.shared += n
+        else:
+            add(taken.fates, sha256, fate, day, n)
     return judged
 
 
