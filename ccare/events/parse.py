@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from ccare.events.masking import any_private, formed_like_personal, private
 from ccare.events.pseudonym import NUMBER, OPERATOR, token
-from ccare.events.read import NUMBERS, TEXT, Layout, beginning, field_names, read_csv, read_json
+from ccare.events.read import ESCAPES, NUMBERS, TEXT, Layout, beginning, field_names, read_csv, read_json
 from ccare.events.rules import KNOWN, UNREAD, reasons, unread, whole_pattern
 from ccare.events.slots import SlotMap
 from ccare.tables.streams import (
@@ -36,16 +36,20 @@ def parse(
 ) -> DataFrame:
     """Lines -> the stream's typed columns + reasons.
 
-    ``lines``: value, file_sha256, position, delivery_date, taken_on, _inner, _outer, perhaps TEXT, and for lines of CSV
-    files _header and _unfinished; ``merchants``: known merchant ids, None where the stream may name any. Returns every
-    line once; ``reasons`` is empty where nothing is wrong with it alone, and ``value`` is kept only where something is;
-    ``unknown_fields`` names what the stream does not declare. Rules in ``off`` refuse nothing: only the gate then
-    stands between them and the table. ``layouts`` as of ``read_json``.
+    ``lines``: value, file_sha256, position, delivery_date, taken_on, _inner, _outer, perhaps TEXT and ESCAPES, and for
+    lines of CSV files _header and _unfinished; ``merchants``: known merchant ids, None where the stream may name any.
+    Returns every line once; ``reasons`` is empty where nothing is wrong with it alone, and ``value`` is kept only where
+    something is; ``unknown_fields`` names what the stream does not declare. Rules in ``off`` refuse nothing: only the
+    gate then stands between them and the table. ``layouts`` as of ``read_json``.
     """
     raw = read_csv(lines, stream) if "_header" in lines.columns else read_json(lines, stream, layouts)
     raw = raw.withColumn("_odd", _odd(stream))
     typed = raw.select(
-        *(F.col(c) for c in lines.columns if c not in ("_inner", "_outer", TEXT, "_header", "_unfinished")),
+        *(
+            F.col(c)
+            for c in lines.columns
+            if c not in ("_inner", "_outer", TEXT, ESCAPES, "_header", "_unfinished")
+        ),
         "_size",
         "_faults",
         F.col("_unknown").alias("unknown_fields"),

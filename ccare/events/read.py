@@ -27,6 +27,8 @@ _NUL = chr(0)
 NAMES_APART = chr(31)
 TEXT = "_text"
 """Column of lines: whether their file is known to be UTF-8 throughout."""
+ESCAPES = "_escapes"
+"""Column of lines: whether their file may hold a backslash."""
 Layout = tuple[str, ...]
 """Names of an object's fields in the order in which it gives them."""
 _MARK = "\ue000"
@@ -75,7 +77,8 @@ def read_json(lines: DataFrame, stream: Stream, layouts: Sequence[Layout] = ()) 
     found = reduce(add, (F.when(cell.isNotNull(), 1).otherwise(0) for cell in cells))
     keys = F.map_keys("_row")
     odd = F.when(readable & (F.size(keys) != found), keys)
-    holds_nul = value.contains("\\u0000") & F.concat_ws("", *cells).contains(_NUL)
+    hidden = F.col(ESCAPES) if ESCAPES in lines.columns else F.lit(True)
+    holds_nul = hidden & value.contains("\\u0000") & F.concat_ws("", *cells).contains(_NUL)
     faults = [
         *_line_faults(),
         _fault("malformed_json", F.col("_whole") & ~readable),

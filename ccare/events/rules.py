@@ -18,6 +18,9 @@ from ccare.runtime.gate import Rule
 from ccare.tables.streams import EVENT_ID_PATTERN, ID_PATTERN, MOST_UNITS, PARTYLESS, Field, Stream
 
 FUTURE_MINUTES = 10
+_DAY_MICROS = 86_400_000_000
+_MOST_AHEAD_MICROS = 16 * 3_600_000_000
+"""No zone was ever further ahead of UTC, so no local day ends earlier."""
 _TYPED = (*NUMBERS, "date", "flag", "instant")
 ORIGINS = ("real", "simulated")
 UNREAD = "_unread"
@@ -194,8 +197,11 @@ def _event_rules(stream: Stream, timezone: str) -> list[RowRule]:
     kind, at, raw = F.col("_raw_event_type"), F.col("occurred_at"), F.col(f"_raw_{stream.clock}")
     types = stream.event_types
     end = F.to_utc_timestamp(F.date_add("delivery_date", 1).cast("timestamp"), timezone)
-    # In microseconds: adding an interval to an instant goes by way of a calendar, row by row.
-    future = F.unix_micros(at) > F.unix_micros(end) + FUTURE_MINUTES * 60_000_000
+    # In microseconds: adding an interval to an instant goes by way of a calendar, row by row. Most rows are older than
+    # the earliest end of that day anywhere, and ask no calendar at all.
+    anywhere = F.unix_date("delivery_date").cast("bigint") * _DAY_MICROS + _DAY_MICROS - _MOST_AHEAD_MICROS
+    told = F.unix_micros(at)
+    future = (told > anywhere) & (told > F.unix_micros(end) + FUTURE_MINUTES * 60_000_000)
     lost = _was_unread(stream, "occurred_at")
     sense = "anything else has no meaning in a sum"
     when = "an event without its time belongs to no day"

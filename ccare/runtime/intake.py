@@ -29,6 +29,7 @@ class Delivery:
 
     ``lines`` leaves a CSV file's header out; ``blocks`` are the lines before each split that Spark will read.
     ``text``: every byte of it was seen to belong to UTF-8 text, so no line needs to be looked through for that again.
+    ``escapes``: it may hold a backslash, without which JSON hides no character.
     ``unfinished`` is the number of a CSV file's last line that may have been cut: no newline ends it, and no sidecar
     says that these are all the bytes; else 0.
     """
@@ -47,6 +48,7 @@ class Delivery:
     blocks: tuple[int, ...] = (0,)
     unfinished: int = 0
     text: bool = False
+    escapes: bool = True
 
     def file(self, landing: Path) -> Path:
         """Where the file stands."""
@@ -176,6 +178,7 @@ def _read(path: Path, stream: Stream, found: Delivery) -> Delivery:
         blocks=seen.blocks,
         unfinished=0 if sidecar_of(path).is_file() else seen.unfinished,
         text=seen.text,
+        escapes=seen.escapes,
         status="refused" if note else "taken",
         note=note,
     )

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ccare.events.pseudonym import pads
+from ccare.events.read import ESCAPES, TEXT
 from ccare.runtime.intake import Delivery
 from ccare.runtime.jvm import file_uri
 from ccare.runtime.spark import reader
@@ -22,9 +23,8 @@ def landing_frames(
 ) -> dict[str, DataFrame]:
     """``landing``: lines of JSON files; ``landing_csv``: of CSV files; each where there are any.
 
-    Columns: value, file_sha256, position (line number from 1), delivery_date, taken_on, _inner, _outer, _text (whether
-    the file is known to be UTF-8 throughout); of CSV files also _header and _unfinished, whether the line may have been
-    cut.
+    Columns: value, file_sha256, position (line number from 1), delivery_date, taken_on, _inner, _outer, TEXT,
+    ESCAPES; of CSV files also _header and _unfinished, whether the line may have been cut.
     """
     frames = {}
     for name, csv in (("landing", False), ("landing_csv", True)):
@@ -66,7 +66,8 @@ def _known(
             "taken_on": d.taken_on,
             "_inner": inner,
             "_outer": outer,
-            "_text": d.text,
+            TEXT: d.text,
+            ESCAPES: d.escapes,
         }
         if csv:
             told |= {"_header": list(d.header), "_cut_at": d.unfinished}

@@ -30,6 +30,7 @@ class Survey:
 
     ``blocks``: for each split of ``BLOCK_BYTES`` the lines that begin before it; one entry where a file is read whole.
     ``text``: every byte of it is known to belong to UTF-8 text.
+    ``escapes``: it may hold a backslash.
     ``unfinished``: number of a CSV file's last line where no newline ends it, else 0; its header is no such line.
     """
 
@@ -40,6 +41,7 @@ class Survey:
     unfinished: int = 0
     fault: str = ""
     text: bool = False
+    escapes: bool = True
 
 
 def survey(path: Path) -> Survey:
@@ -110,7 +112,7 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
     cut = last != b"\n"
     lines += cut
     if ".csv" not in path.suffixes or not total:
-        return Survey(sha256, lines, tuple(blocks), text=seen.is_text())
+        return Survey(sha256, lines, tuple(blocks), text=seen.is_text(), escapes=seen.escapes)
     try:
         header = csv_header(head)
     except ValueError as error:
@@ -120,13 +122,15 @@ def _survey(path: Path, packed: str, codec: str | None) -> Survey:
 
 
 class _Seen:
-    """Whether all bytes seen so far are UTF-8 text; chunks may end within a character."""
+    """Whether all bytes seen so far are UTF-8 text, and any a backslash; chunks may end within a character."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._sound = True
+        self.escapes = False
 
     def add(self, chunk: bytes) -> None:
+        self.escapes = self.escapes or b"\\" in chunk
         if self._sound and (self._decoder.getstate()[0] or not chunk.isascii()):
             self._decode(chunk)
 

@@ -317,6 +317,17 @@ def test_a_file_is_known_as_text_only_where_every_byte_is(
     assert survey(deliver(tmp_path, name, told)).text is text
 
 
+@pytest.mark.parametrize("chunk", [1, 4, 64])
+def test_a_file_without_a_backslash_is_known_to_hide_no_character(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(surveys, "CHUNK", chunk)
+    plain, hiding = b'{"a":"b/c"}\n', b'{"a":"b"}\n{"a":"\\u0000"}\n'
+    assert not survey(deliver(tmp_path, "a.jsonl", plain)).escapes
+    assert survey(deliver(tmp_path, "b.jsonl", hiding)).escapes
+    assert survey(deliver(tmp_path, "c.jsonl.gz", gzip.compress(hiding))).escapes
+
+
 def test_what_a_day_lacks_is_said_before_spark_starts(tmp_path: Path) -> None:
     settings = Settings(lake=tmp_path / "lake", landing=tmp_path / "landing", exports=tmp_path / "exports")
     with pytest.raises(InputMissing, match="does not exist"):
