@@ -25,8 +25,8 @@ from ccare.runtime.run import Run
 from ccare.runtime.settings import Settings
 from ccare.runtime.spark import session
 
-_PASSES = 3
-"""Over state_users by DuckDB, which Spark does not count: who may change, everyone written again, facts of everyone."""
+_PASSES = 2
+"""Over state_users by DuckDB, which Spark does not count: everyone written again, facts of everyone."""
 
 
 @dataclass(frozen=True)

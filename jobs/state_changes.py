@@ -1,17 +1,22 @@
-"""What the day being closed adds to each merchant, user and business date."""
+"""What the day being closed adds to each merchant, user and business date.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection.
+"""
 
-from pyspark.sql import DataFrame
+from typing import TYPE_CHECKING
 
-from ccare.runtime.close import Close
 from ccare.state.facts import facts
 from ccare.state.folds import pair_days
 
+if TYPE_CHECKING:
+    import duckdb
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
+    from ccare.runtime.close import Close
+
+
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> "duckdb.DuckDBPyRelation":
     """One pass over the new rows of all streams."""
-    return pair_days(facts(inputs, close.day, close.first_day, close.slots))
+    return inputs.sql(pair_days(f"({facts(close.day, close.first_day, close.slots)})"))
 
 
 if __name__ == "__main__":

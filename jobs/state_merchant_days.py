@@ -1,18 +1,22 @@
-"""Additive partials of one merchant's day, for the days counted again."""
+"""Additive partials of one merchant's day, for the days counted again.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection.
+"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from typing import TYPE_CHECKING
 
-from ccare.runtime.close import Close
-from ccare.state.folds import merchant_days
+from ccare.state.folds import merchant_days, on_dates
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ccare.runtime.close import Close
 
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> "duckdb.DuckDBPyRelation":
     """The touched business dates and those of new staff, whole, from their user days."""
-    days = inputs["state_user_days"].where(F.col("business_date").isin(*close.touched, *close.staff_days))
-    return merchant_days(days, inputs["core_staff"])
+    days = on_dates("state_user_days", (*close.touched, *close.staff_days))
+    return inputs.sql(merchant_days(days, "core_staff"))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
-"""Refunds by the day their trade was paid."""
+"""Refunds by the day their trade was paid.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection.
+"""
 
-from pyspark.sql import DataFrame
+from typing import TYPE_CHECKING
 
-from ccare.runtime.close import Close
 from ccare.state.refunds import matched_refunds, merged_refunds
 
+if TYPE_CHECKING:
+    import duckdb
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
-    """Refund days of the pairs that became whole in this close."""
-    pairs = matched_refunds(inputs["core_payments"], close.day, close.first_day, close.refunds_wait)
-    return merged_refunds(inputs["state_refund_days"], pairs)
+    from ccare.runtime.close import Close
+
+
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> "duckdb.DuckDBPyRelation":
+    """All refund days, with the pairs that became whole in this close."""
+    pairs = matched_refunds(inputs, close.day, close.first_day, close.refunds_wait)
+    return inputs.sql(merged_refunds("state_refund_days", pairs))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
-"""Counts and amounts of one user at one merchant on one day: the touched days, as they are now."""
+"""Counts and amounts of one user at one merchant on one day: the touched days, as they are now.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection.
+"""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from typing import TYPE_CHECKING
 
-from ccare.runtime.close import Close
-from ccare.state.folds import merged_pair_days
+from ccare.state.folds import merged_pair_days, on_dates
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ccare.runtime.close import Close
 
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> "duckdb.DuckDBPyRelation":
     """The touched business dates, whole: a late row adds to its own day."""
     if close.day == close.first_day:
-        return merged_pair_days(None, inputs["state_changes"])
-    before = inputs["state_user_days"].where(F.col("business_date").isin(*close.touched))
-    return merged_pair_days(before, inputs["state_changes"])
+        return inputs.table("state_changes")
+    return inputs.sql(merged_pair_days(on_dates("state_user_days", close.touched), "state_changes"))
 
 
 if __name__ == "__main__":

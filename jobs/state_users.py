@@ -1,27 +1,30 @@
-"""Lifetime of one user at one merchant."""
+"""Lifetime of one user at one merchant.
 
-from collections.abc import Mapping
+No Spark: ``build`` reads its inputs as views of a DuckDB connection.
+"""
+
 from datetime import timedelta
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from typing import TYPE_CHECKING
 
 from ccare.metrics.windows import AsOf
-from ccare.runtime.close import Close
-from ccare.state.lifetimes import Lag, users
+from ccare.state.folds import on_dates
+from ccare.state.lifetimes import Lag, first_users, users
 from ccare.tables.state import LAG_DAYS
 
+if TYPE_CHECKING:
+    import duckdb
 
-def build(inputs: Mapping[str, DataFrame], close: Close) -> DataFrame:
-    """Users that the day changes, with what it adds folded in; relations of LAG_DAYS ago move on by that day."""
-    few, first = close.has_few_changes, min(close.touched, default=close.day)
+    from ccare.runtime.close import Close
+
+
+def build(inputs: "duckdb.DuckDBPyConnection", close: "Close") -> "duckdb.DuckDBPyRelation":
+    """Everyone, with what the day adds folded in; relations of LAG_DAYS ago move on by that day."""
+    first = min(close.touched, default=close.day)
     if close.day == close.first_day:
-        return users(None, inputs["state_changes"], close.day, first, few)
-    turned = F.lit(close.day - timedelta(days=LAG_DAYS))
-    leaving = inputs["state_user_days"].where(F.col("business_date") == turned)
-    ends = AsOf(close.day, close.timezone).start(LAG_DAYS - 1)
-    before, changes = inputs["state_known_users"], inputs["state_changes"]
-    return users(before, changes, close.day, first, few, Lag(leaving, ends))
+        return inputs.sql(first_users("state_changes", close.day, first))
+    leaving = on_dates("state_user_days", [close.day - timedelta(days=LAG_DAYS)])
+    lag = Lag(leaving, AsOf(close.day, close.timezone).start(LAG_DAYS - 1))
+    return inputs.sql(users(inputs, "state_users", "state_changes", close.day, first, lag))
 
 
 if __name__ == "__main__":

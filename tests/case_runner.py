@@ -141,8 +141,9 @@ class Case:
         with held_lake({each: self.rows(each) for each in inputs if not self._is_built(each)}) as con:
             for each in filter(self._is_built, inputs):
                 con.register(each, self._told_by_duckdb(each))
-            rows: pa.Table = import_module(f"jobs.{name}").build(con, self.close())
-        return rows
+            rows = import_module(f"jobs.{name}").build(con, self.close())
+            held_rows: pa.Table = rows if isinstance(rows, pa.Table) else rows.to_arrow_table()
+        return held_rows
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Rows of one input, repeated rows written out."""

@@ -55,9 +55,14 @@ def view_sql(lake: Path, table: Table, version: int | None, partitions: Collecti
     """
     files = deltalog.pinned_files(lake, table.name, version, partitions) if version is not None else None
     if not files or not files.paths:
-        return f"select {', '.join(_shown(c, table, frozenset()) for c in table.columns)} where false"
+        return empty_sql(table)
     source = _parquet(files.paths, table, by_name=bool(files.gained))
     return f"from {source} select {', '.join(_shown(c, table, files.held) for c in table.columns)}"
+
+
+def empty_sql(table: Table) -> str:
+    """A query of the declared columns that has no rows."""
+    return f"select {', '.join(_shown(c, table, frozenset()) for c in table.columns)} where false"
 
 
 def gained_columns(lake: Path, table: Table, version: int) -> frozenset[str]:

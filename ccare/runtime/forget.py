@@ -6,6 +6,7 @@ from datetime import date
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -16,17 +17,20 @@ from ccare.runtime import deltalog, purge, storage
 from ccare.runtime.amendments import catalogue_again, open_amendment
 from ccare.runtime.controls import FORGOTTEN_ROWS
 from ccare.runtime.day import close_for, opened
+from ccare.runtime.handover import folding
 from ccare.runtime.lease import FORGET, clear_record
 from ccare.runtime.outdated import require_current_state
-from ccare.runtime.rowstore import write_rows
+from ccare.runtime.rowstore import ROW_GROUP, write_rows
 from ccare.runtime.run import Run
 from ccare.runtime.settings import KEY_VERSION, Settings
 from ccare.runtime.spark import conform
 from ccare.runtime.steps import publish
 from ccare.state import forgetting
+from ccare.state.folds import on_dates
 from ccare.tables import REGISTRY, table
 from ccare.tables.streams import EVENT_STREAMS
 
+_STATE = ("state_user_days", "state_merchant_days", "state_users", "state_refund_days")
 _CORES = tuple(stream.table for stream in EVENT_STREAMS if stream.has_user)
 
 
@@ -138,7 +142,7 @@ class _Forgetting:
     """The work on the tables, left to right. The token reaches plans as a one-row frame, never as a literal."""
 
     def __init__(self, run: Run, subject: str, merchant: str | None) -> None:
-        self.run, self.merchant = run, merchant
+        self.run, self.token, self.merchant = run, subject, merchant
         self.subject = run.spark.createDataFrame(pa.table({"_subject": pa.array([subject], pa.string())}))
         self.staff_of: tuple[str, ...] = ()
         self.touched: dict[str, int] = {}
@@ -154,7 +158,7 @@ class _Forgetting:
         self._state()
 
     @property
-    def _scope(self) -> forgetting.Scope:
+    def _scope(self) -> tuple[str | None, tuple[str, ...]]:
         return self.merchant, self.staff_of
 
     def _theirs(self, name: str) -> DataFrame:
@@ -184,35 +188,43 @@ class _Forgetting:
     def _state(self) -> None:
         days = self._held("state_user_days", "business_date")
         if days:
-            touched = (
-                self._theirs("state_user_days").select("merchant_id", "business_date").distinct().persist()
-            )
-            touched.count()
-            rows = self.run.read("state_user_days").where(F.col("business_date").isin(*days))
-            self._write("state_user_days", forgetting.user_days(rows, self.subject, self._scope), days)
-            now, before = (
-                self.run.read(name).where(F.col("business_date").isin(*days))
-                for name in ("state_user_days", "state_merchant_days")
-            )
-            staff = self.run.read("core_staff")
-            again = forgetting.merchant_days_again(before, now, touched, staff)
-            self._write("state_merchant_days", again, days)
-            self.touched["state_merchant_days"] = touched.count()
-            touched.unpersist()
+            user_days, merchant_days = (on_dates(f"state_{each}_days", days) for each in ("user", "merchant"))
+            with self._views() as con:
+                counted = con.sql(forgetting.touched(user_days)).to_arrow_table()
+                self._store("state_user_days", con.sql(forgetting.user_days(user_days)), days)
+            with self._views() as con:
+                con.register("counted", counted)
+                again = forgetting.merchant_days_again(merchant_days, user_days, "counted", "core_staff")
+                self._store("state_merchant_days", con.sql(again), days)
+            self.touched["state_merchant_days"] = counted.num_rows
         if self._held("state_users", "merchant_id"):
-            all_days = self.run.read("state_user_days")
-            dates = (self.run.record.first_day, self.run.record.day)
-            if self.staff_of:
-                theirs = all_days.where(F.col("user_key") == F.lit(FORGOTTEN_STAFF))
-                (least,) = theirs.agg(F.min("business_date")).collect()[0]
-                dates = (least or dates[0], dates[1])
-            before = self.run.read("state_users")
-            self._write(
-                "state_users", forgetting.lifetimes(before, all_days, self.subject, self._scope, dates)
-            )
+            with self._views() as con:
+                told = forgetting.lifetimes("state_users", "state_user_days", self._dates(con))
+                self._store("state_users", con.sql(told))
         if self._held("state_refund_days", "paid_date"):
-            before = self.run.read("state_refund_days")
-            self._write("state_refund_days", forgetting.refund_days(before, self.subject, self._scope))
+            with self._views() as con:
+                self._store("state_refund_days", con.sql(forgetting.refund_days("state_refund_days")))
+
+    def _dates(self, con: duckdb.DuckDBPyConnection) -> tuple[date, date]:
+        """The first and last business date of forgotten staff's days, the lake's own where there are none."""
+        (least,) = con.execute(
+            "select min(business_date) from state_user_days where user_key = ?", [FORGOTTEN_STAFF]
+        ).fetchone() or (None,)
+        return least or self.run.record.first_day, self.run.record.day
+
+    def _views(self) -> duckdb.DuckDBPyConnection:
+        """State as it stands by now, and whom it is about."""
+        con = folding(self.run, {name: self.run.version(name) for name in (*_STATE, "core_staff")})
+        forgetting.know(con, self.token, self.merchant, self.staff_of)
+        return con
+
+    def _store(
+        self, name: str, rows: duckdb.DuckDBPyRelation, days: Mapping[date, int] | None = None
+    ) -> None:
+        run = self.run
+        run.store_held(
+            FORGET, REGISTRY[name], rows.to_arrow_reader(ROW_GROUP), sorted(days or ()), run.meter(name)
+        )
 
     def _write(self, name: str, df: DataFrame, days: Mapping[date, int] | None = None) -> None:
         run, declared = self.run, REGISTRY[name]

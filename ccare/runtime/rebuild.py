@@ -13,11 +13,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.errors import StateOutdated, UsageError
+from ccare.growth.snapshot import date_sql
 from ccare.runtime import storage
 from ccare.runtime.amendments import catalogue_again, open_amendment
 from ccare.runtime.close import Close
 from ccare.runtime.controls import REBUILT_ROWS
 from ccare.runtime.day import close_for, opened
+from ccare.runtime.handover import folding, kept, show
 from ccare.runtime.lease import REBUILD, clear_record
 from ccare.runtime.outdated import fault_of
 from ccare.runtime.rowstore import write_rows
@@ -81,19 +83,20 @@ def rebuild(settings: Settings, first: date | None, reason: str, said: Callable[
         result = Rebuilt(first)
         try:
             work = _Rebuilding(run, first)
-            for declared, df in work.frames():
-                result.differences[declared.name] = work.settle(declared, df)
         except (UsageError, StateOutdated):
             clear_record(settings.lake)  # refused before anything was written
             raise
+        try:
+            for declared, df in work.frames():
+                result.differences[declared.name] = work.settle(declared, df)
+        finally:
+            work.release()
         if not run.written:
             clear_record(settings.lake)
-            work.release()
             return result
         _keep_reason(run, result, reason)
         record.inputs_digest = sha256(f"{REBUILD}|{first or ''}|{reason}".encode()).hexdigest()
         row = publish(run, {f"{n}{REBUILT_ROWS}": d.total for n, d in result.differences.items() if d.total})
-        work.release()
         result.seq, result.run_id = row.seq, row.run_id
         catalogue_again(settings, row)
         said(
@@ -155,41 +158,36 @@ class _Rebuilding:
 
     def frames(self) -> "list[tuple[Table, DataFrame]]":
         """Every stored state table as its core rows give it, left to right."""
-        changes = self._changes()
+        changes, maker = self._changes(), self.maker
         built = []
         for declared in self.tables:
             if declared.write is WriteStyle.TRANSIENT:
                 continue
-            df = (
-                self.maker.build(declared.name)[declared.name] if changes else frame(self.run.spark, declared)
-            )
-            self.maker.shared[declared.name] = df.persist()
+            df = maker.build(declared.name)[declared.name] if changes else frame(self.run.spark, declared)
+            if not isinstance(maker.told.get(declared.name), str):
+                maker.shared[declared.name] = df.persist()
             built.append((declared, df))
         return built
 
     def _changes(self) -> bool:
-        """Put what the jobs read into ``maker``: core rows as one first close takes them, and all that they change.
+        """Put into ``maker`` all that core rows change where one first close takes them; whether there is anything.
 
         Days before ``first`` enter as their kept user days do: what they changed is what they hold.
         """
-        maker, inputs = self.maker, REGISTRY["state_changes"].inputs
-        cores = {name: self._taken_at_once(name) for name in inputs}
-        maker.shared |= {name: self._recent(df) for name, df in cores.items()}
-        changes = maker.build("state_changes")["state_changes"]
+        maker, declared = self.maker, REGISTRY["state_changes"]
+        changes = maker.tell(declared.name)
         if self.first is not None:
-            kept = self.run.before("state_user_days").where(F.col(_DAY) < F.lit(self.first))
-            changes = changes.unionByName(kept.select(*changes.columns))
-        maker.shared |= cores
-        maker.shared["state_changes"] = changes.persist()
+            days = {"state_user_days": self.run.as_published.get("state_user_days")}
+            with folding(maker, days) as con:
+                show(con, "changes", changes)
+                told, names = date_sql(self.first), ", ".join(declared.column_names)
+                again = con.sql(
+                    f"select {names} from changes where {_DAY} >= {told} "
+                    f"union all select {names} from state_user_days where {_DAY} < {told}"
+                )
+                maker.told[declared.name] = kept(maker, declared, again, "state_changes_since")
         maker.touch()
         return bool(maker.close.touched)
-
-    def _taken_at_once(self, name: str) -> DataFrame:
-        rows = self.run.read(name).where(F.col("taken_on") <= F.lit(self.last))
-        return rows.withColumn("taken_on", F.lit(self.last))
-
-    def _recent(self, rows: DataFrame) -> DataFrame:
-        return rows if self.first is None else rows.where(F.col(_DAY) >= F.lit(self.first))
 
     def settle(self, declared: Table, df: DataFrame) -> Difference:
         """Compare a table with what is published, and write it where it differs or is another ccare's."""

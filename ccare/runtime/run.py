@@ -2,33 +2,37 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
 
+import duckdb
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ccare.growth.snapshot import connect_to
 from ccare.runtime import deltalog, gate, storage
 from ccare.runtime.close import Close
 from ccare.runtime.failpoint import reach
-from ccare.runtime.handover import handed, show
+from ccare.runtime.handover import Handed, asked, frame_of, handed, kept, let_go, show
 from ccare.runtime.lease import RunRecord, save_record
 from ccare.runtime.manifest import Published
 from ccare.runtime.meter import Meter, Written
 from ccare.runtime.quality import Quality
 from ccare.runtime.releases import releases_of
-from ccare.runtime.rowstore import fits_driver
+from ccare.runtime.rowstore import ROW_GROUP, fits_driver
 from ccare.runtime.settings import Settings
-from ccare.runtime.spark import conform, held
+from ccare.runtime.spark import conform
 from ccare.runtime.staging import staged_frame, staged_rows
 from ccare.tables import REGISTRY, Table, WriteStyle
 
 GATED_LAYERS = ("core", "metric", "score")
 """Layers gated as they are stored. The ledger is gated before it is staged; state by the metrics made of it."""
+
+_TOUCHED = """
+select business_date, count(*), coalesce(sum(refunds), 0)::bigint from changes group by all order by all
+"""
 
 
 @dataclass
@@ -37,7 +41,7 @@ class Run:
 
     ``as_published`` pins every table at the last publication; ``read_at`` overrides it for a day told again.
     ``due`` are the steps that this process goes through; ``said`` receives every summary line. ``shared`` are frames
-    that live in the run only, ``told`` those of them that DuckDB was given or gave.
+    that live in the run only, ``told`` what DuckDB was given of them, or gave.
     """
 
     settings: Settings
@@ -51,7 +55,7 @@ class Run:
     due: tuple[str, ...] = ()
     written: list[Written] = field(default_factory=list)
     shared: dict[str, DataFrame] = field(default_factory=dict)
-    told: dict[str, pa.Table] = field(default_factory=dict)
+    told: dict[str, Handed] = field(default_factory=dict)
     frames: dict[tuple[str, int | None], DataFrame] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     quality: Quality = field(init=False)
@@ -82,7 +86,8 @@ class Run:
     def read(self, name: str) -> DataFrame:
         """A table as pinned for this run, or a frame that lives in the run only."""
         if name not in self.shared and REGISTRY[name].write is WriteStyle.TRANSIENT:
-            self.shared[name] = self.build(name)[name].persist()
+            made = self.build(name)[name]
+            self.shared[name] = made if isinstance(self.told.get(name), str) else made.persist()
         if name in self.shared:
             return self.shared[name]
         return self._stored(name, self.version(name))
@@ -110,24 +115,17 @@ class Run:
         """The frames of one job, conformed to their declarations, not yet computed."""
         declared = REGISTRY[name]
         if declared.engine == "duckdb":
-            rows = self._told_by_duckdb(declared)
-            if declared.write is WriteStyle.TRANSIENT:
-                self.told[name] = rows
-            return {name: conform(held(self.spark, declared, rows), declared)}
+            return {name: frame_of(self, declared, self.tell(name))}
         built = import_module(f"jobs.{name}").build(self.inputs(declared), self.close)
         frames = built if isinstance(built, dict) else {name: built}
         return {key: conform(df, REGISTRY[key]) for key, df in frames.items()}
 
-    def _told_by_duckdb(self, declared: Table) -> pa.Table:
-        """The rows of a job that reads its inputs as views of a DuckDB connection."""
-        living = [n for n in declared.inputs if REGISTRY[n].write is WriteStyle.TRANSIENT]
-        pinned = {name: self.version(name) for name in declared.inputs if name not in living}
-        pinned |= {name: self.as_published.get(name) for name in declared.previous}
-        with connect_to(self.settings.lake, pinned) as con, ExitStack() as stack:
-            for name in living:
-                show(con, name, stack.enter_context(handed(self, name, self.read(name))))
-            rows: pa.Table = import_module(f"jobs.{declared.name}").build(con, self.close)
-        return rows
+    def tell(self, name: str) -> Handed:
+        """The rows of a job that DuckDB does, kept in the run."""
+        if name not in self.told:
+            with asked(self, REGISTRY[name]) as rows:
+                self.told[name] = kept(self, REGISTRY[name], rows)
+        return self.told[name]
 
     def make(
         self,
@@ -145,8 +143,7 @@ class Run:
         """
         meter = self.meter(name)
         if (declared := REGISTRY[name]).engine == "duckdb":
-            rows = self._told_by_duckdb(declared)
-            self.keep(step, declared, rows, replaced, meter, unless_empty=unless_empty)
+            self._make_by_duckdb(step, declared, replaced, meter, unless_empty)
             return
         for key, df in self.build(name).items():
             declared = REGISTRY[key]
@@ -156,6 +153,18 @@ class Run:
                 self.merge(step, declared, df, meter, at_most)
             else:
                 self.store(step, declared, df, replaced, meter, at_most=at_most, unless_empty=unless_empty)
+
+    def _make_by_duckdb(
+        self, step: str, declared: Table, replaced: Sequence[date | str], meter: Meter, unless_empty: bool
+    ) -> None:
+        if declared.write is WriteStyle.TRANSIENT:
+            self.tell(declared.name)
+            return
+        with asked(self, declared) as rows:
+            if isinstance(rows, pa.Table):
+                self.keep(step, declared, rows, replaced, meter, unless_empty=unless_empty)
+            else:
+                self.store_held(step, declared, rows.to_arrow_reader(ROW_GROUP), replaced, meter)
 
     def merge(
         self,
@@ -269,15 +278,16 @@ class Run:
         self,
         step: str,
         declared: Table,
-        rows: pa.Table,
+        rows: pa.Table | pa.RecordBatchReader,
         replaced: Sequence[date | str],
         meter: Meter,
         warnings: tuple[str, ...] = (),
     ) -> None:
-        """Write and record rows that the driver holds and that were judged."""
+        """Write and record rows that the driver holds, or reads batch by batch, and that were judged."""
         lake, run_id = self.settings.lake, self.record.run_id
         before = deltalog.latest_version(lake, declared.name)
         if declared.write is WriteStyle.MERGE_NEW:
+            assert isinstance(rows, pa.Table), f"{declared.name} is inserted by key"
             version = storage.merge_held(self.spark, lake, declared, rows, run_id)
         else:
             version = storage.write_held(lake, declared, rows, run_id, replaced)
@@ -315,14 +325,15 @@ class Run:
 
     def touch(self) -> int:
         """Tell the close which business dates state_changes holds and how many rows; returns its refunds."""
-        by_day = self.read("state_changes").groupBy("business_date")
-        found = by_day.agg(F.count("*").alias("rows"), F.sum("refunds").alias("refunds")).collect()
-        days = tuple(sorted(row["business_date"] for row in found))
+        with duckdb.connect() as con, handed(self, "state_changes") as rows:
+            show(con, "changes", rows)
+            found = con.execute(_TOUCHED).fetchall()
+        days = tuple(day for day, *_ in found)
         staff_came = "core_staff" in self.record.versions and "state_user_days" in self.as_published
         others = self._days_of_new_staff(days) if staff_came else ()
-        changes = sum(row["rows"] for row in found)
+        changes = sum(count for _, count, _ in found)
         self.close = replace(self.close, touched=days, changes=changes, staff_days=others)
-        return sum(row["refunds"] or 0 for row in found)
+        return sum(refunds for *_, refunds in found)
 
     def _days_of_new_staff(self, touched: Sequence[date]) -> tuple[date, ...]:
         """Dates beside ``touched`` of users taken as staff in this run: from now on nobody counts them."""
@@ -365,7 +376,7 @@ class Run:
         for df in self.shared.values():
             df.unpersist()
         self.shared.clear()
-        self.told.clear()
+        let_go(self)
 
     def meter(self, name: str) -> Meter:
         """Time and Spark jobs from here on, of this thread."""

@@ -74,7 +74,7 @@ def state(run: Run) -> None:
         works.append(partial(_refund_days, run))
     if run.close.day == run.close.first_day:
         # All that a first close changes is all there is: merchant days need not wait for it to be written.
-        run.shared["state_user_days"] = run.shared["state_changes"]
+        run.told["state_user_days"] = run.told["state_changes"]
         works.append(partial(_merchant_days, run))
     with ThreadPoolExecutor(2) as pool:
         done = [pool.submit(work) for work in works]
@@ -84,24 +84,22 @@ def state(run: Run) -> None:
 
 def _days(run: Run) -> None:
     touched = run.close.touched
-    run.make("state", "state_user_days", touched, run.bound("state_user_days", touched))
+    run.make("state", "state_user_days", touched)
     if run.close.day != run.close.first_day:
         _merchant_days(run)
 
 
 def _merchant_days(run: Run) -> None:
     if days := (*run.close.touched, *run.close.staff_days):
-        run.make("state", "state_merchant_days", days, run.bound("state_user_days", days))
+        run.make("state", "state_merchant_days", days)
 
 
 def _users(run: Run) -> None:
-    if run.close.day == run.close.first_day:
-        run.shared["state_known_users"] = frame(run.spark, table("state_known_users"))
-    run.make("state", "state_users", at_most=run.bound("state_users"))
+    run.make("state", "state_users")
 
 
 def _refund_days(run: Run) -> None:
-    run.make("state", "state_refund_days", at_most=run.bound("state_refund_days"))
+    run.make("state", "state_refund_days")
 
 
 def _refunds_wait(run: Run) -> bool:
@@ -188,7 +186,7 @@ def _evidence(run: Run) -> None:
 
 def _know_touched(run: Run) -> None:
     """The dates that came in, where another process made the state."""
-    if run.close.posts and not run.close.touched and "state_changes" not in run.shared:
+    if run.close.posts and not run.close.touched and not {"state_changes"} & {*run.told, *run.shared}:
         run.touch()
 
 

@@ -141,9 +141,13 @@ def merge_held(spark: SparkSession, lake: Path, table: Table, rows: pa.Table, ru
 
 
 def write_held(
-    lake: Path, table: Table, rows: pa.Table, run_id: str, replaced: Sequence[date | str] = ()
+    lake: Path,
+    table: Table,
+    rows: pa.Table | pa.RecordBatchReader,
+    run_id: str,
+    replaced: Sequence[date | str] = (),
 ) -> int:
-    """Write rows that the driver holds, in the table's declared style; returns the version that now holds them."""
+    """Write rows that the driver holds, or reads batch by batch, in the table's declared style; returns the version."""
     days = replaced if table.write is WriteStyle.REPLACE_DAY else ()
     return write_arrow(lake, table, rows, run_id, "overwrite", days)
 

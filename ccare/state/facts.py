@@ -1,13 +1,11 @@
 """Core rows of five streams as one shape: what each event adds to its merchant, user and business date."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import date, timedelta
-from functools import reduce
-
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
 
 from ccare.events.slots import SlotMap
+from ccare.growth.snapshot import date_sql, quoted
+from ccare.state.folds import CHANGE
 from ccare.tables.state import FUNNEL_SLOTS, FUNNEL_STEPS, MARKS, RELATIONS, SUMS, TASKS
 
 PAGE_VIEW_MS = 1000
@@ -78,166 +76,172 @@ FUTURE_DAYS = 2
 """A row can be dated this many days after the close that took it (deliveries run a day ahead of the close)."""
 
 
-def new_on(core: DataFrame, day: date, first_day: date) -> DataFrame:
-    """Rows that count from ``day`` on: taken and dated by then, and not both before.
+def new_on(name: str, day: date, first_day: date) -> str:
+    """Rows of a core table that count from ``day`` on: taken and dated by then, and not both before.
 
     At the first close everything taken by then is new.
     """
-    counts_from = F.greatest(F.col("taken_on"), F.col("business_date"))
-    since = first_day if day == first_day else day - timedelta(days=FUTURE_DAYS + 1)
-    return core.where((F.col("taken_on") >= F.lit(since)) & (F.col("taken_on") <= F.lit(day))).where(
-        counts_from == F.lit(day) if day != first_day else counts_from <= F.lit(day)
+    counts_from, closed = "greatest(taken_on, business_date)", date_sql(day)
+    if day == first_day:
+        return f"select * from {name} where {counts_from} <= {closed}"
+    # By taken_on alone, too: that is what files are left out by.
+    since = date_sql(day - timedelta(days=FUTURE_DAYS + 1))
+    return f"select * from {name} where taken_on between {since} and {closed} and {counts_from} = {closed}"
+
+
+def facts(day: date, first_day: date, slots: SlotMap) -> str:
+    """One row for each new event: merchant_id, user_key, business_date, sums, words of bits, relation changes."""
+    return "\nunion all\n".join(
+        _shape(name, new_on(name, day, first_day), slots) for name in sorted(_ALWAYS_ACTIVE)
     )
 
 
-def facts(cores: Mapping[str, DataFrame], day: date, first_day: date, slots: SlotMap) -> DataFrame:
-    """One row for each new event: merchant_id, user_key, business_date, sums, words of bits, relation changes."""
-    parts = [
-        _shape(new_on(cores[name], day, first_day), name, slots)
-        for name in sorted(_ALWAYS_ACTIVE)
-        if name in cores
-    ]
-    return reduce(DataFrame.unionByName, parts)
-
-
-def _shape(core: DataFrame, name: str, slots: SlotMap) -> DataFrame:
-    kind = F.col("event_type")
-    paid, refunded = (kind == "paid"), (kind == "refunded")
-    payments = name == "core_payments"
-    values: dict[str, Column] = {
-        "events": F.lit(1),
-        "active_events": _one(_qualifies(name)),
-        "simulated_events": _one(F.col("origin") == "simulated"),
+def _shape(name: str, core: str, slots: SlotMap) -> str:
+    values = _sums(name, slots)
+    sums = (f"coalesce(({values.get(c.name, '0')})::bigint, 0) as {c.name}" for c in SUMS)
+    user = "null::varchar" if name == "core_traffic_hours" else "user_key"
+    words = {
+        "marks": _marks(name),
+        "slot_steps": _slot_steps(name),
+        "tasks": _tasks(name),
+        "guided_terminal": _guided_terminal(name),
     }
-    if payments:
+    told = (*sums, *(f"{sql} as {word}" for word, sql in words.items()), *_changes(name))
+    return f"select merchant_id, {user} as user_key, business_date, {', '.join(told)} from ({core})"
+
+
+def _sums(name: str, slots: SlotMap) -> dict[str, str]:
+    """What an event adds to each sum that is not 0."""
+    values = {
+        "events": "1",
+        "active_events": _one(_qualifies(name)),
+        "simulated_events": _one("origin = 'simulated'"),
+    }
+    if name == "core_payments":
+        paid, refunded = "event_type = 'paid'", "event_type = 'refunded'"
         values |= {
             "orders": _one(paid),
             "gmv_fen": _if(paid, "amount_fen"),
             "refunds": _one(refunded),
             "refund_fen": _if(refunded, "amount_fen"),
+            "public_orders": _one(f"{paid} and {_in(_SLOT, slots.public)}"),
+            "private_gmv_fen": _if(f"{paid} and {_in(_SLOT, PRIVATE_SLOTS)}", "amount_fen"),
+            "known_slot_gmv_fen": _if(f"{paid} and {_SLOT} <> {quoted(UNKNOWN)}", "amount_fen"),
         }
         for amount in ("merchant_discount_fen", "platform_discount_fen", "fee_fen"):
             values[amount] = _if(paid, amount)
-        values |= {
-            "public_orders": _one(paid & _slot().isin(*slots.public)),
-            "private_gmv_fen": _if(paid & _slot().isin(*PRIVATE_SLOTS), "amount_fen"),
-            "known_slot_gmv_fen": _if(paid & (_slot() != UNKNOWN), "amount_fen"),
-        }
     if name == "core_mini_program_events":
-        values["launches"] = _one(kind == "launch")
+        values["launches"] = _one("event_type = 'launch'")
     if name == "core_life_account_events":
-        values["content_views"] = _one(kind == "view")
+        values["content_views"] = _one("event_type = 'view'")
     if name == "core_voucher_events":
-        values |= {"vouchers_received": _one(kind == "received"), "vouchers_used": _one(kind == "used")}
+        values |= {
+            "vouchers_received": _one("event_type = 'received'"),
+            "vouchers_used": _one("event_type = 'used'"),
+        }
     if name == "core_traffic_hours":
-        values |= {"impressions": F.col("impressions"), "clicks": F.col("clicks")} | _served(slots)
-    sums = [F.coalesce(values.get(c.name, F.lit(0)).cast("bigint"), F.lit(0)).alias(c.name) for c in SUMS]
-    user = F.lit(None).cast("string") if name == "core_traffic_hours" else F.col("user_key")
-    words = [_marks(name), _slot_steps(name), _tasks(name), _guided_terminal(name)]
-    return core.select("merchant_id", user.alias("user_key"), "business_date", *sums, *words, *_changes(name))
+        values |= {"impressions": "impressions", "clicks": "clicks"} | _served(slots)
+    return values
 
 
-def _slot() -> Column:
-    return F.coalesce("slot", F.lit(UNKNOWN))
+_SLOT = f"coalesce(slot, {quoted(UNKNOWN)})"
 
 
-def _served(slots: SlotMap) -> dict[str, Column]:
+def _served(slots: SlotMap) -> dict[str, str]:
     """Impressions that were served: those of a holdout hour are opportunities that were not."""
-    served = F.coalesce(F.col("arm") != "holdout", F.lit(True))
-    price = F.lit(slots.default_price)
-    for slot, points in sorted(slots.prices.items()):
-        price = F.when(_slot() == slot, points).otherwise(price)
-    cost = F.col("impressions") * price * slots.point_cost_fen
+    served = "coalesce(arm <> 'holdout', true)"
+    prices = "".join(f" when {quoted(slot)} then {points}" for slot, points in sorted(slots.prices.items()))
+    price = f"case {_SLOT}{prices} else {slots.default_price} end" if prices else f"{slots.default_price}"
+    cost = f"impressions * ({price})::bigint * {slots.point_cost_fen}"
     return {
-        "public_impressions": _if(served & _slot().isin(*slots.public), "impressions"),
-        "points_traffic_mfen": F.when(served & (F.col("source") == "points"), cost).otherwise(0),
+        "public_impressions": _if(f"{served} and {_in(_SLOT, slots.public)}", "impressions"),
+        "points_traffic_mfen": _if(f"{served} and source = 'points'", cost),
     }
 
 
-def _marks(name: str) -> Column:
+def _marks(name: str) -> str:
     """The bits of MARKS that an event sets."""
-    kind, word = F.col("event_type"), F.lit(0)
-    for mark, kinds in _MARKED.get(name, {}).items():
-        word = word.bitwiseOR(F.when(kind.isin(*kinds), 1 << MARKS.index(mark)).otherwise(0))
+    found = {mark: _in("event_type", kinds) for mark, kinds in _MARKED.get(name, {}).items()}
     if name == "core_mini_program_events":
-        from_content = (kind == "launch") & (_slot() == "life_channel")
-        word = word.bitwiseOR(F.when(from_content, 1 << MARKS.index("served")).otherwise(0))
-    return word.cast("bigint").alias("marks")
+        found["served"] = f"event_type = 'launch' and {_SLOT} = 'life_channel'"
+    return _word(found, MARKS)
 
 
-def _tasks(name: str) -> Column:
+def _tasks(name: str) -> str:
     """The bits of TASKS that an event sets."""
-    found = {task: F.col("event_type").isin(*kinds) for task, kinds in _TASKS.get(name, {}).items()}
+    found = {task: _in("event_type", kinds) for task, kinds in _TASKS.get(name, {}).items()}
     if name != "core_traffic_hours":
-        found["private"] = _qualifies(name) & (_slot() == "private")
+        found["private"] = f"{_qualifies(name)} and {_SLOT} = 'private'"
     if name in _GUIDED:
         found["guided"] = _guided(name)
-    word = F.lit(0)
-    for task, done in found.items():
-        word = word.bitwiseOR(F.when(done, 1 << TASKS.index(task)).otherwise(0))
-    return word.cast("bigint").alias("tasks")
+    return _word(found, TASKS)
+
+
+def _word(found: dict[str, str], names: tuple[str, ...]) -> str:
+    bits = (f"case when {did} then {1 << names.index(name)} else 0 end" for name, did in found.items())
+    return f"({' | '.join(f'({bit})' for bit in bits) or '0'})::bigint"
 
 
 _GUIDED = ("core_payments", "core_mini_program_events")
 """Tables whose events know a position and a terminal."""
 
 
-def _guided(name: str) -> Column:
+def _guided(name: str) -> str:
     """Whether an event that makes a day active came from an offline scan or a guide's position."""
-    position = F.coalesce("promo_position", F.lit(""))
-    return _qualifies(name) & ((_slot() == "offline_scan") | position.startswith(GUIDE))
+    position = f"starts_with(coalesce(promo_position, ''), {quoted(GUIDE)})"
+    return f"{_qualifies(name)} and ({_SLOT} = 'offline_scan' or {position})"
 
 
-def _guided_terminal(name: str) -> Column:
-    terminal = F.when(_guided(name), F.col("terminal_id")) if name in _GUIDED else F.lit(None)
-    return terminal.cast("string").alias("guided_terminal")
+def _guided_terminal(name: str) -> str:
+    if name not in _GUIDED:
+        return "null::varchar"
+    return f"case when {_guided(name)} then terminal_id end"
 
 
-def _slot_steps(name: str) -> Column:
+def _slot_steps(name: str) -> str:
     """An event's step and all before it, at its slot's place."""
     if name == "core_traffic_hours":
-        return F.lit(0).cast("bigint").alias("slot_steps")
-    steps = F.when(_qualifies(name), _up_to("active")).otherwise(0)
-    for kind, step in _STEPS.items():
-        steps = F.when(F.col("event_type") == kind, _up_to(step)).otherwise(steps)
-    place = F.lit(FUNNEL_SLOTS.index(UNKNOWN) * len(FUNNEL_STEPS))
-    for at, slot in enumerate(FUNNEL_SLOTS):
-        place = F.when(F.col("slot") == slot, at * len(FUNNEL_STEPS)).otherwise(place)
-    return F.call_function("shiftleft", steps.cast("bigint"), place).alias("slot_steps")
+        return "0::bigint"
+    steps = " ".join(f"when {quoted(kind)} then {_up_to(step)}" for kind, step in _STEPS.items())
+    active = f"case when {_qualifies(name)} then {_up_to('active')} else 0 end"
+    places = " ".join(
+        f"when {quoted(slot)} then {at * len(FUNNEL_STEPS)}" for at, slot in enumerate(FUNNEL_SLOTS)
+    )
+    other = FUNNEL_SLOTS.index(UNKNOWN) * len(FUNNEL_STEPS)
+    step = f"case event_type {steps} else {active} end"
+    return f"(({step})::bigint << (case slot {places} else {other} end))"
 
 
 def _up_to(step: str) -> int:
     return (2 << FUNNEL_STEPS.index(step)) - 1
 
 
-def _qualifies(name: str) -> Column:
-    kind = F.col("event_type")
-    active = kind.isin(*_ALWAYS_ACTIVE[name]) if _ALWAYS_ACTIVE[name] else F.lit(False)
+def _qualifies(name: str) -> str:
+    active = _in("event_type", _ALWAYS_ACTIVE[name])
     if name == "core_mini_program_events":
-        long_enough = F.col("stay_ms").isNull() | (F.col("stay_ms") >= PAGE_VIEW_MS)
-        active = active | ((kind == "page_view") & long_enough)
-    return active
+        long_enough = f"(stay_ms is null or stay_ms >= {PAGE_VIEW_MS})"
+        active = f"{active} or (event_type = 'page_view' and {long_enough})"
+    return f"({active})"
 
 
-def _changes(name: str) -> list[Column]:
+def _changes(name: str) -> Iterable[str]:
     """For each relation a struct (at, event_id, on) where the event changes it: the greatest one is the last."""
-    columns = []
     for relation, (on, off) in RELATIONS.items():
-        change = F.lit(None).cast("struct<at:timestamp,event_id:string,on:boolean>")
+        change = f"null::{CHANGE}"
         if _RELATION_TABLES[relation] == name:
-            told = F.struct(
-                F.col("occurred_at").alias("at"),
-                F.col("event_id").alias("event_id"),
-                (F.col("event_type") == on).alias("on"),
-            )
-            change = F.when(F.col("event_type").isin(on, off), told)
-        columns.append(change.alias(f"_{relation}"))
-    return columns
+            told = f"{{'at': occurred_at, 'event_id': event_id, 'on': event_type = {quoted(on)}}}"
+            change = f"case when {_in('event_type', (on, off))} then {told} end"
+        yield f"{change} as {relation}_change"
 
 
-def _one(condition: Column) -> Column:
-    return F.when(condition, 1).otherwise(0)
+def _in(value: str, names: Iterable[str]) -> str:
+    told = ", ".join(map(quoted, names))
+    return f"{value} in ({told})" if told else "false"
 
 
-def _if(condition: Column, name: str) -> Column:
-    return F.when(condition, F.col(name)).otherwise(0)
+def _one(condition: str) -> str:
+    return f"case when {condition} then 1 else 0 end"
+
+
+def _if(condition: str, value: str) -> str:
+    return f"case when {condition} then {value} else 0 end"

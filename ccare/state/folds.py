@@ -1,81 +1,76 @@
-"""Pair days and merchant days: sums, words of bits, and the last change of each relation."""
+"""Pair days and merchant days in DuckDB's SQL: sums, words of bits, and the last change of each relation.
 
-from collections.abc import Iterable
-from functools import reduce
-from operator import or_
+Each function takes the name of a table, or a query in parentheses, and gives a query.
+"""
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from collections.abc import Iterable, Iterator
+from datetime import date
 
+from ccare.growth.snapshot import dates_sql
+from ccare.tables import table
 from ccare.tables.state import GUIDED_TERMINAL, RELATIONS, SUMS, WORDS
 
 PAIR_DAY = ("merchant_id", "user_key", "business_date")
 PARTS = ("at", "event_id", "on")
-_CHANGE = "struct<at:timestamp,event_id:string,on:boolean>"
+CHANGE = 'struct("at" timestamptz, event_id varchar, "on" boolean)'
+"""The type of a relation's change: the greatest one is the last."""
+_KEY = ", ".join(PAIR_DAY)
 
 
-def packed(rows: DataFrame, relations: Iterable[str] = RELATIONS) -> DataFrame:
-    """Relation columns as one struct each, so that the greatest is the last change."""
-    return rows.withColumns({f"_{relation}": change_of(relation) for relation in relations})
+def on_dates(days: str, dates: Iterable[date]) -> str:
+    """Rows of these business dates."""
+    told = dates_sql(dates)
+    return f"(select * from {days} where {f'business_date in ({told})' if told else 'false'})"
 
 
-def change_of(relation: str) -> Column:
-    """The last change of a relation as one struct; null where there was none."""
-    told = F.struct(*(F.col(f"{relation}_{part}").alias(part) for part in PARTS))
-    return F.when(F.col(f"{relation}_at").isNotNull(), told).cast(_CHANGE)
+def change_of(relation: str, side: str = "") -> str:
+    """The last change of a relation as one struct; null where there was none. ``side``: an alias and a dot."""
+    at, *others = (f"{side}{relation}_{part}" for part in PARTS)
+    told = ", ".join(f"'{part}': {value}" for part, value in zip(PARTS, (at, *others), strict=True))
+    return f"case when {at} is not null then {{{told}}} end"
 
 
-def unpacked(relations: Iterable[str] = RELATIONS) -> list[Column]:
-    """The structs of ``packed`` as columns again."""
-    return [
-        F.col(f"_{relation}.{part}").alias(f"{relation}_{part}") for relation in relations for part in PARTS
-    ]
+def unpacked(relations: Iterable[str] = RELATIONS) -> Iterator[str]:
+    """The structs ``<relation>_change`` as columns again."""
+    for relation in relations:
+        yield from (f"{relation}_change['{part}'] as {relation}_{part}" for part in PARTS)
 
 
-def folded(
-    rows: DataFrame, key: tuple[str, ...], aggregates: list[Column], relations: Iterable[str] = RELATIONS
-) -> DataFrame:
-    """Aggregates by key, with the last change of each relation beside them.
-
-    Relation changes are few and their structs cannot live in a hash aggregate: apart, they leave the bulk fast.
-    """
-    names = [f"_{relation}" for relation in relations]
-    changed = reduce(or_, (F.col(name).isNotNull() for name in names))
-    last = [F.max(name).alias(name) for name in names]
-    changes = rows.where(F.col("user_key").isNotNull() & changed).groupBy(*key).agg(*last)
-    grouped = rows.groupBy(*key).agg(*aggregates)
-    return grouped.join(changes.hint("shuffle_hash"), list(key), "left")
-
-
-def pair_days(facts: DataFrame) -> DataFrame:
+def pair_days(facts: str) -> str:
     """Facts -> one row for each merchant, user and business date."""
-    sums = [F.sum(c.name).alias(c.name) for c in SUMS]
-    words = [F.bit_or(c.name).alias(c.name) for c in WORDS]
-    terminal = F.max(GUIDED_TERMINAL.name).alias(GUIDED_TERMINAL.name)
-    kept = folded(facts, PAIR_DAY, [*sums, *words, terminal])
-    names = (c.name for c in (*SUMS, *WORDS, GUIDED_TERMINAL))
-    return kept.select(*PAIR_DAY, *names, *unpacked())
+    told = [f"sum({c.name})::bigint as {c.name}" for c in SUMS]
+    told += [f"bit_or({c.name}) as {c.name}" for c in WORDS]
+    told.append(f"max({GUIDED_TERMINAL.name}) as {GUIDED_TERMINAL.name}")
+    told += [f"max({_known_change(relation)}) as {relation}_change" for relation in RELATIONS]
+    names = ", ".join([c.name for c in (*SUMS, *WORDS, GUIDED_TERMINAL)] + [*unpacked()])
+    return f"select {_KEY}, {names} from (select {_KEY}, {', '.join(told)} from {facts} group by all)"
 
 
-def merged_pair_days(before: DataFrame | None, changes: DataFrame) -> DataFrame:
-    """Days as they were and what is added -> days as they are now."""
-    if before is None:
-        return changes
-    return refolded(before.select(*changes.columns).unionByName(changes))
+def _known_change(relation: str) -> str:
+    """Nobody's relation is nobody's: a change without a user is not kept."""
+    return f"case when user_key is not null then {relation}_change end"
 
 
-def refolded(days: DataFrame) -> DataFrame:
+def refolded(days: str) -> str:
     """Pair days of which several may have one key -> one row for each."""
-    return pair_days(packed(days))
+    packed = ", ".join(f"{change_of(relation)} as {relation}_change" for relation in RELATIONS)
+    return pair_days(f"(select *, {packed} from {days})")
 
 
-def merchant_days(pair_days_now: DataFrame, staff: DataFrame) -> DataFrame:
+def merged_pair_days(before: str, changes: str) -> str:
+    """Days as they were and what is added -> days as they are now."""
+    names = ", ".join(table("state_user_days").column_names)
+    return refolded(f"(select {names} from {before} union all select {names} from {changes})")
+
+
+def merchant_days(pair_days_now: str, staff: str) -> str:
     """Pair days -> merchant days; users are counted without staff and without the unknown user."""
-    pairs = staff.select("merchant_id", "user_key").distinct().withColumn("_staff", F.lit(True))
-    rows = pair_days_now.join(F.broadcast(pairs), ["merchant_id", "user_key"], "left")
-    person = F.col("user_key").isNotNull() & F.col("_staff").isNull()
-    return rows.groupBy("merchant_id", "business_date").agg(
-        F.count(F.when(person & (F.col("active_events") > 0), 1)).alias("dau"),
-        F.count(F.when(person & (F.col("orders") > 0), 1)).alias("payers"),
-        *(F.sum(c.name).alias(c.name) for c in SUMS),
-    )
+    person = "user_key is not null and works is null"
+    sums = ", ".join(f"sum({c.name})::bigint as {c.name}" for c in SUMS)
+    return f"""
+select merchant_id, business_date,
+    count(*) filter (where {person} and active_events > 0) as dau,
+    count(*) filter (where {person} and orders > 0) as payers, {sums}
+from {pair_days_now} left join (select distinct merchant_id, user_key, true as works from {staff})
+    using (merchant_id, user_key)
+group by all"""

@@ -1,12 +1,13 @@
-"""Users: what a pair of merchant and user has come to, folded from its days."""
+"""Users: what a pair of merchant and user has come to, folded from its days in DuckDB's SQL."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import duckdb
 
-from ccare.state.folds import change_of, folded, packed, unpacked
+from ccare.growth.snapshot import date_sql, empty_sql
+from ccare.state.folds import CHANGE, PARTS, change_of
 from ccare.state.words import WORD, anchored, either, either_older, words, zero_if_none
 from ccare.tables import table
 from ccare.tables.state import LAG_DAYS, MARKS, RELATIONS, THEN
@@ -16,6 +17,7 @@ _SUMS = ("orders", "gmv_fen", "refund_fen")
 _MARK_DATES = {mark: f"last_{mark}_date" for mark in MARKS if mark != "bound"} | {"bound": "first_bound_date"}
 _FIRSTS = ("first_seen_date", "first_paid_date", "first_bound_date")
 _LASTS = ("last_seen_date", "last_paid_date", *(d for d in _MARK_DATES.values() if d not in _FIRSTS))
+_CHANGES = (*RELATIONS, *THEN.values())
 
 
 @dataclass(frozen=True)
@@ -26,142 +28,120 @@ class Lag:
     which that local date is over (UTC).
     """
 
-    leaving: DataFrame
+    leaving: str
     ends: datetime
 
 
+def first_users(changes: str, day: date, first_touched: date) -> str:
+    """Users where nobody was known before. ``changes`` hold business dates from ``first_touched`` to ``day``."""
+    lifted = _lifted(_with_then(changes, day, None), day, first_touched)
+    return _passed(f"({empty_sql(table('state_users'))})", f"({lifted})", None)
+
+
 def users(
-    before: DataFrame | None,
-    changes: DataFrame,
-    day: date,
-    first_touched: date,
-    few: bool = True,
-    lag: Lag | None = None,
-) -> DataFrame:
-    """Users as they were and what is added -> users that this changes, as they are now.
+    con: duckdb.DuckDBPyConnection, before: str, changes: str, day: date, first_touched: date, lag: Lag
+) -> str:
+    """Users as of the day before ``day`` and what is added -> everyone as they are now.
 
     Dates, bits and relations are joins of a semilattice (max, min, or), sums are additive: any order will do.
-    ``changes`` hold business dates from ``first_touched`` to ``day``; ``few`` of them fit every task's memory.
-    ``before`` is as of the day before ``day``, may leave out who is not among them, and needs its ``lag``; ValueError
-    without.
     """
-    told = changes.where(F.col("user_key").isNotNull())
-    lifted = _lifted(_with_then(told, day, None if before is None else lag), day, first_touched)
-    if before is None:
-        return _finished(lifted.where(F.col("_told")))
+    # Apart, so that the many are never what the few are looked up in.
+    lifted = _lifted(_with_then(changes, day, lag), day, first_touched)
+    con.execute(f"create or replace temp table lifted as {lifted}")
+    return _passed(before, "lifted", lag.ends)
+
+
+def _with_then(changes: str, day: date, lag: Lag | None) -> str:
+    """Pair days with their relations as structs, those of LAG_DAYS ago or earlier once more as ``<relation>_then``.
+
+    Those of the date that is leaving are told of by that alone.
+    """
+    old = f"business_date <= {date_sql(day - timedelta(days=LAG_DAYS))}"
+    columns = [*KEY, "true as told", "business_date", f"{date_sql(day)} - business_date as back", "marks"]
+    columns += [*_SUMS, "case when active_events > 0 then business_date end as seen"]
+    columns += ["case when orders > 0 then business_date end as paid"]
+    columns += [f"{change_of(relation)} as {relation}_change" for relation in RELATIONS]
+    columns += [f"case when {old} then {change_of(r)} end as {then}_change" for r, then in THEN.items()]
+    told = f"select {', '.join(columns)} from {changes} where user_key is not null"
     if lag is None:
-        raise ValueError("users that were known before need their lag")
-    if few:
-        # Four joins follow: each would plan and run again all that stands before it.
-        lifted = lifted.localCheckpoint(eager=False)
-    fresh_rows = lifted.where(F.col("_told"))
-    new = F.broadcast(lifted) if few else lifted
-    passed = _passed(before.alias("o").join(new.alias("n"), list(KEY)), lag.ends)
-    met = F.broadcast(before.select(*KEY)) if few else before.select(*KEY)
-    fresh = fresh_rows.join(met, list(KEY), "left_anti")
-    return passed.unionByName(_finished(fresh))
+        return told
+    columns = [*KEY, "false as told", *(f"{change_of(r)} as {then}_change" for r, then in THEN.items())]
+    turned = ", ".join(f"{relation}_at" for relation in RELATIONS)
+    known = f"user_key is not null and coalesce({turned}) is not null"
+    return f"{told} union all by name select {', '.join(columns)} from {lag.leaving} where {known}"
 
 
-def _with_then(told: DataFrame, day: date, lag: Lag | None) -> DataFrame:
-    """Pair days with their relations as structs, those of LAG_DAYS ago or earlier once more as ``_<relation>_then``."""
-    rows = packed(told).withColumn("_told", F.lit(True))
-    old = F.col("business_date") <= F.lit(day - timedelta(days=LAG_DAYS))
-    rows = rows.withColumns({f"_{THEN[r]}": F.when(old, F.col(f"_{r}")) for r in RELATIONS})
-    if lag is None:
-        return rows
-    leaving = packed(lag.leaving.where(F.col("user_key").isNotNull()))
-    structs = [f"_{then}" for then in THEN.values()]
-    leaving = leaving.select(
-        *KEY, F.lit(False).alias("_told"), *(F.col(f"_{r}").alias(f"_{THEN[r]}") for r in RELATIONS)
-    ).where(F.coalesce(*structs).isNotNull())
-    return rows.unionByName(leaving, allowMissingColumns=True)
-
-
-def _lifted(rows: DataFrame, day: date, first_touched: date) -> DataFrame:
-    """Pair days of a batch -> one row for each pair: columns of state_users, relations as structs, ``_told``."""
-    seen = F.when(F.col("active_events") > 0, F.col("business_date"))
-    paid = F.when(F.col("orders") > 0, F.col("business_date"))
-    back = F.datediff(F.lit(day), F.col("business_date"))
+def _lifted(rows: str, day: date, first_touched: date) -> str:
+    """Pair days of a batch -> one row for each pair: columns of state_users, relations as structs, ``told``."""
     count = (day - first_touched).days // WORD + 1
-    rows = rows.withColumns({"_seen": seen, "_paid": paid, "_back": back})
-    grouped = folded(
-        rows,
-        KEY,
-        [
-            F.max("_told").alias("_told"),
-            F.min("_seen").alias("first_seen_date"),
-            F.max("_seen").alias("last_seen_date"),
-            F.min("_paid").alias("first_paid_date"),
-            F.max("_paid").alias("last_paid_date"),
-            *(_mark_date(mark) for mark in MARKS),
-            *words("_seen", count),
-            *words("_paid", count),
-            *(F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in _SUMS),
-        ],
-        (*RELATIONS, *THEN.values()),
-    )
+    told = ["bool_or(told) as told", *(_mark_date(mark) for mark in MARKS)]
+    for name in ("seen", "paid"):
+        told += [f"min({name}) as first_{name}_date", f"max({name}) as last_{name}_date", *words(name, count)]
+    told += [f"coalesce(sum({name}), 0)::bigint as {name}" for name in _SUMS]
+    told += [f"max({relation}_change) as {relation}_change" for relation in _CHANGES]
     bits = {
-        "active_bits": anchored("_seen", "last_seen_date", day, count, 0),
-        "paid_bits": anchored("_paid", "last_paid_date", day, count, 0),
-        "paid_bits_older": anchored("_paid", "last_paid_date", day, count, 1),
+        "active_bits": anchored("seen", "last_seen_date", day, count, 0),
+        "paid_bits": anchored("paid", "last_paid_date", day, count, 0),
+        "paid_bits_older": anchored("paid", "last_paid_date", day, count, 1),
     }
-    return grouped.withColumns(bits)
+    return f"""
+select *, {", ".join(f"{sql} as {name}" for name, sql in bits.items())}
+from (select {", ".join(KEY)}, {", ".join(told)} from ({rows}) group by all)"""
 
 
-def _mark_date(mark: str) -> Column:
+def _mark_date(mark: str) -> str:
     name = _MARK_DATES[mark]
-    did = F.when(F.col("marks").bitwiseAND(1 << MARKS.index(mark)) != 0, F.col("business_date"))
-    return (F.min(did) if name in _FIRSTS else F.max(did)).alias(name)
+    did = f"case when marks & {1 << MARKS.index(mark)} <> 0 then business_date end"
+    return f"{'min' if name in _FIRSTS else 'max'}({did}) as {name}"
 
 
-def _finished(lifted: DataFrame) -> DataFrame:
-    """Pairs that were not known before, in the columns of state_users."""
-    rows = lifted.withColumns(
-        {f"_{then}": _unlike_last(F.col(f"_{then}"), F.col(f"_{r}")) for r, then in THEN.items()}
-    )
-    rows = rows.select(*lifted.columns, *unpacked((*RELATIONS, *THEN.values())))
-    return _declared(rows.withColumn("stage", _stage()))
+def _passed(before: str, new: str, ends: datetime | None) -> str:
+    """Every user as it is now: ``before`` with what is ``new`` (rows of ``_lifted``) folded in.
+
+    ``ends``: of the local date that is LAG_DAYS old now (UTC); None where nobody was known before. Most users are not
+    touched: they pass as they stand, in one look through ``before``.
+    """
+    same = " and ".join(f"o.{name} = n.{name}" for name in KEY)
+    stands = "n.merchant_id is null"
+    now = {name: f"least(o.{name}, n.{name})" for name in _FIRSTS}
+    now |= {name: f"greatest(o.{name}, n.{name})" for name in _LASTS}
+    now |= {"active_bits": either("active_bits", "seen"), "paid_bits": either("paid_bits", "paid")}
+    now["paid_bits_older"] = either_older("paid_bits", "paid_bits_older", "paid")
+    now |= {name: f"{zero_if_none(f'o.{name}')} + {zero_if_none(f'n.{name}')}" for name in _SUMS}
+    columns = [f"coalesce(o.{name}, n.{name}) as {name}" for name in KEY]
+    columns += [f"case when {stands} then o.{name} else {sql} end as {name}" for name, sql in now.items()]
+    columns += [
+        f"case when {stands} then null::{CHANGE} else {sql} end as {name}" for name, sql in _relations(ends)
+    ]
+    columns += [f"o.{relation}_{part} as {relation}_{part}" for relation in _CHANGES for part in PARTS]
+    columns += [f"{stands} as stands", "o.stage as stage"]
+    joined = f"select {', '.join(columns)} from {before} o full join {new} n on {same}"
+    return f"""
+select {", ".join(_declared())}
+from ({joined} where n.told is distinct from false or o.merchant_id is not null)"""
 
 
-def _passed(known: DataFrame, ends: datetime) -> DataFrame:
-    """Pairs that were known before (``o``) and that the day touches (``n``)."""
-    told = {name: F.least(f"o.{name}", f"n.{name}") for name in _FIRSTS}
-    told |= {name: F.greatest(f"o.{name}", f"n.{name}") for name in _LASTS}
-    told |= {"active_bits": either("active_bits", "seen"), "paid_bits": either("paid_bits", "paid")}
-    told["paid_bits_older"] = either_older("paid_bits", "paid_bits_older", "paid")
-    told |= {name: zero_if_none(f"o.{name}") + zero_if_none(f"n.{name}") for name in _SUMS}
-    rows = known.select(*KEY, *(now.alias(name) for name, now in told.items()), *_relations(ends))
-    changes = {f"_{then}": _unlike_last(F.col(f"_{then}"), F.col(f"_{r}")) for r, then in THEN.items()}
-    apart = rows.withColumns(changes).select("*", *unpacked((*RELATIONS, *THEN.values())))
-    return _declared(apart.withColumn("stage", _stage()))
-
-
-def _relations(ends: datetime) -> list[Column]:
+def _relations(ends: datetime | None) -> Iterator[tuple[str, str]]:
     """The last change of each relation, and the last one before ``ends``, as structs."""
-    structs = []
     for relation, then in THEN.items():
-        was = change_of(f"o.{relation}")
-        old = F.when(was["at"] < F.lit(ends), was)
-        last = F.greatest(was, F.col(f"n._{relation}"))
-        lagged = F.greatest(change_of(f"o.{then}"), old, F.col(f"n._{then}"))
-        structs += [last.alias(f"_{relation}"), lagged.alias(f"_{then}")]
-    return structs
+        was = change_of(relation, "o.")
+        yield f"{relation}_change", f"greatest({was}, n.{relation}_change)"
+        old = f"null::{CHANGE}"
+        if ends is not None:
+            old = f"case when o.{relation}_at < timestamptz '{ends.isoformat()}' then {was} end"
+        yield f"{then}_change", f"greatest({change_of(then, 'o.')}, {old}, n.{then}_change)"
 
 
-def _unlike_last(then: Column, last: Column) -> Column:
-    """Kept only where another change came after: most pairs' last change is old, and is then told once."""
-    return F.when(then != last, then)
-
-
-def _stage() -> Column:
-    again = F.col("first_paid_date") < F.col("last_paid_date")
-    return (
-        F.when(again, "repeat")
-        .when(F.col("first_paid_date").isNotNull(), "paid")
-        .when(F.col("first_seen_date").isNotNull(), "visited")
-        .otherwise("reached")
+def _declared() -> Iterator[str]:
+    """Columns of state_users, relations out of their structs where a user was touched."""
+    told = {f"{relation}_{part}": f"{relation}_change['{part}']" for relation in RELATIONS for part in PARTS}
+    for relation, then in THEN.items():
+        # Kept only where another change came after: most pairs' last change is old, and is then told once.
+        unlike = f"case when {then}_change <> {relation}_change then {then}_change end"
+        told |= {f"{then}_{part}": f"({unlike})['{part}']" for part in PARTS}
+    told["stage"] = (
+        "case when first_paid_date < last_paid_date then 'repeat' when first_paid_date is not null then 'paid' "
+        "when first_seen_date is not null then 'visited' else 'reached' end"
     )
-
-
-def _declared(rows: DataFrame) -> DataFrame:
-    return rows.select(*table("state_users").column_names)
+    for name in table("state_users").column_names:
+        yield f"case when stands then {name} else {told[name]} end as {name}" if name in told else name

@@ -129,6 +129,7 @@ STATE_CHANGES = Table(
         "core_traffic_hours",
     ),
     write=WriteStyle.TRANSIENT,
+    engine="duckdb",
 )
 
 STATE_USER_DAYS = Table(
@@ -139,6 +140,7 @@ STATE_USER_DAYS = Table(
     _CHANGES,
     inputs=("state_changes",),
     partition_by=("business_date",),
+    engine="duckdb",
     caveats="Staff are kept here and left out where users are counted.",
 )
 
@@ -157,6 +159,7 @@ STATE_REFUND_DAYS = Table(
     ),
     inputs=("core_payments",),
     write=WriteStyle.MERGE_STATE,
+    engine="duckdb",
     caveats="A refund whose trade is not known yet joins when the trade arrives.",
 )
 
@@ -174,6 +177,7 @@ STATE_MERCHANT_DAYS = Table(
     ),
     inputs=("state_user_days", "core_staff"),
     partition_by=("business_date",),
+    engine="duckdb",
 )
 
 STATE_USERS = Table(
@@ -204,28 +208,16 @@ STATE_USERS = Table(
         *_THEN_COLUMNS,
         Column("stage", "string", "reached, visited, paid or repeat: the furthest the user has come."),
     ),
-    inputs=("state_changes", "state_known_users"),
+    inputs=("state_changes",),
     previous=("state_user_days",),
     write=WriteStyle.MERGE_STATE,
+    engine="duckdb",
     caveats="The _then columns and stages move with the day: those here are the last closed day's. Stages that "
     "depend on how long ago (loyal, at risk, dormant) are counted in metric_stages.",
 )
 
-STATE_KNOWN_USERS = Table(
-    "state_known_users",
-    "Users that the day may change, as they were before it.",
-    "one row for each merchant and user",
-    STATE_USERS.key,
-    STATE_USERS.columns,
-    inputs=("state_changes",),
-    previous=("state_users", "state_user_days"),
-    write=WriteStyle.TRANSIENT,
-    engine="duckdb",
-)
-
 TABLES = (
     STATE_CHANGES,
-    STATE_KNOWN_USERS,
     STATE_USER_DAYS,
     STATE_REFUND_DAYS,
     STATE_MERCHANT_DAYS,

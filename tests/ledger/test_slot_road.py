@@ -13,11 +13,12 @@ from ccare.events.fate import ACCEPTED
 from ccare.events.slots import load_slots
 from ccare.ledger.redemption_terms import RedemptionTerms
 from ccare.runtime.settings import default_conf
-from ccare.runtime.spark import conform, frame
+from ccare.runtime.spark import conform, frame, held
 from ccare.tables import table
 from ccare.tables.streams import MINI_PROGRAM
 from jobs import metric_funnels, state_changes
 from tests.events.test_fates import DAY, close, judged
+from tests.held_lake import held_lake
 
 pytestmark = pytest.mark.spark
 SLOTS = load_slots(default_conf(), DAY)
@@ -71,8 +72,10 @@ def launched(spark):
 
 def funnel_of(spark, core):
     """Slot -> users active from it, by state and metric jobs."""
-    days = state_changes.build({MINI_PROGRAM.table: core}, close())
-    inputs = {"state_user_days": days}
+    streams = {name: [] for name in table("state_changes").inputs}
+    with held_lake(streams | {MINI_PROGRAM.table: [row.asDict() for row in core.collect()]}) as con:
+        days = state_changes.build(con, close()).to_arrow_table()
+    inputs = {"state_user_days": held(spark, table("state_changes"), days)}
     inputs |= {name: frame(spark, table(name), []) for name in ("core_staff", "core_traffic_hours")}
     rows = metric_funnels.build(inputs, close()).where("step = 'active'").collect()
     return {row["slot"]: row["users"] for row in rows}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import ModuleType
 
 import duckdb
 import pyarrow as pa
@@ -17,7 +18,6 @@ from ccare.runtime.rowstore import arrow_schema
 from ccare.runtime.settings import default_conf
 from ccare.runtime.spark import conform, held, interpreted
 from ccare.scoring.policy import load_scoring
-from ccare.state.known import known_users
 from ccare.tables import table
 from jobs import (
     metric_activity_days,
@@ -68,6 +68,7 @@ class Closes:
         self.rows.execute("set TimeZone = 'UTC'")
         for name, rows in {"score_potentials": _empty("score_potentials"), **cores}.items():
             self.rows.register(name, rows)
+        self.given = {**cores}
         self.cores = {name: self._frame(rows).persist() for name, rows in cores.items()}
         self.state: Frames = {name: _empty(name) for name in STATE}
 
@@ -91,21 +92,22 @@ class Closes:
 
     def _close(self, day: date) -> None:
         close = close_of(day, self.first, self.zone)
-        before = {name: self._frame(rows) for name, rows in self.state.items()}
-        changes = _arrow(state_changes.build(self.cores, close), "state_changes")
-        touched = tuple(sorted(set(changes["business_date"].to_pylist())))
-        close = replace(close, touched=touched, changes=changes.num_rows)
-        known = self._known(changes, close)
-        inputs = {**self.cores, **before, "state_changes": self._frame(changes), "state_known_users": known}
-        for name, job in (("state_users", state_users), ("state_refund_days", state_refund_days)):
-            self.state[name] = _merged(self.state[name], _arrow(job.build(inputs, close), name), name)
-        for name, job in (("state_user_days", state_user_days), ("state_merchant_days", state_merchant_days)):
-            again = _arrow(job.build(inputs, close), name)
-            kept = self.state[name]
-            dates = pa.array(touched, pa.date32())
-            kept = kept.filter(pc.invert(pc.is_in(kept["business_date"], dates)))
-            self.state[name] = pa.concat_tables([kept, again])
-            inputs[name] = self._frame(self.state[name])
+        with duckdb.connect() as con:
+            con.execute("set TimeZone = 'UTC'")
+            for name, rows in {**self.given, **self.state}.items():
+                con.register(name, rows)
+            changes = _told(con, state_changes, close)
+            con.register("state_changes", changes)
+            touched = tuple(sorted(set(changes["business_date"].to_pylist())))
+            close = replace(close, touched=touched, changes=changes.num_rows)
+            whole = {_name(job): _told(con, job, close) for job in (state_users, state_refund_days)}
+            for job in (state_user_days, state_merchant_days):
+                name, again = _name(job), _told(con, job, close)
+                kept, dates = self.state[name], pa.array(touched, pa.date32())
+                kept = kept.filter(pc.invert(pc.is_in(kept["business_date"], dates)))
+                self.state[name] = pa.concat_tables([kept, again])
+                con.register(name, self.state[name])
+        self.state |= whole
 
     def _facts(self, close: Close) -> DataFrame:
         with duckdb.connect() as con:
@@ -113,22 +115,16 @@ class Closes:
             con.register("core_staff", self.rows.table("core_staff").to_arrow_table())
             return held(self.spark, table("metric_user_facts"), metric_user_facts.build(con, close))
 
-    def _known(self, changes: pa.Table, close: Close) -> DataFrame:
-        with duckdb.connect() as con:
-            for name, rows in {**self.state, "state_changes": changes}.items():
-                con.register(name, rows)
-            return held(self.spark, table("state_known_users"), known_users(con, close))
-
     def _frame(self, rows: pa.Table) -> DataFrame:
         return self.spark.createDataFrame(rows)
 
 
-def _merged(before: pa.Table, rows: pa.Table, name: str) -> pa.Table:
-    """Rows of ``before`` that keep their keys to themselves, and the new ones."""
-    key = table(name).key
-    new = set(zip(*(rows[part].to_pylist() for part in key), strict=True))
-    old = zip(*(before[part].to_pylist() for part in key), strict=True)
-    return pa.concat_tables([before.filter(pa.array([k not in new for k in old], pa.bool_())), rows])
+def _told(con: duckdb.DuckDBPyConnection, job: ModuleType, close: Close) -> pa.Table:
+    return job.build(con, close).to_arrow_table().select(_schema(_name(job)).names).cast(_schema(_name(job)))
+
+
+def _name(job: ModuleType) -> str:
+    return job.__name__.rsplit(".", 1)[-1]
 
 
 def _arrow(df: DataFrame, name: str) -> pa.Table:

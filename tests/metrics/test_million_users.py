@@ -16,10 +16,10 @@ from ccare.metrics.user_facts import user_facts
 from ccare.metrics.windows import AsOf
 from ccare.runtime import storage
 from ccare.runtime.rowstore import arrow_rows, write_arrow
-from ccare.runtime.spark import conform, frame, held
-from ccare.state.known import known_users
+from ccare.runtime.spark import frame, held
 from ccare.tables import table
 from jobs import state_users
+from tests.held_lake import held_lake
 from tests.metrics.closes import close_of
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -54,7 +54,7 @@ def facts(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Any:
         con.register("declared", arrow_rows(USERS, []))
         rows = con.sql(f"from declared union all by name {_GENERATED}")
         version = write_arrow(lake, USERS, rows.to_arrow_reader(131_072), "generated", "overwrite")
-    version = _folded(spark, lake, version)
+    version = _folded(lake, version)
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"create view state_users as {view_sql(lake, USERS, version)}")
@@ -66,24 +66,17 @@ def facts(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Any:
         return held(spark, table("metric_user_facts"), user_facts(con, AsOf(DAY, "UTC"))).persist()
 
 
-def _folded(spark: SparkSession, lake: Path, version: int) -> int:
+def _folded(lake: Path, version: int) -> int:
     """state_users after the day; its version."""
     close = replace(close_of(DAY, DAY - timedelta(days=300), "UTC"), touched=(DAY,), changes=len(CHANGES))
-    inputs = {
-        "state_changes": frame(spark, table("state_changes"), CHANGES),
-        "state_user_days": frame(spark, table("state_user_days")),
-    }
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
+    with held_lake({"state_changes": CHANGES, "state_user_days": []}) as con:
         con.execute(f"create view state_users as {view_sql(lake, USERS, version)}")
-        con.register("state_changes", arrow_rows(table("state_changes"), CHANGES))
-        con.register("state_user_days", arrow_rows(table("state_user_days"), []))
-        known = known_users(con, close)
-    assert known.num_rows == len(CHANGES) - 1, "only those whom the day may change"
-    inputs["state_known_users"] = held(spark, table("state_known_users"), known)
-    changed = conform(state_users.build(inputs, close), USERS).toArrow()
-    assert changed.num_rows == len(CHANGES)
-    return storage.write_merged(lake, USERS, version, changed, "folded")
+        everyone = state_users.build(con, close).to_arrow_reader(131_072)
+        now = storage.write_held(lake, USERS, everyone, "folded")
+        con.execute(f"create view now as {view_sql(lake, USERS, now)}")
+        changed = con.sql("select count(*) from (from now except all from state_users)").fetchone()
+    assert changed == (len(CHANGES),), "only those whom the day changes"
+    return now
 
 
 def test_counts_of_a_million(spark: SparkSession, facts: Any) -> None:

@@ -1,85 +1,89 @@
 """State after a forgetting equals state folded from core rows with the user taken out."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from ccare.events.forgotten import FORGOTTEN_STAFF, renamed, without_forgotten
 from ccare.events.pseudonym import FORGOTTEN, pads_frame, token_of
-from ccare.runtime.spark import conform, frame, interpreted
+from ccare.runtime.rowstore import arrow_rows
+from ccare.runtime.spark import frame, interpreted
 from ccare.state import forgetting
-from ccare.state.facts import facts
-from ccare.state.folds import merchant_days, pair_days
-from ccare.state.lifetimes import users
-from ccare.state.refunds import matched_refunds
 from ccare.tables import table
 from ccare.tables.streams import PAYMENTS, STAFF
+from jobs import state_changes, state_merchant_days, state_refund_days, state_user_days, state_users
 from tests.events.test_fates import KEY, judged, line
-from tests.state.test_folds import CORES, LAST, close_on, random_events
+from tests.held_lake import held_lake
+from tests.state.test_folds import LAST, close_on, name_of, random_events, told_by
 
 pytestmark = pytest.mark.spark
 
 FIRST = LAST - timedelta(days=210)
+STATE = ("state_user_days", "state_merchant_days", "state_users", "state_refund_days")
 
 
-def folded(cores: dict[str, DataFrame], staff: DataFrame) -> dict[str, DataFrame]:
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def folded(cores: Rows, staff: list[dict[str, Any]]) -> Rows:
     """All state from core rows, at once."""
-    days = pair_days(facts(cores, LAST, LAST, close_on(LAST, LAST).slots)).persist()
-    return {
-        "state_user_days": days,
-        "state_merchant_days": merchant_days(days, staff),
-        "state_users": users(None, days, LAST, FIRST),
-        "state_refund_days": matched_refunds(cores["core_payments"], LAST, LAST),
-    }
+    close = close_on(LAST, LAST)
+    with held_lake({**cores, "core_staff": staff, **{name: [] for name in STATE}}) as con:
+        changes = told_by(con, state_changes, close)
+        close = replace(close, touched=tuple({row["business_date"] for row in changes}))
+        for name in ("state_changes", "state_user_days"):
+            con.register(name, arrow_rows(table(name), changes))
+        jobs = (state_user_days, state_merchant_days, state_users, state_refund_days)
+        return {name_of(job): told_by(con, job, close) for job in jobs}
 
 
-def told(frames: dict[str, DataFrame]) -> dict[str, list[str]]:
-    return {n: sorted(map(str, conform(df, table(n)).collect())) for n, df in frames.items()}
+def renamed_rows(
+    spark: SparkSession, name: str, rows: list[dict[str, Any]], *scope: Any
+) -> list[dict[str, Any]]:
+    subject = spark.createDataFrame(pa.table({"_subject": ["u2"]}))
+    return [row.asDict() for row in renamed(frame(spark, table(name), rows), subject, *scope).collect()]
 
 
 @pytest.mark.parametrize(("seed", "merchant", "staff_of"), [(2, "m1", ()), (3, None, ("m1",))])
 def test_state_without_a_user_is_the_fold_of_core_without_it(
     spark: SparkSession, seed: int, merchant: str | None, staff_of: tuple[str, ...]
 ) -> None:
+    before, scope = random_events(seed), (merchant, staff_of)
+    staff: list[dict[str, Any]] = [{"merchant_id": m, "user_key": "u2", "taken_on": FIRST} for m in staff_of]
     with interpreted(spark):
-        rows = random_events(seed)
-        before = {name: frame(spark, table(name), rows[name]) for name in CORES}
-        subject = spark.createDataFrame(pa.table({"_subject": ["u2"]}))
-        pairs: list[dict[str, Any]] = [{"merchant_id": m, "user_key": "u2"} for m in staff_of]
-        staff = frame(spark, table("core_staff"), pairs)
-        scope = (merchant, staff_of)
         after = {
-            name: df if name == "core_traffic_hours" else renamed(df, subject, *scope)
-            for name, df in before.items()
+            name: rows if name == "core_traffic_hours" else renamed_rows(spark, name, rows, *scope)
+            for name, rows in before.items()
         }
-        staff_after = renamed(staff, subject, *scope)
-        expected = told(folded(after, staff_after))
-        state = folded(before, staff)
-        days = forgetting.user_days(state["state_user_days"], subject, scope)
-        theirs = state["state_user_days"].where(F.col("user_key") == "u2")
-        touched = theirs.select("merchant_id", "business_date")
-        touched = touched if merchant is None else touched.where(F.col("merchant_id") == merchant)
-        merchants = forgetting.merchant_days_again(
-            state["state_merchant_days"], days, touched.distinct(), staff_after
-        )
-        lifetimes = forgetting.lifetimes(state["state_users"], days, subject, scope, (FIRST, LAST))
-        refunds = forgetting.refund_days(state["state_refund_days"], subject, scope)
-        found = told(
-            {
-                "state_user_days": days,
-                "state_merchant_days": merchants,
-                "state_users": lifetimes,
-                "state_refund_days": refunds,
-            }
-        )
-        assert found == expected
-        left = str(found["state_users"])
-        assert ("u2" in left) == (merchant is not None)
-        assert (FORGOTTEN_STAFF in left) == bool(staff_of)
+        staff_after = renamed_rows(spark, "core_staff", staff, *scope)
+    expected = told(folded(after, staff_after))
+    with held_lake({**folded(before, staff), "core_staff": staff_after}) as con:
+        forgetting.know(con, "u2", merchant, staff_of)
+        con.register("counted", con.sql(forgetting.touched("state_user_days")).to_arrow_table())
+        con.register("days", con.sql(forgetting.user_days("state_user_days")).to_arrow_table())
+        again = {
+            "state_user_days": "from days",
+            "state_merchant_days": forgetting.merchant_days_again(
+                "state_merchant_days", "days", "counted", "core_staff"
+            ),
+            "state_users": forgetting.lifetimes("state_users", "days", (FIRST, LAST)),
+            "state_refund_days": forgetting.refund_days("state_refund_days"),
+        }
+        found = told({name: con.sql(sql).to_arrow_table().to_pylist() for name, sql in again.items()})
+    assert found == expected
+    left = str(found["state_users"])
+    assert ("u2" in left) == (merchant is not None)
+    assert (FORGOTTEN_STAFF in left) == bool(staff_of)
+
+
+def told(state: Rows) -> dict[str, list[str]]:
+    """Rows of declared columns and types, in order."""
+    held = {name: arrow_rows(table(name), rows).to_pylist() for name, rows in state.items()}
+    return {name: sorted(map(str, rows)) for name, rows in held.items()}
 
 
 def test_rows_delivered_again_come_without_their_user(spark: SparkSession) -> None:

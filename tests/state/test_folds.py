@@ -5,20 +5,22 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from types import ModuleType
 from typing import Any
 
+import duckdb
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from ccare.events.slots import load_slots
 from ccare.ledger.policy import load_ledger
 from ccare.metrics.user_facts import fact, user_facts
 from ccare.metrics.windows import AsOf
-from ccare.runtime.close import FEW_CHANGES, Close
+from ccare.runtime.close import Close
+from ccare.runtime.rowstore import arrow_rows, arrow_schema
 from ccare.runtime.settings import default_conf
-from ccare.runtime.spark import conform, frame, held
+from ccare.runtime.spark import held
 from ccare.scoring.policy import load_scoring
-from ccare.state.known import known_users
 from ccare.tables import table
 from jobs import state_changes, state_merchant_days, state_refund_days, state_user_days, state_users
 from tests.held_lake import held_lake
@@ -136,67 +138,56 @@ def close_on(day: date, first_day: date) -> Close:
 
 
 def fold(
-    spark: SparkSession,
     rows: Mapping[str, list[dict[str, Any]]],
     days: list[date],
-    many: bool = False,
     staff: Sequence[tuple[str, str]] = (),
 ) -> dict[str, list[Any]]:
     """Close ``days`` one after another with the real jobs; the state at the end, as sorted rows.
 
-    ``many`` claims more changes than would be sent to every task; ``staff`` are known from the first close on.
+    ``staff`` are known from the first close on.
     """
     workers = [{"merchant_id": m, "user_key": u, "taken_on": days[0]} for m, u in staff]
     names = ("state_user_days", "state_merchant_days", "state_users", "state_refund_days")
     state: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for day in days:
-        close, before = close_on(day, days[0]), dict(state)
-        taken = {
-            name: frame(spark, table(name), [r for r in core if r["taken_on"] <= day])
-            for name, core in rows.items()
-        }
-        inputs: dict[str, DataFrame] = {name: frame(spark, table(name), kept) for name, kept in state.items()}
-        inputs |= taken | {"core_staff": frame(spark, table("core_staff"), workers)}
-        changes = conform(state_changes.build(inputs, close), table("state_changes")).collect()
-        touched = tuple(sorted({row.business_date for row in changes}))
-        close = replace(close, touched=touched, changes=FEW_CHANGES + 1 if many else len(changes))
-        inputs["state_changes"] = frame(spark, table("state_changes"), [r.asDict() for r in changes])
-        told = collect(state_refund_days.build(inputs, close), "state_refund_days")
-        state["state_refund_days"] = merged(state["state_refund_days"], told, "state_refund_days")
-        kept = [r for r in state["state_user_days"] if r["business_date"] not in touched]
-        state["state_user_days"] = kept + collect(state_user_days.build(inputs, close), "state_user_days")
-        inputs["state_user_days"] = frame(spark, table("state_user_days"), state["state_user_days"])
-        kept = [r for r in state["state_merchant_days"] if r["business_date"] not in touched]
-        state["state_merchant_days"] = kept + collect(
-            state_merchant_days.build(inputs, close), "state_merchant_days"
-        )
-        with held_lake({**before, "state_changes": [r.asDict() for r in changes]}) as con:
-            inputs["state_known_users"] = held(spark, table("state_known_users"), known_users(con, close))
-        told = collect(state_users.build(inputs, close), "state_users")
-        state["state_users"] = merged(state["state_users"], told, "state_users")
+        close = close_on(day, days[0])
+        taken = {name: [r for r in core if r["taken_on"] <= day] for name, core in rows.items()}
+        with held_lake({**state, **taken, "core_staff": workers}) as con:
+            changes = told_by(con, state_changes, close)
+            touched = tuple(sorted({row["business_date"] for row in changes}))
+            close = replace(close, touched=touched, changes=len(changes))
+            con.register("state_changes", arrow_rows(table("state_changes"), changes))
+            for job in (state_users, state_refund_days):
+                state[name_of(job)] = told_by(con, job, close)
+            for job in (state_user_days, state_merchant_days):
+                name = name_of(job)
+                kept = [r for r in state[name] if r["business_date"] not in touched]
+                state[name] = kept + told_by(con, job, close)
+                con.register(name, arrow_rows(table(name), state[name]))
     return {name: sorted(map(str, kept)) for name, kept in state.items()} | {"users": state["state_users"]}
 
 
-def merged(before: list[dict[str, Any]], told: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Rows as they were, those of the keys that were told as they are told."""
-    by_key = {tuple(row[part] for part in table(name).key): row for row in (*before, *told)}
-    return list(by_key.values())
+def told_by(con: duckdb.DuckDBPyConnection, job: ModuleType, close: Close) -> list[dict[str, Any]]:
+    """What a job gives, in the columns and types of its table."""
+    made = table(name_of(job))
+    rows = job.build(con, close).to_arrow_table().select(made.column_names).cast(arrow_schema(made))
+    assert len({tuple(row[part] for part in made.key) for row in rows.to_pylist()}) == rows.num_rows
+    return rows.to_pylist()
 
 
-def collect(df: DataFrame, name: str) -> list[dict[str, Any]]:
-    return [row.asDict() for row in conform(df, table(name)).collect()]
+def name_of(job: ModuleType) -> str:
+    """The table that a job makes."""
+    return job.__name__.rsplit(".", 1)[-1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "many"), [(1, False), (2, True)])
-def test_split_deliveries_and_one_pass_end_in_the_same_state(
-    spark: SparkSession, seed: int, many: bool
-) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_split_deliveries_and_one_pass_end_in_the_same_state(seed: int) -> None:
     rows = random_events(seed)
     days = [LAST - timedelta(days=n) for n in (3, 2, 1, 0)]
-    split = fold(spark, rows, days, many)
+    split = fold(rows, days)
     at_once = {name: [{**r, "taken_on": LAST} for r in core] for name, core in rows.items()}
-    one_pass = fold(spark, at_once, [LAST])
+    one_pass = fold(at_once, [LAST])
     for name in ("state_user_days", "state_merchant_days", "state_users", "state_refund_days"):
         assert split[name] == one_pass[name], f"{name} depends on how the events were delivered (seed {seed})"
     users = {(r["merchant_id"], r["user_key"]): r for r in one_pass["users"]}
@@ -220,16 +211,16 @@ STAFF = (("m1", "u1"), ("m2", "u3"))
 
 
 @pytest.fixture(scope="module")
-def at_once(spark: SparkSession) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]]:
+def at_once() -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]]:
     """Events, and the state after one close that takes them all."""
     rows = {name: [{**r, "taken_on": LAST} for r in core] for name, core in random_events(3).items()}
-    return rows, fold(spark, rows, [LAST], staff=STAFF)
+    return rows, fold(rows, [LAST], staff=STAFF)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", range(5))
 def test_any_assignment_of_rows_to_closes_ends_in_the_same_state(
-    spark: SparkSession, at_once: tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]], draw: int
+    at_once: tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]], draw: int
 ) -> None:
     """Each row comes with any close from its own date on, so days are filled in parts and in any order."""
     rows, one_pass = at_once
@@ -238,16 +229,16 @@ def test_any_assignment_of_rows_to_closes_ends_in_the_same_state(
         name: [{**r, "taken_on": chance.choice([d for d in days if d >= r["business_date"]])} for r in core]
         for name, core in rows.items()
     }
-    found = fold(spark, drawn, days, many=draw % 2 == 1, staff=STAFF)
+    found = fold(drawn, days, staff=STAFF)
     for name in ("state_user_days", "state_merchant_days", "state_users", "state_refund_days"):
         assert found[name] == one_pass[name], f"{name} depends on which close took a row (draw {draw})"
 
 
 def test_staff_are_kept_by_user_and_left_out_of_counts(
-    at_once: tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]], spark: SparkSession
+    at_once: tuple[dict[str, list[dict[str, Any]]], dict[str, list[Any]]],
 ) -> None:
     rows, with_staff = at_once
-    without = fold(spark, rows, [LAST])
+    without = fold(rows, [LAST])
     assert with_staff["state_users"] == without["state_users"]
     assert with_staff["state_user_days"] == without["state_user_days"]
     assert with_staff["state_merchant_days"] != without["state_merchant_days"]
@@ -275,7 +266,7 @@ def test_a_backfill_of_old_days_never_makes_an_old_user_new(spark: SparkSession)
         launch("not so young", 150, LAST),
     ]
     rows = {name: events if name == "core_mini_program_events" else [] for name in CORES}
-    state = fold(spark, rows, days)["users"]
+    state = fold(rows, days)["users"]
     first = {row["user_key"]: (LAST - row["first_seen_date"]).days for row in state}
     assert first == {
         **{"old": 200, "old, then lately": 200, "old, then older": 300},

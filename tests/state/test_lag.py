@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from ccare.metrics.user_facts import fact, user_facts
 from ccare.metrics.windows import AsOf
-from ccare.runtime.spark import conform, frame, held, interpreted
-from ccare.state.lifetimes import Lag, users
+from ccare.runtime.rowstore import arrow_schema
+from ccare.runtime.spark import held, interpreted
+from ccare.state.lifetimes import Lag, first_users, users
 from ccare.tables import table
 from ccare.tables.state import LAG_DAYS
 from tests.held_lake import held_lake
@@ -40,16 +41,16 @@ class World:
         """Fold ``changes`` on a day; returns whether the pair is reachable on it and was 28 days before."""
         closed = START + timedelta(days=day)
         first = min((row["business_date"] for row in changes), default=closed)
-        with interpreted(self.spark):
-            lag = None
+        leaving = [r for r in self.days if r["business_date"] == closed - timedelta(days=LAG_DAYS)]
+        tables = {"state_changes": changes, "state_user_days": leaving, "state_users": self.state or []}
+        with held_lake(tables) as con:
+            told = first_users("state_changes", closed, first)
             if self.state is not None:
-                leaving = [r for r in self.days if r["business_date"] == closed - timedelta(days=LAG_DAYS)]
-                ends = AsOf(closed, ZONE).start(LAG_DAYS - 1)
-                lag = Lag(self._frame("state_user_days", leaving), ends)
-            before = None if self.state is None else self._frame("state_users", self.state)
-            now = users(before, self._frame("state_changes", changes), closed, first, lag=lag)
-            told = [row.asDict() for row in conform(now, table("state_users")).collect()]
-            self.state = told or self.state  # one pair: what is told takes its place
+                lag = Lag("state_user_days", AsOf(closed, ZONE).start(LAG_DAYS - 1))
+                told = users(con, "state_users", "state_changes", closed, first, lag)
+            self.state = con.sql(told).to_arrow_table().cast(arrow_schema(table("state_users"))).to_pylist()
+        assert len(self.state) == 1
+        with interpreted(self.spark):
             self.days += changes
             with held_lake({"state_users": self.state, "core_staff": []}) as con:
                 facts = user_facts(con, AsOf(closed, ZONE))
@@ -58,9 +59,6 @@ class World:
                 fact("reachable").alias("now"), fact("reachable_then").alias("then")
             ).collect()
         return bool(row["now"]), bool(row["then"])
-
-    def _frame(self, name: str, rows: Sequence[dict[str, Any]]) -> DataFrame:
-        return frame(self.spark, table(name), rows)
 
 
 def test_a_quiet_pair_is_told_day_by_day(spark: SparkSession) -> None:
@@ -81,9 +79,3 @@ def test_a_late_change_stands_where_it_happened(spark: SparkSession) -> None:
     assert world.close(36, [turned(5, False, "0")]) == (False, True), "the earlier event id of a tie loses"
     assert world.close(37, [turned(5, False, "c")]) == (False, False)
     assert world.close(39, [turned(39, True, "d")]) == (True, False)
-
-
-def test_users_known_before_need_their_lag(spark: SparkSession) -> None:
-    empty = frame(spark, table("state_users"))
-    with pytest.raises(ValueError, match="lag"):
-        users(empty, frame(spark, table("state_changes")), START, START)

@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from ccare.errors import UsageError
 from ccare.events.slots import load_slots
 from ccare.runtime.settings import default_conf
-from ccare.runtime.spark import frame, interpreted
-from ccare.state.facts import facts
-from ccare.tables import table
+from jobs import state_changes
+from tests.held_lake import held_lake
+from tests.state.test_folds import CORES, close_on
 
 DAY = date(2024, 3, 31)
 
 
-@pytest.mark.spark
-def test_points_pay_the_slot_s_price_for_what_was_served(spark: SparkSession) -> None:
+def test_points_pay_the_slot_s_price_for_what_was_served() -> None:
     slots = replace(load_slots(default_conf(), DAY), prices={"paid_ad": 250}, point_cost_fen=3)
     told: list[tuple[str, str, str, int]] = [
         ("search_box", "points", "treated", 10 * 100 * 3),
@@ -33,9 +31,10 @@ def test_points_pay_the_slot_s_price_for_what_was_served(spark: SparkSession) ->
         | {"impressions": 10, "clicks": 1, "business_date": DAY, "taken_on": DAY, "origin": "real"}
         for n, (slot, source, arm, _) in enumerate(told)
     ]
-    with interpreted(spark):
-        cores = {"core_traffic_hours": frame(spark, table("core_traffic_hours"), rows)}
-        found = {row["merchant_id"]: row for row in facts(cores, DAY, DAY, slots).collect()}
+    close = replace(close_on(DAY, DAY), slots=slots)
+    with held_lake({name: rows if name == "core_traffic_hours" else [] for name in CORES}) as con:
+        made = state_changes.build(con, close).to_arrow_table().to_pylist()
+    found = {row["merchant_id"]: row for row in made}
     assert [found[f"m{n}"]["points_traffic_mfen"] for n in range(4)] == [cost for *_, cost in told]
     assert [found[f"m{n}"]["public_impressions"] for n in range(4)] == [10, 0, 10, 0]
     assert all(row["impressions"] == 10 for row in found.values())

@@ -4,15 +4,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
-from pyspark.sql import SparkSession
 
-from ccare.runtime.spark import frame
+from ccare.runtime.rowstore import arrow_rows
 from ccare.state import refunds
 from ccare.state.refunds import LOOKED_UP_FIRST, matched_refunds
 from ccare.tables import table
-
-pytestmark = pytest.mark.spark
+from tests.held_lake import held_lake
 
 DAY = date(2024, 6, 30)
 FIRST = DAY - timedelta(days=200)
@@ -44,33 +43,42 @@ OLDER = [
 WAITING = [_row("refunded", "comes", DAY - timedelta(days=90)), _row("paid", "comes", DAY)]
 
 
-def _pairs(spark: SparkSession, rows: list[dict[str, Any]], waiting: bool) -> list[tuple[Any, ...]]:
-    found = matched_refunds(frame(spark, table("core_payments"), rows), DAY, FIRST, waiting)
-    return sorted(map(tuple, found.collect()), key=str)
+def _pairs(rows: list[dict[str, Any]], waiting: bool) -> list[tuple[Any, ...]]:
+    with held_lake({"core_payments": rows}) as con:
+        return sorted(con.sql(matched_refunds(con, DAY, FIRST, waiting)).fetchall(), key=str)
 
 
 @pytest.mark.parametrize("waiting", [False, True])
 @pytest.mark.parametrize("older", [False, True])
 def test_looking_at_the_last_days_first_finds_the_same_pairs(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, older: bool, waiting: bool
+    monkeypatch: pytest.MonkeyPatch, older: bool, waiting: bool
 ) -> None:
     rows = RECENT + (OLDER if older else []) + (WAITING if waiting else [])
-    found = _pairs(spark, rows, waiting)
+    found = _pairs(rows, waiting)
     monkeypatch.setattr(refunds, "LOOKED_UP_FIRST", 10_000)
-    assert found == _pairs(spark, rows, waiting)
+    assert found == _pairs(rows, waiting)
     assert len(found) == 4 + 2 * older + waiting
 
 
-def test_older_days_are_read_only_for_what_the_last_days_do_not_hold(
-    spark: SparkSession, tmp_path: Path
-) -> None:
+def test_older_days_are_read_only_for_what_the_last_days_do_not_hold(tmp_path: Path) -> None:
     """Files of the days before the window are cut to pieces: reading any of them would fail."""
-    rows = frame(spark, table("core_payments"), [*RECENT, *OLDER[:1]])
-    rows.write.partitionBy("taken_on").parquet(str(tmp_path / "payments"))
-    for path in (tmp_path / "payments" / f"taken_on={EDGE - timedelta(days=1)}").glob("*.parquet"):
+    with held_lake({"core_payments": [*RECENT, *OLDER[:1]]}) as con:
+        con.execute(f"copy core_payments to '{tmp_path}/taken' (format parquet, partition_by (taken_on))")
+    for path in (tmp_path / "taken" / f"taken_on={EDGE - timedelta(days=1)}").glob("*.parquet"):
         path.write_bytes(b"cut")
-    stored = spark.read.schema(rows.schema).parquet(str(tmp_path / "payments"))
-    assert len(matched_refunds(stored, DAY, FIRST, waiting=False).collect()) == 4
-    refunds_older = stored.unionByName(frame(spark, table("core_payments"), [_row("refunded", "old", DAY)]))
-    with pytest.raises(Exception, match=r"not a Parquet file|footer|FAILED_READ"):
-        matched_refunds(refunds_older, DAY, FIRST, waiting=False).collect()
+    # The first file named is opened to learn the columns, so it is one that is whole.
+    files = sorted(map(str, (tmp_path / "taken").rglob("*.parquet")), reverse=True)
+    stored = (
+        "select * replace ((taken_on || '')::date as taken_on) from "
+        f"read_parquet({files}, hive_partitioning = true, hive_types = {{taken_on: VARCHAR}})"
+    )
+
+    def found(*more: dict[str, Any]) -> int:
+        with held_lake({}) as con:
+            con.register("more", arrow_rows(table("core_payments"), more))
+            con.execute(f"create view core_payments as {stored} union all by name from more")
+            return len(con.sql(matched_refunds(con, DAY, FIRST, waiting=False)).fetchall())
+
+    assert found() == 4
+    with pytest.raises(duckdb.Error, match=r"Parquet|footer|too small"):
+        found(_row("refunded", "old", DAY))
