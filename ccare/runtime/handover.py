@@ -64,19 +64,20 @@ def kept(run: "Run", declared: Table, rows: Told, place: str = "") -> Handed:
     if isinstance(rows, pa.Table):
         return rows
     batches, first, count = rows.to_arrow_reader(ROW_GROUP), [], 0
+    made = arrow_schema(declared)
     for batch in batches:
         first.append(batch)
         count += batch.num_rows
         if count > FEW_CHANGES:
             break
     else:
-        return pa.Table.from_batches(first, batches.schema).cast(arrow_schema(declared))
+        return pa.Table.from_batches(first, batches.schema).select(declared.column_names).cast(made)
     folder = _folder(run, place or declared.name)
     folder.mkdir(parents=True, exist_ok=True)
-    made = arrow_schema(declared)
     with parquet.ParquetWriter(folder / "rows.parquet", made, compression="snappy") as out:
         for batch in chain(first, batches):
-            out.write_table(pa.Table.from_batches([batch]).cast(made), ROW_GROUP)
+            part = pa.Table.from_batches([batch]).select(declared.column_names)
+            out.write_table(part.cast(made), ROW_GROUP)
     return str(folder / "*.parquet")
 
 
