@@ -4,6 +4,7 @@ Asked of DuckDB, in bounded memory: it reads three columns where a join in Spark
 """
 
 import os
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -124,5 +125,6 @@ def bounded(folder: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
     con.execute("set TimeZone = 'UTC'")
     con.execute(f"set threads = {threads}")
     con.execute(f"set memory_limit = '{MEMORY_MB * threads // CORES}MB'")
-    con.execute(f"set temp_directory = {quoted(str(folder / '_spill'))}")
+    # Of its own: two connections that shared one would write to files of the same names.
+    con.execute(f"set temp_directory = {quoted(str(folder / f'_spill-{uuid.uuid4().hex}'))}")
     return con

@@ -1,6 +1,8 @@
 """What DuckDB is given of a run and gives to it: a day's rows as Arrow, many more as files for the while."""
 
 import shutil
+import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -55,7 +57,10 @@ def folding(run: "Run", versions: Mapping[str, int | None]) -> duckdb.DuckDBPyCo
     """A connection with a view for each table named, of bounded memory; what does not fit is spilled."""
     con = connect_to(run.settings.lake, versions)
     con.execute(f"set memory_limit = '{STATE_MEMORY}'")
-    con.execute(f"set temp_directory = {quoted(str(_folder(run, '_spill')))}")
+    # A folder of its own, of which DuckDB makes the last part where it is needed, and takes it away: two that shared
+    # one would write to files of the same names.
+    spill = Path(tempfile.gettempdir()) / f"ccare-spill-{uuid.uuid4().hex}"
+    con.execute(f"set temp_directory = {quoted(str(spill))}")
     return con
 
 
