@@ -1,8 +1,8 @@
 """What of large books a close need not lay out.
 
 Most keys and lots of large books are neither looked at nor moved. They stay where they lie, out of every shuffle, and
-the close gives only the rows of each cache that it has laid out. Over small books all of it costs less than finding out
-(docs/decisions/0019).
+the close gives only the rows of each cache that it has laid out. What it lays out DuckDB finds in the files. Over
+small books all of it costs less than finding out (docs/decisions/0019).
 """
 
 from collections.abc import Iterable
@@ -12,46 +12,71 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ccare.growth.snapshot import date_sql, quoted
+from ccare.ledger.booked import Booked
 from ccare.ledger.decisions import FALL, touched_dates
-from ccare.ledger.frames import TOUCHED, beside, shared
-from ccare.ledger.lots import last_counted
+from ccare.ledger.deliveries import IMPRESSION, REPORTED_DAYS
+from ccare.ledger.parties import PARTY, with_party
 
 if TYPE_CHECKING:
     from ccare.ledger.touched import Inputs
-    from ccare.runtime.close import Close
+    from ccare.runtime.close import AtRest, Close
 
-_SENT_ROWS = 2_000_000
-"""Up to this many keys of a few dozen bytes are sent to every task."""
+_KEYS = f"""
+select p.* from ledger_positions p
+left join dates on dates.party = {PARTY} and dates.effective_date = p.effective_date
+where dates.party is not null or p.debt > 0 or {PARTY} is null or p.business_key in (from named)
+"""
+_LOTS = f"""
+select * from ledger_lots
+where (pending > 0 or active > 0) and {PARTY} in (from parties)
+    or pending > 0 and matures_on <= <day> or active > 0 and <last_counted> < <day>
+    or business_key in (from falling) or lot_id in (from named)
+"""
 
 
-def keys_looked_at(positions: DataFrame, rated: DataFrame, inputs: "Inputs", close: "Close") -> DataFrame:
-    """Positions that the close may read or change: of parties and dates rated, in debt, of fundings, touched before."""
+def keys_looked_at(
+    at_rest: "AtRest", rated: DataFrame, steps: Iterable[Booked], inputs: "Inputs", close: "Close"
+) -> DataFrame:
+    """Positions that the close may read or change: of parties and dates rated, in debt, of fundings, and those that
+    ``steps`` changed, as they left them."""
     dates = rated.select("party", "effective_date")
     if any(p.retroactive for p in close.ledger.programmes):
         dates = dates.union(touched_dates(inputs))
-    met = _met(positions, dates.distinct(), ["party", "effective_date"])
-    read = F.col("_met") | (F.col("debt") > 0) | F.col("party").isNull() | F.col(TOUCHED)
-    return met.filter(read).drop("_met", TOUCHED)
+    named = _words(key for step in steps for key in step.keys)
+    rows = with_party(
+        at_rest("ledger_positions", _KEYS, {"dates": dates.distinct().toArrow(), "named": named})
+    )
+    for step in steps:
+        rows = step.on_positions(rows, close)
+    return rows
 
 
 def lots_that_may_move(
-    lots: DataFrame, positions: DataFrame, decisions: DataFrame, spenders: Iterable[str], close: "Close"
+    at_rest: "AtRest",
+    positions: DataFrame,
+    decisions: DataFrame,
+    spenders: Iterable[str],
+    steps: Iterable[Booked],
+    close: "Close",
 ) -> DataFrame:
-    """Lots that time moves today, every lot of who falls, owes or spends, and those touched before."""
-    falling = decisions.filter((F.col("change") == FALL) & (F.col("take") > 0)).select("party")
-    owing = positions.filter(F.col("debt") > 0).select("party")
-    named = pa.table({"party": pa.array(sorted(spenders), pa.string())})
-    asking = lots.sparkSession.createDataFrame(named)
-    met = _met(lots, falling.union(owing).union(asking).distinct(), ["party"])
-    today = F.lit(close.day)
-    ripe = (F.col("pending") > 0) & (F.col("matures_on") <= today)
-    lapsing = (F.col("active") > 0) & (last_counted() < today)
-    return met.filter(F.col("_met") | ripe | lapsing | F.col(TOUCHED)).drop("_met", TOUCHED)
+    """Lots that time moves today, all that is left to who falls, owes or spends, every lot of a key that falls, and
+    those that ``steps`` made or changed, as they left them."""
+    falls = decisions.filter((F.col("change") == FALL) & (F.col("take") > 0)).select("party", "business_key")
+    owing = positions.filter(F.col("debt") > 0).select("party", F.lit(None).cast("string"))
+    met = falls.union(owing).toArrow()
+    given = {
+        "parties": _words([*met["party"].to_pylist(), *spenders]),
+        "falling": _words(key for key in met["business_key"].to_pylist() if key is not None),
+        "named": _words(lot for step in steps for lot in step.lots),
+    }
+    late = f"if(asset = {quoted(IMPRESSION)}, {REPORTED_DAYS}, 0)"
+    query = _LOTS.replace("<day>", date_sql(close.day)).replace("<last_counted>", f"expires_on + {late}")
+    rows = with_party(at_rest("ledger_lots", query, given))
+    for step in steps:
+        rows = step.on_lots(rows)
+    return rows
 
 
-def _met(rows: DataFrame, keys: DataFrame, by: list[str]) -> DataFrame:
-    """``rows`` with ``_met``, whether one of ``keys`` is theirs."""
-    known = shared(keys.withColumn("_known", F.lit(True)))
-    known = F.broadcast(known) if known.count() <= _SENT_ROWS else beside(known)
-    met = F.coalesce("_known", F.lit(False)).alias("_met")
-    return rows.join(known, by, "left").select(*rows.columns, met)
+def _words(values: Iterable[str]) -> pa.Table:
+    return pa.table({"word": pa.array(sorted({*values}), pa.string())})

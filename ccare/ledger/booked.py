@@ -14,7 +14,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.entitlements import Inputs
-from ccare.ledger.frames import TOUCHED
 from ccare.ledger.parties import with_party
 from ccare.ledger.redemptions import Row
 from ccare.ledger.transfers import MOVE
@@ -42,10 +41,10 @@ class Booked:
     rows: dict[str, list[Row]] = field(default_factory=dict)
 
     def on_lots(self, lots: DataFrame) -> DataFrame:
-        """``lots`` with this step's changes, TOUCHED where that is asked."""
+        """``lots`` with this step's new ones and changes."""
         if self.new_lots:
             new = with_party(frame(lots.sparkSession, table("ledger_lots"), self.new_lots))
-            lots = lots.unionByName(new.withColumn(TOUCHED, F.lit(True)).select(*lots.columns))
+            lots = lots.unionByName(new.select(*lots.columns))
         if not self.lots:
             return lots
         rows = [
@@ -54,12 +53,10 @@ class Booked:
         ]
         changes = F.broadcast(lots.sparkSession.createDataFrame(pa.Table.from_pylist(rows, _LOT_CHANGES)))
         added = {name: F.col(name) + F.coalesce(f"add_{name}", F.lit(0)) for name in _PARTS}
-        if TOUCHED in lots.columns:
-            added[TOUCHED] = F.col(TOUCHED) | F.col("add_active").isNotNull()
         return lots.join(changes, "lot_id", "left").withColumns(added).select(*lots.columns)
 
     def on_positions(self, positions: DataFrame, close: "Close") -> DataFrame:
-        """``positions`` with debts that this step paid and what it gave back to pools, TOUCHED where that is asked."""
+        """``positions`` with debts that this step paid and what it gave back to pools."""
         if not self.keys:
             return positions
         names = [name for name in _KEY_CHANGES.names if name != "business_key"]
@@ -73,8 +70,6 @@ class Booked:
             "net": F.col("net") - F.coalesce("given_back", F.lit(0)),
             "updated_on": F.when(F.col("paid").isNotNull(), F.lit(close.day)).otherwise(F.col("updated_on")),
         }
-        if TOUCHED in positions.columns:
-            changed[TOUCHED] = F.col(TOUCHED) | F.col("paid").isNotNull()
         return positions.join(changes, "business_key", "left").withColumns(changed).select(*positions.columns)
 
     def moved(self, like: DataFrame) -> DataFrame:

@@ -15,12 +15,12 @@ from pyspark.sql import functions as F
 from ccare.ledger.approved import adjusted, asked_so_far, decided_fundings
 from ccare.ledger.at_rest import keys_looked_at, lots_that_may_move
 from ccare.ledger.balances import fold_balances, fold_positions
-from ccare.ledger.booked import whole_days
+from ccare.ledger.booked import Booked, whole_days
 from ccare.ledger.decisions import decide
 from ccare.ledger.deliveries import deliver
 from ccare.ledger.entitlements import Inputs, targets
 from ccare.ledger.falls import fall
-from ccare.ledger.frames import TOUCHED, by_party, shared
+from ccare.ledger.frames import by_party, shared
 from ccare.ledger.lots import LOT, age
 from ccare.ledger.parties import spender, split_party, with_party
 from ccare.ledger.pools import available, bounded, earning_moves, funding_moves, fundings, grant, new_lots
@@ -53,17 +53,15 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     adjusting = adjusted(inputs, asked, close)
     early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
     lots, positions = with_party(lots), with_party(positions)
-    if close.large_books:
-        lots, positions = (rows.withColumn(TOUCHED, F.lit(False)) for rows in (lots, positions))
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)
     requests = due_requests(inputs, close)
-    books = _lay_out(inputs, lots, positions, requests, close)
+    books = _lay_out(inputs, lots, positions, early, requests, close)
     decisions = books.looked_at.filter("kept")
     fallen = fall(books.lots, decisions)
     aged = age(fallen, books.positions, close)
     funding = decided_fundings(asked, close)
-    funded = shared(fundings(positions, close, funding.due))
+    funded = shared(fundings(books.positions, close, funding.due))
     timed = [step.moved(lots) for step in early if step.moves]
     before_earning = shared(together([together([fallen.moves, *aged.moves, *timed]), funding_moves(funded)]))
     pools = available(balances, before_earning, close.ledger)
@@ -99,15 +97,21 @@ class _Books:
 
 
 def _lay_out(
-    inputs: Inputs, lots: DataFrame, positions: DataFrame, requests: Sequence[Row], close: "Close"
+    inputs: Inputs,
+    lots: DataFrame,
+    positions: DataFrame,
+    early: Sequence[Booked],
+    requests: Sequence[Row],
+    close: "Close",
 ) -> _Books:
-    if not close.large_books:
+    if close.at_rest is None:
         laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
         return _Books(shared(decide(inputs, laid_positions, close)), laid_positions, laid_lots, laid_lots)
     rated = shared(targets(inputs, close))
-    laid_positions = shared(by_party(keys_looked_at(positions, rated, inputs, close)))
+    laid_positions = shared(by_party(keys_looked_at(close.at_rest, rated, early, inputs, close)))
     looked_at = shared(decide(inputs, laid_positions, close, rated))
-    moving = lots_that_may_move(lots, laid_positions, looked_at, map(spender, requests), close)
+    spending = [spender(request) for request in requests]
+    moving = lots_that_may_move(close.at_rest, laid_positions, looked_at, spending, early, close)
     return _Books(looked_at, laid_positions, shared(by_party(moving)), lots)
 
 

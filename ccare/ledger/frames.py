@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-TOUCHED = "touched"
-"""Helper column of large books: whether an early step of a close has changed the row."""
 _EXACT = "decimal(18,0)"
 """Two of these multiply exactly: a product of points and pool sizes does not fit 64 bits."""
 

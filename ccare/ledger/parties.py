@@ -12,6 +12,8 @@ from pyspark.sql import functions as F
 
 IDS = ("merchant_id", "service_provider_id")
 _MERCHANT, _PROVIDER = "merchant:", "provider:"
+PARTY = f"coalesce('{_MERCHANT}' || merchant_id, '{_PROVIDER}' || service_provider_id)"
+"""The party of a row of a table, as SQL; null of a funding."""
 
 
 def merchant_party(merchant_id: Column) -> Column:

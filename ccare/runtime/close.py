@@ -1,18 +1,25 @@
 """What a job is told about the close it works for, besides its input tables."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ccare.abuse.policy import NO_RULES, AbusePolicy
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
     from ccare.events.slots import SlotMap
     from ccare.ledger.policy import LedgerPolicy
     from ccare.scoring.policy import ScoringPolicy
 
 FEW_CHANGES = 200_000
 """Up to so many pair days that came in, whatever is made of them fits the driver and every task many times over."""
+
+AtRest: TypeAlias = "Callable[[str, str, Mapping[str, pa.Table]], DataFrame]"
+"""Rows of a table, as published, that a DuckDB query gives of the view of its name and of tables given beside."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +34,8 @@ class Close:
     month (YYYY-MM) whose benchmarks are in use: the day's own, or the last that was frozen where it has none.
     ``refunds_wait`` is False where every refund of an earlier close has met its trade. ``abuse`` holds every rule ever
     declared: each judges the effective dates of its own version. ``forgotten_until`` is the last day closed when a user
-    was forgotten last: rows of dates up to it may have lost their user. ``large_books``: only the rows of the ledger's
-    caches that change are asked for.
+    was forgotten last: rows of dates up to it may have lost their user. ``at_rest``: of large books, what finds rows of
+    the ledger's caches; then only those that change are asked for.
     """
 
     day: date
@@ -48,7 +55,12 @@ class Close:
     refunds_wait: bool = True
     abuse: AbusePolicy = NO_RULES
     forgotten_until: date | None = None
-    large_books: bool = False
+    at_rest: "AtRest | None" = field(default=None, compare=False, repr=False)
+
+    @property
+    def large_books(self) -> bool:
+        """Whether a close lays out only what of the books it looks at."""
+        return self.at_rest is not None
 
     @property
     def earn_start(self) -> date:

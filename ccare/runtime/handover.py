@@ -86,6 +86,16 @@ def kept(run: "Run", declared: Table, rows: Told, place: str = "") -> Handed:
     return str(folder / "*.parquet")
 
 
+def found_at_rest(run: "Run", name: str, query: str, given: Mapping[str, pa.Table]) -> DataFrame:
+    """Rows of a table as published that ``query`` gives of it and of ``given``, each the view of its name."""
+    declared = REGISTRY[name]
+    with folding(run, {name: run.as_published.get(name)}) as con:
+        for each, rows in given.items():
+            con.register(each, rows)
+        found = kept(run, declared, con.sql(query), f"at_rest/{name}")
+    return frame_of(run, declared, found)
+
+
 def frame_of(run: "Run", declared: Table, rows: Handed) -> DataFrame:
     """The same rows as a frame."""
     if isinstance(rows, pa.Table):

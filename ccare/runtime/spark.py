@@ -78,6 +78,7 @@ def _conf(settings: Settings, brief: bool) -> dict[str, str]:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
+        "spark.sql.codegen.cache.maxEntries": "1000",
         "spark.sql.shuffle.partitions": str(2 * cores) if local else "200",
         "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / f"ccare-warehouse-{os.getpid()}"),
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(cores),

@@ -19,6 +19,7 @@ from ccare.runtime import deltalog, manifest
 from ccare.runtime.audit import audit_posted, audit_staged
 from ccare.runtime.controls import MISSING_ALLOWED, control_totals
 from ccare.runtime.failpoint import reach
+from ccare.runtime.handover import found_at_rest
 from ccare.runtime.lease import clear_record, require_epoch
 from ccare.runtime.manifest import Published
 from ccare.runtime.releases import store_releases
@@ -203,7 +204,7 @@ def post(run: Run) -> None:
     lake, run_id = run.settings.lake, run.record.run_id
     # By what is pinned, so that a retry takes the staging for what it is.
     large = run.rows_before("ledger_positions") > LARGE_BOOKS
-    run.close = replace(run.close, large_books=large)
+    run.close = replace(run.close, at_rest=partial(found_at_rest, run) if large else None)
     if not run.record.staged:
         _know_touched(run)
         if not run.close.may_earn:

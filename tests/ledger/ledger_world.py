@@ -342,12 +342,20 @@ class SparkBooks:
     def told(self, day, **overrides):
         """What the job is told about the close. Every other day's gives its books whole, or what changes of them."""
         values = {
-            "large_books": day.toordinal() % 2 == 0,
+            "at_rest": self.at_rest if day.toordinal() % 2 == 0 else None,
             **{"day": day, "first_day": self.first_day, "run_id": f"run-{day}", "timezone": "Asia/Shanghai"},
             **{"posted_at": datetime(2030, 1, 1, tzinfo=UTC), "scoring": None, "slots": self.slots},
             "ledger": self.policies.for_day(day),
         }
         return Close(**(values | overrides))
+
+    def at_rest(self, name, query, given):
+        """Rows of a table that a query gives, as a frame."""
+        with duckdb.connect() as con:
+            for each, rows in {name: self.tables[name], **given}.items():
+                con.register(each, rows)
+            found = con.sql(query).to_arrow_table()
+        return self.spark.createDataFrame(found.select(self.tables[name].column_names))
 
     def rows(self, name):
         """The table as dict rows."""
