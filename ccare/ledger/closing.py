@@ -66,7 +66,9 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     before_earning = shared(together([together([fallen.moves, *aged.moves, *timed]), funding_moves(funded)]))
     pools = available(balances, before_earning, close.ledger)
     redeemed = redeem(inputs, requests, aged.lots, pools, close)
-    grants = shared(grant(decisions, bounded(pools, books.all_lots, close)))
+    grants = grant(decisions, bounded(pools, books.all_lots, close))
+    # A pool is shared out by one task; what follows of many grants is for all of them.
+    grants = shared(by_party(grants) if close.large_books else grants)
     reserved = [redeemed.moved(lots)] if redeemed.moves else []
     moves = together([before_earning, *reserved, earning_moves(grants)])
     transfers = shared(finish(moves, close))

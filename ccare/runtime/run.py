@@ -197,15 +197,12 @@ class Run:
     ) -> None:
         """Build a job with side tables, gate what is gated, and hand every frame to ``keep``.
 
-        ``few`` rows are fetched once: a suite is four Spark jobs, and a file of them another. Many are kept first and
-        read from there: a frame that is cached whole fills the heap.
+        ``few`` rows are fetched once: a suite is four Spark jobs, and a file of them another. Of large books they are
+        kept only, to be gated from there (``gate_staged``): a frame that is cached whole fills the heap.
         """
         frames = self.build(name)
         if self.close.large_books:
             keep(frames)
-            for key in frames:
-                if staged_rows(self, key):
-                    self.warn(self.gate(REGISTRY[key], staged_frame(self, REGISTRY[key])))
             return
         frames = {key: df.persist() for key, df in frames.items()}
         made = {key: df.toArrow() if few else df for key, df in frames.items()}
@@ -214,6 +211,12 @@ class Run:
         keep(made)
         for df in frames.values():
             df.unpersist()
+
+    def gate_staged(self, names: Iterable[str]) -> None:
+        """Gate tables as they were staged."""
+        for name in names:
+            if staged_rows(self, name):
+                self.warn(self.gate(REGISTRY[name], staged_frame(self, REGISTRY[name])))
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Say each of the gate's warnings."""
