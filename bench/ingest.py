@@ -49,7 +49,7 @@ def main() -> None:
     """Generate, run ccare and both peers, print seconds, memory and ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, nargs="*", default=[4_000_000], help="lines to ingest")
-    parser.add_argument("--memory", default="2g", help="heap of ccare's JVM")
+    parser.add_argument("--memory", default="1536m", help="heap of ccare's JVM")
     options = parser.parse_args()
     for lines in options.lines:
         with tempfile.TemporaryDirectory(prefix="ccare-bench-") as scratch:

@@ -35,18 +35,19 @@ where (pending > 0 or active > 0) and {PARTY} in (from parties)
 """
 
 
-def keys_looked_at(
-    at_rest: "AtRest", rated: DataFrame, steps: Iterable[Booked], inputs: "Inputs", close: "Close"
-) -> DataFrame:
-    """Positions that the close may read or change: of parties and dates rated, in debt, of fundings, and those that
-    ``steps`` changed, as they left them."""
+def dates_looked_at(rated: DataFrame, inputs: "Inputs", close: "Close") -> pa.Table:
+    """Grain: party and effective date of a key that the close looks at."""
     dates = rated.select("party", "effective_date")
     if any(p.retroactive for p in close.ledger.programmes):
         dates = dates.union(touched_dates(inputs))
+    return dates.distinct().toArrow()
+
+
+def keys_looked_at(at_rest: "AtRest", dates: pa.Table, steps: Iterable[Booked], close: "Close") -> DataFrame:
+    """Positions that the close may read or change: of ``dates``, in debt, of fundings, and those that ``steps``
+    changed, as they left them."""
     named = _words(key for step in steps for key in step.keys)
-    rows = with_party(
-        at_rest("ledger_positions", _KEYS, {"dates": dates.distinct().toArrow(), "named": named})
-    )
+    rows = with_party(at_rest("ledger_positions", _KEYS, {"dates": dates, "named": named}))
     for step in steps:
         rows = step.on_positions(rows, close)
     return rows

@@ -6,14 +6,16 @@ Each step is set-based over all parties; what an earlier step gives back to a po
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ccare.ledger.approved import adjusted, asked_so_far, decided_fundings
-from ccare.ledger.at_rest import keys_looked_at, lots_that_may_move
+from ccare.ledger.at_rest import dates_looked_at, keys_looked_at, lots_that_may_move
 from ccare.ledger.balances import fold_balances, fold_positions
 from ccare.ledger.booked import Booked, whole_days
 from ccare.ledger.decisions import decide
@@ -51,12 +53,17 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
         return dict(zip(_CACHES, kept)) | {"ledger_transfers": _no_transfers(balances)}
     asked = asked_so_far(inputs, close)
     adjusting = adjusted(inputs, asked, close)
-    early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
+    with ThreadPoolExecutor(1) as beside:
+        rating = beside.submit(_rated, inputs, close) if close.at_rest is not None else None
+        early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
+        requests = due_requests(inputs, close)
     lots, positions = with_party(lots), with_party(positions)
     for step in early:
         lots, positions = step.on_lots(lots), step.on_positions(positions, close)
-    requests = due_requests(inputs, close)
-    books = _lay_out(inputs, lots, positions, early, requests, close)
+    if rating is None:
+        books = _lay_out(inputs, lots, positions, close)
+    else:
+        books = _lay_out_moving(inputs, lots, rating.result(), early, requests, close)
     decisions = books.looked_at.filter("kept")
     fallen = fall(books.lots, decisions)
     aged = age(fallen, books.positions, close)
@@ -98,23 +105,32 @@ class _Books:
     all_lots: DataFrame
 
 
-def _lay_out(
+def _lay_out(inputs: Inputs, lots: DataFrame, positions: DataFrame, close: "Close") -> _Books:
+    laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
+    return _Books(shared(decide(inputs, laid_positions, close)), laid_positions, laid_lots, laid_lots)
+
+
+def _rated(inputs: Inputs, close: "Close") -> tuple[DataFrame, pa.Table]:
+    """What keys are entitled to, and the parties and dates that are looked at; it needs no step before it."""
+    rated = shared(targets(inputs, close))
+    return rated, dates_looked_at(rated, inputs, close)
+
+
+def _lay_out_moving(
     inputs: Inputs,
     lots: DataFrame,
-    positions: DataFrame,
+    rating: tuple[DataFrame, pa.Table],
     early: Sequence[Booked],
     requests: Sequence[Row],
     close: "Close",
 ) -> _Books:
-    if close.at_rest is None:
-        laid_lots, laid_positions = shared(by_party(lots)), shared(by_party(positions))
-        return _Books(shared(decide(inputs, laid_positions, close)), laid_positions, laid_lots, laid_lots)
-    rated = shared(targets(inputs, close))
-    laid_positions = shared(by_party(keys_looked_at(close.at_rest, rated, early, inputs, close)))
-    looked_at = shared(decide(inputs, laid_positions, close, rated))
+    assert close.at_rest is not None, "the books are large"
+    rated, dates = rating
+    positions = shared(by_party(keys_looked_at(close.at_rest, dates, early, close)))
+    looked_at = shared(decide(inputs, positions, close, rated))
     spending = [spender(request) for request in requests]
-    moving = lots_that_may_move(close.at_rest, laid_positions, looked_at, spending, early, close)
-    return _Books(looked_at, laid_positions, shared(by_party(moving)), lots)
+    moving = lots_that_may_move(close.at_rest, positions, looked_at, spending, early, close)
+    return _Books(looked_at, positions, shared(by_party(moving)), lots)
 
 
 def _no_transfers(any_frame: DataFrame) -> DataFrame:

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from pyspark.sql import DataFrame
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from ccare.ledger import codes, redemptions
@@ -152,8 +153,9 @@ def redeem(
     known: dict[str, set[str]] = defaultdict(set)
     for row in among(inputs["ledger_requests"], "request_id", numbers).collect():
         known[row["request_id"]].add(row["content_hash"])
-    theirs = among(lots, "party", payers).filter((F.col("active") > 0) & (F.col("asset") == POINT))
-    usable = fetched(theirs.select(*_OF_LOT))
+    active = lots.filter((F.col("active") > 0) & (F.col("asset") == POINT)).select(*_OF_LOT)
+    theirs = _enough(active, requests) if close.large_books else among(active, "party", payers)
+    usable = fetched(theirs)
     balances: dict[str, int] = defaultdict(int)
     for lot in usable:
         balances[lot["party"]] += lot["active"]
@@ -162,6 +164,22 @@ def redeem(
     decided = redemptions.decide(requests, known, balances, close.slots, pool, close.day, strangers)
     served = [r for r in decided if r["status"] == RESERVED]
     return _reserved(decided, served, redemptions.allocate(served, usable), close)
+
+
+def _enough(lots: DataFrame, requests: Sequence[Row]) -> DataFrame:
+    """Of each spender's lots the first in debit order that hold what is asked together: few of many are fetched.
+
+    All that a spender has is less than asked where these hold less.
+    """
+    asked: dict[str, int] = defaultdict(int)
+    for request in requests:
+        asked[spender(request)] += request["points"]
+    rows = pa.table({"party": list(asked), "asked": pa.array(asked.values(), pa.int64())})
+    asking = F.broadcast(lots.sparkSession.createDataFrame(rows))
+    along = Window.partitionBy("party").orderBy("expires_on", "effective_date", "booked_date", "lot_id")
+    before = F.sum("active").over(along.rowsBetween(Window.unboundedPreceding, -1))
+    held = lots.join(asking, "party").withColumn("before", F.coalesce(before, F.lit(0)))
+    return held.filter(F.col("before") < F.col("asked")).select(*lots.columns)
 
 
 def due_requests(inputs: Inputs, close: "Close") -> list[Row]:
