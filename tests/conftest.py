@@ -15,6 +15,8 @@ if not hasattr(sys.modules["__main__"], "__file__"):
     sys.modules["__main__"].__file__ = __file__
 # Test lakes are small; several test processes beside each other must fit into one machine.
 os.environ.setdefault("CCARE_DRIVER_MEMORY", "2g")
+# Hardly a plan of a test is run often enough to repay the second compiler, which took a third of the processor's time.
+os.environ.setdefault("CCARE_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -63,9 +64,11 @@ def close() -> Close:
 
 def landing(spark: SparkSession, lines: list[str | bytes]) -> DataFrame:
     """Lines as the intake hands them on."""
-    data = [(text if isinstance(text, bytes) else text.encode(), n) for n, text in enumerate(lines, 1)]
+    data = [text if isinstance(text, bytes) else text.encode() for text in lines]
     return (
-        spark.createDataFrame([(bytearray(b), n) for b, n in data], "raw binary, position bigint")
+        spark.createDataFrame(
+            pa.table({"raw": pa.array(data, pa.binary()), "position": range(1, len(data) + 1)})
+        )
         .select(
             F.col("raw").cast("string").alias("value"),
             F.lit("sha").alias("file_sha256"),

@@ -36,13 +36,9 @@ AFTER = (
     *("manifest.appending", "manifest.appended", "head.written", "record.cleared"),
 )
 PLACES = (*BEFORE, *AFTER)
-LARGE = (
-    *("ledger_transfers.staged", "staging.written", "staging.recorded"),
-    *(
-        f"ledger_{name}.{at}"
-        for name in ("positions", "lots", "balances")
-        for at in ("committing", "committed")
-    ),
+LARGE_BEFORE = ("ledger_transfers.staged", "staging.written")
+LARGE_AFTER = tuple(
+    f"ledger_{name}.{at}" for name in ("positions", "lots", "balances") for at in ("committing", "committed")
 )
 PUBLISHED = ("manifest.appended", "head.written", "record.cleared")
 SEED = 20260225
@@ -119,7 +115,7 @@ def test_killed_after_the_postings_are_staged(forks, staged, golden, tmp_path, p
     assert lake_digest(settings)["digest"] == golden
 
 
-@pytest.mark.parametrize("place", [*LARGE, None])
+@pytest.mark.parametrize("place", [*LARGE_BEFORE, None])
 def test_killed_over_large_books(forks, opened, golden, tmp_path, place):
     """Of which only the rows that change are staged and merged: the same books come out."""
     settings = copied(opened, tmp_path / "lake")
@@ -127,6 +123,22 @@ def test_killed_over_large_books(forks, opened, golden, tmp_path, place):
         killed_at(forks, settings, place, large=True)
     else:
         assert forks.close(settings, large=True)["status"] == 0
+    assert lake_digest(settings)["digest"] == golden
+
+
+@pytest.fixture(scope="module")
+def staged_large(forks, opened, tmp_path_factory):
+    """Large books killed where their postings are staged; tests copy it."""
+    settings = copied(opened, tmp_path_factory.mktemp("staged_large") / "lake")
+    assert forks.close(settings, "staging.recorded", large=True)["status"] == -signal.SIGKILL
+    return settings
+
+
+@pytest.mark.parametrize("place", ["staging.recorded", *LARGE_AFTER])
+def test_killed_over_large_books_that_are_staged(forks, staged_large, golden, tmp_path, place):
+    settings = copied(staged_large, tmp_path / "lake")
+    assert unpublished(settings)
+    killed_at(forks, settings, *([] if place == "staging.recorded" else [place]), large=True)
     assert lake_digest(settings)["digest"] == golden
 
 
