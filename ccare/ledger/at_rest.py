@@ -12,10 +12,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ccare.growth.snapshot import date_sql, quoted
+from ccare.growth.snapshot import date_sql
 from ccare.ledger.booked import Booked
 from ccare.ledger.decisions import FALL, touched_dates
-from ccare.ledger.deliveries import IMPRESSION, REPORTED_DAYS
+from ccare.ledger.lots import LAST_COUNTED
 from ccare.ledger.parties import PARTY, with_party
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ where dates.party is not null or p.debt > 0 or {PARTY} is null or p.business_key
 _LOTS = f"""
 select * from ledger_lots
 where (pending > 0 or active > 0) and {PARTY} in (from parties)
-    or pending > 0 and matures_on <= <day> or active > 0 and <last_counted> < <day>
+    or pending > 0 and matures_on <= <day> or active > 0 and {LAST_COUNTED} < <day>
     or business_key in (from falling) or lot_id in (from named)
 """
 
@@ -43,14 +43,11 @@ def dates_looked_at(rated: DataFrame, inputs: "Inputs", close: "Close") -> pa.Ta
     return dates.distinct().toArrow()
 
 
-def keys_looked_at(at_rest: "AtRest", dates: pa.Table, steps: Iterable[Booked], close: "Close") -> DataFrame:
-    """Positions that the close may read or change: of ``dates``, in debt, of fundings, and those that ``steps``
-    changed, as they left them."""
+def keys_looked_at(at_rest: "AtRest", dates: pa.Table, steps: Iterable[Booked]) -> DataFrame:
+    """Published positions that the close may read or change: of ``dates``, in debt, of fundings, and what ``steps``
+    change."""
     named = _words(key for step in steps for key in step.keys)
-    rows = with_party(at_rest("ledger_positions", _KEYS, {"dates": dates, "named": named}))
-    for step in steps:
-        rows = step.on_positions(rows, close)
-    return rows
+    return with_party(at_rest("ledger_positions", _KEYS, {"dates": dates, "named": named}))
 
 
 def lots_that_may_move(
@@ -61,8 +58,8 @@ def lots_that_may_move(
     steps: Iterable[Booked],
     close: "Close",
 ) -> DataFrame:
-    """Lots that time moves today, all that is left to who falls, owes or spends, every lot of a key that falls, and
-    those that ``steps`` made or changed, as they left them."""
+    """Published lots that time moves today, all that is left to who falls, owes or spends, every lot of a key that
+    falls, and what ``steps`` change."""
     falls = decisions.filter((F.col("change") == FALL) & (F.col("take") > 0)).select("party", "business_key")
     owing = positions.filter(F.col("debt") > 0).select("party", F.lit(None).cast("string"))
     met = falls.union(owing).toArrow()
@@ -71,12 +68,7 @@ def lots_that_may_move(
         "falling": _words(key for key in met["business_key"].to_pylist() if key is not None),
         "named": _words(lot for step in steps for lot in step.lots),
     }
-    late = f"if(asset = {quoted(IMPRESSION)}, {REPORTED_DAYS}, 0)"
-    query = _LOTS.replace("<day>", date_sql(close.day)).replace("<last_counted>", f"expires_on + {late}")
-    rows = with_party(at_rest("ledger_lots", query, given))
-    for step in steps:
-        rows = step.on_lots(rows)
-    return rows
+    return with_party(at_rest("ledger_lots", _LOTS.replace("<day>", date_sql(close.day)), given))
 
 
 def _words(values: Iterable[str]) -> pa.Table:

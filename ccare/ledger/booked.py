@@ -77,6 +77,20 @@ class Booked:
         return with_party(frame(like.sparkSession, table("ledger_transfers"), self.moves)).select(*MOVE)
 
 
+def lots_after(steps: Iterable[Booked], lots: DataFrame) -> DataFrame:
+    """``lots`` as ``steps`` left them, with what they made."""
+    for step in steps:
+        lots = step.on_lots(lots)
+    return lots
+
+
+def positions_after(steps: Iterable[Booked], positions: DataFrame, close: "Close") -> DataFrame:
+    """``positions`` as ``steps`` left them."""
+    for step in steps:
+        positions = step.on_positions(positions, close)
+    return positions
+
+
 def whole_days(inputs: Inputs, steps: Iterable[Booked]) -> dict[str, DataFrame]:
     """Tables of decisions that change: every row of each of their days that has a changed one."""
     changed: dict[str, list[Row]] = defaultdict(list)

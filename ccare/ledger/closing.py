@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from ccare.ledger.approved import adjusted, asked_so_far, decided_fundings
 from ccare.ledger.at_rest import dates_looked_at, keys_looked_at, lots_that_may_move
 from ccare.ledger.balances import fold_balances, fold_positions
-from ccare.ledger.booked import Booked, whole_days
+from ccare.ledger.booked import Booked, lots_after, positions_after, whole_days
 from ccare.ledger.decisions import decide
 from ccare.ledger.deliveries import deliver
 from ccare.ledger.entitlements import Inputs, targets
@@ -57,11 +57,9 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
         rating = beside.submit(_rated, inputs, close) if close.at_rest is not None else None
         early = (adjusting, resolve(inputs, close), deliver(inputs, adjusting, close))
         requests = due_requests(inputs, close)
-    lots, positions = with_party(lots), with_party(positions)
-    for step in early:
-        lots, positions = step.on_lots(lots), step.on_positions(positions, close)
+    lots, positions = lots_after(early, with_party(lots)), with_party(positions)
     if rating is None:
-        books = _lay_out(inputs, lots, positions, close)
+        books = _lay_out(inputs, lots, positions_after(early, positions, close), close)
     else:
         books = _lay_out_moving(inputs, lots, rating.result(), early, requests, close)
     decisions = books.looked_at.filter("kept")
@@ -126,11 +124,12 @@ def _lay_out_moving(
 ) -> _Books:
     assert close.at_rest is not None, "the books are large"
     rated, dates = rating
-    positions = shared(by_party(keys_looked_at(close.at_rest, dates, early, close)))
+    keys = keys_looked_at(close.at_rest, dates, early)
+    positions = shared(by_party(positions_after(early, keys, close)))
     looked_at = shared(decide(inputs, positions, close, rated))
     spending = [spender(request) for request in requests]
     moving = lots_that_may_move(close.at_rest, positions, looked_at, spending, early, close)
-    return _Books(looked_at, positions, shared(by_party(moving)), lots)
+    return _Books(looked_at, positions, shared(by_party(lots_after(early, moving))), lots)
 
 
 def _no_transfers(any_frame: DataFrame) -> DataFrame:

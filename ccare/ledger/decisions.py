@@ -25,9 +25,10 @@ def decide(inputs: Inputs, positions: DataFrame, close: "Close", rated: DataFram
     expires_on, multiplier_milli, source_digest; change (fall, rise, same); asked (new), revision (new);
     lapsed_before; take (units that a fall gives back); extra (units that a rise asks for); kept (whether the books
     keep the key: it changes or is booked); refusal, abuse rules against it, and what refusal, caps and lateness left
-    out (refused, over_parts, over_day, too_late). ``positions`` is laid out by party, and so is the result.
+    out (refused, over_parts, over_day, too_late). ``positions`` is laid out by party, and so is the result. ``rated``:
+    the targets, where they are computed already.
     """
-    rated = _and_ended(targets(inputs, close), inputs, positions, close)
+    rated = _and_ended(targets(inputs, close) if rated is None else rated, inputs, positions, close)
     rated = _with_books(rated, positions, multipliers(inputs, close), close)
     milli, free = F.col("multiplier_milli"), F.col("refusal").isNull()
     would = points(F.col("units"), milli)

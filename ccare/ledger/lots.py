@@ -64,6 +64,10 @@ def age(fallen: Fallen, positions: DataFrame, close: "Close") -> Aged:
     return Aged(after.select(*LOT), paid, moves)
 
 
+LAST_COUNTED = f"expires_on + if(asset = '{IMPRESSION}', {REPORTED_DAYS}, 0)"
+"""What ``last_counted`` says, for DuckDB."""
+
+
 def last_counted() -> Column:
     """Last day on which a lot is usable: what was delivered of impressions is told after theirs."""
     told_late = F.when(F.col("asset") == IMPRESSION, F.lit(REPORTED_DAYS)).otherwise(F.lit(0))

@@ -91,7 +91,7 @@ def found_at_rest(run: "Run", name: str, query: str, given: Mapping[str, pa.Tabl
     declared = REGISTRY[name]
     with folding(run, {name: run.as_published.get(name)}) as con:
         for each, rows in given.items():
-            con.register(each, rows)
+            show(con, each, rows)
         found = kept(run, declared, con.sql(query), f"at_rest/{name}")
     return frame_of(run, declared, found)
 

@@ -78,6 +78,7 @@ def _conf(settings: Settings, brief: bool) -> dict[str, str]:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
+        # A close makes more than the usual hundred classes, and made them again once they had pushed one another out.
         "spark.sql.codegen.cache.maxEntries": "1000",
         "spark.sql.shuffle.partitions": str(2 * cores) if local else "200",
         "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / f"ccare-warehouse-{os.getpid()}"),
