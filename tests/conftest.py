@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.forks import forks  # noqa: F401  a fixture of every test
+
 # A worker of pytest-xdist has a main module without a file: pyspark takes it for a doctest, and ends it, where
 # Great Expectations looks for its connect client.
 if not hasattr(sys.modules["__main__"], "__file__"):

@@ -5,19 +5,25 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from ccare.runtime.spark import in_one_task, whole
+
 _EXACT = "decimal(18,0)"
 """Two of these multiply exactly: a product of points and pool sizes does not fit 64 bits."""
 
 
 def by_merchant(frame: DataFrame) -> DataFrame:
     """``frame`` laid out by merchant, for the steps before a row has a party."""
-    return frame.repartition("merchant_id")
+    return _laid_out(frame, "merchant_id")
 
 
 def by_party(frame: DataFrame) -> DataFrame:
     """``frame`` laid out by party. A close shuffles its books this way once: every later join, window and
     sum names the party among its keys, so none of them moves a row again."""
-    return frame.repartition("party")
+    return _laid_out(frame, "party")
+
+
+def _laid_out(frame: DataFrame, by: str) -> DataFrame:
+    return frame.coalesce(1) if in_one_task(frame.sparkSession) else frame.repartition(by)
 
 
 def beside(frame: DataFrame) -> DataFrame:
@@ -32,7 +38,7 @@ def shared(frame: DataFrame) -> DataFrame:
     it, and planning alone then takes a minute; a lazy local checkpoint is a leaf. An executor that is lost
     takes its part along and the run fails, which publishes nothing and can be run again.
     """
-    return frame.localCheckpoint(eager=False)
+    return whole(frame).localCheckpoint(eager=False)
 
 
 def product(a: Column, b: Column) -> Column:

@@ -36,6 +36,9 @@ class Meter:
         self._context, self._group = spark and spark.sparkContext, f"{name}-{uuid.uuid4().hex[:12]}"
         if self._context:
             self._context.setJobGroup(self._group, name)
+            for form in ("short", "long"):
+                # Without it each operator of a plan looks through the stack for who called Spark.
+                self._context.setLocalProperty(f"callSite.{form}", name)
         self._started = time.monotonic()
 
     @property

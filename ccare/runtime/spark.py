@@ -166,7 +166,17 @@ INTERPRETED_ROWS = 50_000
 """Up to this many rows a step does better without generated code."""
 ROWS_OF_A_PARTITION = 100_000
 """Of a few hundred bytes each: tens of megabytes, of which a stage of joins holds several."""
-_UNCOMPILED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+_SHUFFLED_BY = "spark.sql.shuffle.partitions"
+_UNCOMPILED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    _SHUFFLED_BY: "1",
+    "spark.sql.leafNodeDefaultParallelism": "1",
+    # What is known of a checkpoint's size is nothing, and by this joins of single partitions would be shuffled again.
+    "spark.sql.maxSinglePartitionBytes": str(2**63 - 1),
+    # A broadcast is a job of its own.
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+}
 
 
 @cache
@@ -195,23 +205,25 @@ def spread(spark: SparkSession, rows: int) -> Iterator[None]:
 
     A hash join holds one side of a partition in memory, and several joins of one stage hold theirs at once.
     """
-    name = "spark.sql.shuffle.partitions"
     wanted = -(-rows // ROWS_OF_A_PARTITION)
-    many = wanted > int(str(spark.conf.get(name)))
-    with _set((spark, reader(spark)) if many else (), {name: str(wanted)}):
+    many = wanted > int(str(spark.conf.get(_SHUFFLED_BY)))
+    with _set((spark, reader(spark)) if many else (), {_SHUFFLED_BY: str(wanted)}):
         yield
 
 
 @contextmanager
 def _set(sessions: Iterable[SparkSession], values: Mapping[str, str]) -> Iterator[None]:
-    before = [(each, name, str(each.conf.get(name))) for each in sessions for name in values]
+    before = [(each, name, each.conf.get(name, None)) for each in sessions for name in values]
     try:
         for each, name, _ in before:
             each.conf.set(name, values[name])
         yield
     finally:
         for each, name, value in before:
-            each.conf.set(name, value)
+            if value is None:
+                each.conf.unset(name)
+            else:
+                each.conf.set(name, value)
 
 
 def schema(table: Table) -> T.StructType:
@@ -232,7 +244,21 @@ def frame(spark: SparkSession, table: Table, rows: Iterable[Mapping[str, Any]] =
 def held(spark: SparkSession, table: Table, rows: pa.Table) -> DataFrame:
     """A typed frame of rows that the driver holds, handed over by Arrow: no Python worker starts."""
     loose = T.StructType([T.StructField(c.name, _SIMPLE[c.type], True) for c in table.columns])
-    return spark.createDataFrame(rows, loose)
+    return whole(spark.createDataFrame(rows, loose))
+
+
+def in_one_task(spark: SparkSession) -> bool:
+    """Whether what is planned now runs without generated code.
+
+    Java reads a task's plan anew for every task, which takes longer than a few thousand rows do. Rows in one
+    partition are never moved either: joins, windows and sums become one task.
+    """
+    return spark.conf.get(_SHUFFLED_BY) == "1"
+
+
+def whole(df: DataFrame) -> DataFrame:
+    """``df`` in one partition where one task is all that its rows are worth."""
+    return df.coalesce(1) if in_one_task(df.sparkSession) else df
 
 
 def conform(df: DataFrame, table: Table) -> DataFrame:

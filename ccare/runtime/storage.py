@@ -27,7 +27,7 @@ from ccare.runtime.rowstore import (
     properties,
     write_arrow,
 )
-from ccare.runtime.spark import frame, schema
+from ccare.runtime.spark import frame, schema, whole
 from ccare.tables import Table, WriteStyle
 
 MERGED_CELLS = 1_000_000_000
@@ -46,8 +46,10 @@ def read(spark: SparkSession, lake: Path, table: Table, version: int | None) -> 
     reader = spark.read.schema(schema(table)).option("basePath", str(lake / table.name))
     try:
         found = reader._jreader.parquet(java_strings(spark, files))
-        return DataFrame(
-            found.selectExpr(java_strings(spark, (f"`{name}`" for name in table.column_names))), spark
+        return whole(
+            DataFrame(
+                found.selectExpr(java_strings(spark, (f"`{name}`" for name in table.column_names))), spark
+            )
         )
     except AnalysisException as error:
         if error.getCondition() != "PATH_NOT_FOUND":

@@ -34,13 +34,16 @@ from tests.dags.three_days import (
     environment,
     settings,
 )
+from tests.forks import Forks
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.spark]
 
 DAG = "merchant_daily"
 
 
-def test_three_days_and_two_kills_end_in_the_lake_of_plain_runs(tmp_path: Path, alone: None) -> None:
+def test_three_days_and_two_kills_end_in_the_lake_of_plain_runs(
+    tmp_path: Path, alone: None, forks: Forks
+) -> None:
     night, plain = tmp_path / "night", tmp_path / "plain"
     with airflow_at(night / "airflow", environment(night)) as airflow:
         deliver(night / "landing", DAYS[0])
@@ -63,7 +66,7 @@ def test_three_days_and_two_kills_end_in_the_lake_of_plain_runs(tmp_path: Path, 
             report(airflow, run)
     the_events_tell_all_tries(airflow, night)
     nothing_secret_stands_in(airflow.home)
-    close_plainly(plain, night)
+    close_plainly(plain, night, forks)
     the_lakes_are_the_same(settings(night), settings(plain))
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from ccare.runtime.releases import FOLDER, releases_of
 from ccare.runtime.settings import Settings, default_conf
+from tests.forks import Forks
 from tests.small_landing import FIRST, write_day
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,34 +65,27 @@ def deliver(landing: Path, day: date) -> None:
         (payments / "bad.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def close_plainly(plain: Path, night: Path) -> None:
+def close_plainly(plain: Path, night: Path, forks: Forks) -> None:
     """``ccare run --day`` for each day; the refused one goes on by ``ccare release``, in the name given at night."""
     for day in DAYS[:2]:
         deliver(plain / "landing", day)
-        ccare(plain, "run", "--day", str(day))
+        ccare(forks, plain, "run", "--day", str(day))
     deliver(plain / "landing", DAYS[2])
-    assert RULE in ccare(plain, "run", "--day", str(DAYS[2]), ends=10)
+    assert RULE in ccare(forks, plain, "run", "--day", str(DAYS[2]), ends=10)
     (approved,) = releases_of(night / "landing", DAYS[2])
     words = ("--rule", RULE, "--by", approved.by, "--reason", REASON)
-    ccare(plain, "release", "--day", str(DAYS[2]), *words)
+    ccare(forks, plain, "release", "--day", str(DAYS[2]), *words)
     (released,) = releases_of(plain / "landing", DAYS[2])
     assert replace(released, released_at=approved.released_at) == approved
     # A release is a delivery: both lakes are given the same one, so its second is the same too.
     shutil.copytree(night / "landing" / FOLDER, plain / "landing" / FOLDER, dirs_exist_ok=True)
-    ccare(plain, "run", "--day", str(DAYS[2]))
+    ccare(forks, plain, "run", "--day", str(DAYS[2]))
 
 
-def ccare(root: Path, *words: str, ends: int = 0) -> str:
-    """``ccare WORDS…`` in a process of its own, as a person calls it; returns what it said."""
+def ccare(forks: Forks, root: Path, *words: str, ends: int = 0) -> str:
+    """``ccare WORDS…`` in a process of its own; returns what it said."""
     began = time.monotonic()
-    ran = subprocess.run(
-        [sys.executable, "-m", "ccare.cli", *words],
-        cwd=ROOT,
-        env={**os.environ, **environment(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = forks.run(words, {**os.environ, **environment(root)})
     assert ran.returncode == ends, ran.stdout[-3000:] + ran.stderr[-3000:]
     print(f"ccare {' '.join(words[:3])}: {time.monotonic() - began:.1f} s")
     return ran.stdout + ran.stderr

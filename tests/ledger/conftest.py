@@ -7,27 +7,32 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-_INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
 @pytest.fixture(scope="module")
 def books_spark(spark):
-    """Compiling each plan takes longer than running it on a few hundred rows."""
-    for name, value in _INTERPRETED.items():
-        spark.conf.set(name, value)
+    """As a close of few positions runs: no generated code, one task."""
+    from ccare.runtime.spark import interpreted
+
+    with interpreted(spark):
+        yield spark
+
+
+@pytest.fixture(scope="module")
+def spread_spark(spark, books_spark):
+    """The same with rows spread over two tasks, which a close of more positions does."""
+    name = "spark.sql.shuffle.partitions"
+    spark.conf.set(name, "2")
     yield spark
-    for name in _INTERPRETED:
-        spark.conf.unset(name)
+    spark.conf.set(name, "1")
 
 
 @pytest.fixture(scope="session")
-def forks(spark, tmp_path_factory):
-    """Started once; ``spark`` is asked for only to skip where there is none."""
-    from forks import Forks
+def closes(forks):
+    """Closes of tiny lakes in forks."""
+    from closes import Closes
 
-    started = Forks(tmp_path_factory.mktemp("forks"))
-    yield started
-    started.end()
+    return Closes(forks)
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +44,10 @@ def opened(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def staged(forks, opened, tmp_path_factory):
+def staged(closes, opened, tmp_path_factory):
     """The same with its postings staged: where most places are, a kill costs no build. Tests copy it."""
-    from forks import copied
+    from closes import copied
 
     settings = copied(opened, tmp_path_factory.mktemp("staged") / "lake")
-    assert forks.close(settings, "staging.recorded")["status"] == -signal.SIGKILL
+    assert closes.close(settings, "staging.recorded")["status"] == -signal.SIGKILL
     return settings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from books_lake import LAST, as_tables, closed_books, d
-from forks import copied
+from closes import copied
 
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.digest import lake_digest
@@ -45,10 +45,10 @@ SEED = 20260225
 
 
 @pytest.fixture(scope="module")
-def golden(forks, opened, tmp_path_factory):
+def golden(closes, opened, tmp_path_factory):
     """The close that nobody killed, checked against the reference ledger."""
     settings = copied(opened, tmp_path_factory.mktemp("golden") / "lake")
-    done = forks.close(settings)
+    done = closes.close(settings)
     assert done["status"] == 0, done["said"]
     assert verify_lake(settings, print).ok
     for name in LEDGER:
@@ -70,7 +70,7 @@ def unpublished(settings):
     return record is not None and record.run_id not in {r.run_id for r in manifest.published(settings.lake)}
 
 
-def killed_at(forks, settings, *places, large=False):
+def killed_at(closes, settings, *places, large=False):
     """Close the day, killed at each of ``places`` in turn, then to its end.
 
     The first place kills for certain, and so does each that is further on than those before it.
@@ -79,7 +79,7 @@ def killed_at(forks, settings, *places, large=False):
     for place in places:
         if furthest >= 0 and not unpublished(settings):
             break
-        done = forks.close(settings, place, large=large)
+        done = closes.close(settings, place, large=large)
         if done["status"] == 0:
             assert PLACES.index(place) <= furthest, f"{place} was not reached, so nothing was killed there"
             break  # an earlier kill was beyond this place
@@ -88,7 +88,7 @@ def killed_at(forks, settings, *places, large=False):
         reached = manifest.published(settings.lake)[-1].business_date
         assert reached == (LAST if place in PUBLISHED else d(4)), f"{place}: readers see {reached}"
     if unpublished(settings):
-        done = forks.close(settings, large=large)
+        done = closes.close(settings, large=large)
         assert done["status"] == 0, f"after {places}: {done['said']}"
 
 
@@ -102,43 +102,43 @@ def test_there_are_enough_places_and_each_is_named_in_the_code():
 
 
 @pytest.mark.parametrize("place", BEFORE)
-def test_killed_before_the_postings_are_staged(forks, opened, golden, tmp_path, place):
+def test_killed_before_the_postings_are_staged(closes, opened, golden, tmp_path, place):
     settings = copied(opened, tmp_path / "lake")
-    killed_at(forks, settings, place)
+    killed_at(closes, settings, place)
     assert lake_digest(settings)["digest"] == golden
 
 
 @pytest.mark.parametrize("place", AFTER[1:])
-def test_killed_after_the_postings_are_staged(forks, staged, golden, tmp_path, place):
+def test_killed_after_the_postings_are_staged(closes, staged, golden, tmp_path, place):
     settings = copied(staged, tmp_path / "lake")
-    killed_at(forks, settings, place)
+    killed_at(closes, settings, place)
     assert lake_digest(settings)["digest"] == golden
 
 
 @pytest.mark.parametrize("place", [*LARGE_BEFORE, None])
-def test_killed_over_large_books(forks, opened, golden, tmp_path, place):
+def test_killed_over_large_books(closes, opened, golden, tmp_path, place):
     """Of which only the rows that change are staged and merged: the same books come out."""
     settings = copied(opened, tmp_path / "lake")
     if place:
-        killed_at(forks, settings, place, large=True)
+        killed_at(closes, settings, place, large=True)
     else:
-        assert forks.close(settings, large=True)["status"] == 0
+        assert closes.close(settings, large=True)["status"] == 0
     assert lake_digest(settings)["digest"] == golden
 
 
 @pytest.fixture(scope="module")
-def staged_large(forks, opened, tmp_path_factory):
+def staged_large(closes, opened, tmp_path_factory):
     """Large books killed where their postings are staged; tests copy it."""
     settings = copied(opened, tmp_path_factory.mktemp("staged_large") / "lake")
-    assert forks.close(settings, "staging.recorded", large=True)["status"] == -signal.SIGKILL
+    assert closes.close(settings, "staging.recorded", large=True)["status"] == -signal.SIGKILL
     return settings
 
 
 @pytest.mark.parametrize("place", ["staging.recorded", *LARGE_AFTER])
-def test_killed_over_large_books_that_are_staged(forks, staged_large, golden, tmp_path, place):
+def test_killed_over_large_books_that_are_staged(closes, staged_large, golden, tmp_path, place):
     settings = copied(staged_large, tmp_path / "lake")
     assert unpublished(settings)
-    killed_at(forks, settings, *([] if place == "staging.recorded" else [place]), large=True)
+    killed_at(closes, settings, *([] if place == "staging.recorded" else [place]), large=True)
     assert lake_digest(settings)["digest"] == golden
 
 
@@ -153,15 +153,15 @@ def chosen(config):
     return found if config.getoption("--all-pairs") else random.Random(SEED).sample(found, 12)
 
 
-def test_killed_twice(forks, staged, golden, tmp_path, pytestconfig):
+def test_killed_twice(closes, staged, golden, tmp_path, pytestconfig):
     for number, pair in enumerate(chosen(pytestconfig)):
         settings = copied(staged, tmp_path / f"lake{number}")
-        killed_at(forks, settings, *pair)
+        killed_at(closes, settings, *pair)
         assert lake_digest(settings)["digest"] == golden, f"seed {SEED}: {pair}"
         shutil.rmtree(settings.lake.parent)
 
 
-def test_late_files_do_not_change_postings_that_are_staged(forks, staged, golden, tmp_path):
+def test_late_files_do_not_change_postings_that_are_staged(closes, staged, golden, tmp_path):
     """Postings that were merged and not published go on unchanged; what came later is the next close's."""
     from books_lake import filled
 
@@ -169,17 +169,17 @@ def test_late_files_do_not_change_postings_that_are_staged(forks, staged, golden
     from ccare.tables import table
 
     settings = copied(staged, tmp_path / "lake")
-    assert forks.close(settings, "ledger_lots.recorded")["status"] == -signal.SIGKILL
+    assert closes.close(settings, "ledger_lots.recorded")["status"] == -signal.SIGKILL
     before = deltalog.latest_version(settings.lake, "score_merchants")
     late = filled("score_merchants", {"merchant_id": "a", "as_of_date": LAST, "total_score": 99.0})
     write_rows(settings.lake, table("score_merchants"), [late], "late", replaced=[LAST])
     assert deltalog.latest_version(settings.lake, "score_merchants") > before
-    done = forks.close(settings)
+    done = closes.close(settings)
     assert done["status"] == 0, done["said"]
     assert lake_digest(settings)["digest"] == golden
 
 
-def test_two_processes_cannot_close_one_day_at_once(forks, opened, tmp_path):
+def test_two_processes_cannot_close_one_day_at_once(closes, opened, tmp_path):
     settings = copied(opened, tmp_path / "lake")
     hold = "import sys,time;from pathlib import Path;from ccare.runtime.lease import lease\n"
     hold += "with lease(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
@@ -187,9 +187,9 @@ def test_two_processes_cannot_close_one_day_at_once(forks, opened, tmp_path):
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert holder.stdout.readline().strip() == "held"
-        done = forks.close(settings)
+        done = closes.close(settings)
         assert done["status"] == 3 and "Another run holds the lake" in done["said"]
     finally:
         holder.kill()
         holder.wait()
-    assert forks.close(settings)["status"] == 0
+    assert closes.close(settings)["status"] == 0

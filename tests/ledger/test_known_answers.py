@@ -78,9 +78,9 @@ def world():
 
 
 @pytest.fixture(scope="module")
-def both(books_spark, world):
+def both(spread_spark, world):
     """Twelve closes through Spark and through the reference."""
-    books = SparkBooks(books_spark, policies(D0, TERMS, FUNDING, LATE_DAYS), D0, SHOP)
+    books = SparkBooks(spread_spark, policies(D0, TERMS, FUNDING, LATE_DAYS), D0, SHOP)
     reference = Ledger(TERMS, D0, shop=SHOP)
     run_both(books, reference, world, [d(n) for n in range(12)], FUNDING, LATE_DAYS)
     return books, reference

@@ -69,10 +69,10 @@ CASES = (
 
 
 @pytest.mark.parametrize(("seed", "funded", "terms"), CASES)
-def test_spark_books_what_the_reference_books(books_spark, seed, funded, terms):
+def test_spark_books_what_the_reference_books(spread_spark, seed, funded, terms):
     world = a_history(seed, MERCHANTS)
     fundings = [("A-1", D0, funded), ("A-2", D0 + timedelta(days=5), 300), TRAFFIC]
-    books = SparkBooks(books_spark, policies(D0, terms, fundings, LATE_DAYS), D0, SHOP)
+    books = SparkBooks(spread_spark, policies(D0, terms, fundings, LATE_DAYS), D0, SHOP)
     reference = Ledger(terms, D0, shop=SHOP)
     days = [D0 + timedelta(days=n) for n in range(CLOSES)]
     run_both(books, reference, world, days, fundings, LATE_DAYS)

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from books_lake import LAST, d, filled
+from closes import copied
 from deltalake import CommitProperties, write_deltalake
-from forks import copied
 
 from ccare.runtime import deltalog, manifest
 from ccare.runtime.digest import lake_digest
@@ -17,10 +17,10 @@ from ccare.tables import table
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 
-def refused(forks, settings, *said, status=30, steps="post,publish"):
+def refused(closes, settings, *said, status=30, steps="post,publish"):
     """The close ends by ``status`` with all of ``said``, and what is published is as it was."""
     before, digest = manifest.published(settings.lake), lake_digest(settings)
-    done = forks.close(settings, steps=steps)
+    done = closes.close(settings, steps=steps)
     assert done["status"] == status, done
     for each in said:
         assert each in done["said"], done
@@ -53,11 +53,11 @@ def edit_staging(settings, name, change):
     ],
     ids=["an amount", "a transfer lost", "a balance", "credits", "lots lost", "lots changed"],
 )
-def test_a_staging_that_was_corrupted_is_not_posted(forks, staged, tmp_path, name, change, said):
+def test_a_staging_that_was_corrupted_is_not_posted(closes, staged, tmp_path, name, change, said):
     settings = copied(staged, tmp_path / "lake")
     edit_staging(settings, name, change)
     versions = {n: deltalog.latest_version(settings.lake, n) for n in ("ledger_transfers", "ledger_lots")}
-    refused(forks, settings, said)
+    refused(closes, settings, said)
     assert {n: deltalog.latest_version(settings.lake, n) for n in versions} == versions, "nothing was merged"
 
 
@@ -74,17 +74,17 @@ def append(settings, **signed):
     )
 
 
-def test_a_foreign_append_between_staging_and_post_is_named(forks, staged, tmp_path):
+def test_a_foreign_append_between_staging_and_post_is_named(closes, staged, tmp_path):
     settings = copied(staged, tmp_path / "lake")
     append(settings)
-    refused(forks, settings, "ledger_transfers", "is a WRITE that no run here answers for")
+    refused(closes, settings, "ledger_transfers", "is a WRITE that no run here answers for")
 
 
-def test_a_foreign_append_in_the_run_s_own_name_is_not_published(forks, staged, tmp_path):
+def test_a_foreign_append_in_the_run_s_own_name_is_not_published(closes, staged, tmp_path):
     settings = copied(staged, tmp_path / "lake")
     append(settings, userMetadata=read_record(settings.lake).run_id)
-    refused(forks, settings, "ledger_transfers", "L2: ")
-    refused(forks, settings, "ledger_transfers", "L2: ", steps="publish")
+    refused(closes, settings, "ledger_transfers", "L2: ")
+    refused(closes, settings, "ledger_transfers", "L2: ", steps="publish")
 
 
 def publish_another(settings):
@@ -104,27 +104,29 @@ def publish_another(settings):
     )
 
 
-def test_a_run_that_another_was_published_since_may_not_publish(forks, staged, tmp_path):
+def test_a_run_that_another_was_published_since_may_not_publish(closes, staged, tmp_path):
     settings = copied(staged, tmp_path / "lake")
     publish_another(settings)
-    refused(forks, settings, "LeaseLost", "opened as number 6, and other was published as number 6", status=3)
+    refused(
+        closes, settings, "LeaseLost", "opened as number 6, and other was published as number 6", status=3
+    )
 
 
-def test_a_run_that_has_staged_nothing_starts_again_on_what_was_published_since(forks, opened, tmp_path):
+def test_a_run_that_has_staged_nothing_starts_again_on_what_was_published_since(closes, opened, tmp_path):
     settings = copied(opened, tmp_path / "lake")
     record = read_record(settings.lake)
     assert (record.epoch, record.day) == (6, LAST) and manifest.latest(settings.lake).business_date == d(4)
     publish_another(settings)
-    refused(forks, settings, "needs ingest, which is not done", status=2)
+    refused(closes, settings, "needs ingest, which is not done", status=2)
     assert read_record(settings.lake).epoch == 7
 
 
-def test_an_approval_that_was_edited_after_it_was_booked_is_named_field_by_field(forks, opened, tmp_path):
+def test_an_approval_that_was_edited_after_it_was_booked_is_named_field_by_field(closes, opened, tmp_path):
     settings = copied(opened, tmp_path / "lake")
     path = settings.conf / "funding.toml"
     path.write_text(path.read_text().replace("amount = 100000\n", "amount = 100001\n"))
     refused(
-        forks,
+        closes,
         settings,
         "Transfer ",
         "amount is 100000 there and 100001 now",
@@ -132,4 +134,4 @@ def test_an_approval_that_was_edited_after_it_was_booked_is_named_field_by_field
     )
     assert not read_record(settings.lake).staged
     path.write_text(path.read_text().replace("amount = 100001\n", "amount = 100000\n"))
-    assert forks.close(settings)["status"] == 0, "put back, the day goes on"
+    assert closes.close(settings)["status"] == 0, "put back, the day goes on"

@@ -139,7 +139,7 @@ def fed(spark: object, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         "CCARE_PSEUDONYM_KEY": KEY,
         "CCARE_SPARK_MASTER": "local[2]",
         "CCARE_SPARK_CONF": ",".join(f"{name}={value}" for name, value in conf.items()),
-        "CCARE_JAVA_OPTIONS": f"-Dlog4j2.configurationFile={log4j.as_uri()}",
+        "CCARE_JAVA_OPTIONS": f"-Dlog4j2.configurationFile={log4j.as_uri()} -XX:TieredStopAtLevel=1",
     }
     work = root / "work.py"
     work.write_text(_WORK)

@@ -3,8 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,8 @@ from ccare.runtime.purge import holds_users
 from ccare.runtime.settings import Settings
 from ccare.runtime.verify import verify_lake
 from ccare.tables import stored_tables
-from tests.runtime.test_closing import KEY, ROOT, environment, settings_in
+from tests.forks import Forks
+from tests.runtime.test_closing import KEY, environment, settings_in
 from tests.small_landing import FIRST, _write, write_day
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -122,7 +121,7 @@ def well(settings: Settings) -> None:
 GMV = "select sum(amount_fen) filter (event_type = 'paid'), count(*) from core_payments"
 
 
-def test_the_link_goes_and_stays_gone(closed: Settings, tmp_path: Path) -> None:
+def test_the_link_goes_and_stays_gone(closed: Settings, forks: Forks, tmp_path: Path) -> None:
     settings = copied(closed, tmp_path / "a")
     tokens = {user: token_of(KEY.encode(), user) for user in (STAFF, PLAIN)}
     before, gmv, posted = nets(settings), total(settings, GMV), lake_digest(settings)["tables"]
@@ -136,7 +135,7 @@ def test_the_link_goes_and_stays_gone(closed: Settings, tmp_path: Path) -> None:
     row = manifest.published(settings.lake)[-1]
     assert (row.kind, row.business_date, row.seq) == ("forget", DAYS[1], receipt.seq)
     assert row.control_totals["core_payments.forgotten_rows"] == receipt.rows["core_payments"]
-    _killed_and_run_again_ends_the_same(closed, tmp_path / "b", lake_digest(settings)["digest"])
+    _killed_and_run_again_ends_the_same(closed, forks, tmp_path / "b", lake_digest(settings)["digest"])
     ask(settings, PLAIN)
     well(settings)
     assert nets(settings) == before, "no entitlement moves"
@@ -200,11 +199,12 @@ def _purged(settings: Settings, tokens: dict[str, str]) -> None:
     assert read_record(settings.lake) is None, "what can never be told again does not stand in the way"
 
 
-def _killed_and_run_again_ends_the_same(closed: Settings, folder: Path, digest: str) -> None:
+def _killed_and_run_again_ends_the_same(closed: Settings, forks: Forks, folder: Path, digest: str) -> None:
     settings = copied(closed, folder)
     seen = manifest.published(settings.lake)[-1].seq
     for place in ("state_user_days.committed", "manifest.appended"):
-        result = _command(settings, ["forget", "-", "--by", "the office", "--reason", "case 7"], STAFF, place)
+        words = ["forget", "-", "--by", "the office", "--reason", "case 7"]
+        result = forks.run(words, environment(settings, place), given=STAFF)
         assert result.returncode == -signal.SIGKILL, result.stderr
         published = manifest.published(settings.lake)[-1].seq
         assert published == seen + (place == "manifest.appended"), "readers see all of it or nothing"
@@ -212,14 +212,6 @@ def _killed_and_run_again_ends_the_same(closed: Settings, folder: Path, digest: 
     assert ask(settings, STAFF).already
     assert lake_digest(settings)["digest"] == digest
     well(settings)
-
-
-def _command(settings: Settings, arguments: list[str], given: str, failpoint: str) -> Any:
-    env = environment(settings, failpoint)
-    command = [sys.executable, "-m", "ccare.cli", *arguments]
-    return subprocess.run(
-        command, input=given, env=env, cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 def test_nobody_is_forgotten_while_a_run_is_open(closed: Settings, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ccare.runtime.digest import lake_digest
 from ccare.runtime.lease import lease, record_file
 from ccare.runtime.settings import Settings
 from ccare.runtime.verify import verify_lake
+from tests.forks import Forks
 from tests.small_landing import FIRST, write_day
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -224,11 +225,13 @@ KILLS = [
 ]
 
 
-def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings, tmp_path: Path) -> None:
+def test_killed_anywhere_and_run_again_ends_in_the_same_digest(
+    closed: Settings, forks: Forks, tmp_path: Path
+) -> None:
     """Each kill hits one run of the second day at another place; the process after it goes on where it stood."""
     settings = as_after(closed, DAYS[0], tmp_path)
     for number, place in enumerate(KILLS):
-        killed = _run_process(settings, DAYS[1], place)
+        killed = forks.run(_words(DAYS[1]), environment(settings, place)).returncode
         published = manifest.published(settings.lake)[-1].business_date
         if place == "manifest.appended":
             assert killed == -signal.SIGKILL and published == DAYS[1]
@@ -243,10 +246,13 @@ def test_killed_anywhere_and_run_again_ends_in_the_same_digest(closed: Settings,
     assert verify_lake(settings, lambda line: None).ok
 
 
-def test_a_file_that_comes_after_the_merge_is_the_next_closes(closed: Settings, tmp_path: Path) -> None:
+def test_a_file_that_comes_after_the_merge_is_the_next_closes(
+    closed: Settings, forks: Forks, tmp_path: Path
+) -> None:
     """Killed with its postings merged and unpublished, the day goes on unchanged; what came meanwhile waits."""
     settings = as_after(closed, DAYS[0], tmp_path)
-    assert _run_process(settings, DAYS[1], "ledger_lots.recorded") == -signal.SIGKILL
+    killed = forks.run(_words(DAYS[1]), environment(settings, "ledger_lots.recorded"))
+    assert killed.returncode == -signal.SIGKILL
     assert manifest.published(settings.lake)[-1].business_date == DAYS[0]
     row = {"event_id": "late", "event_type": "paid", "trade_no": "late", "amount_fen": 5_000_000}
     row |= {"merchant_id": "m1", "user_id": "u", "occurred_at": f"{DAYS[1]}T09:00:00Z"}
@@ -308,17 +314,14 @@ def environment(settings: Settings, failpoint: str) -> dict[str, str]:
     }
 
 
-def _run_process(settings: Settings, day: date, failpoint: str) -> int:
-    process = _process(settings, day, failpoint)
-    process.communicate()
-    return process.returncode
+def _words(day: date) -> list[str]:
+    return ["run", "--day", str(day), "--to-step", "publish"]
 
 
-def _process(settings: Settings, day: date, failpoint: str = "") -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "ccare.cli", "run", "--day", str(day), "--to-step", "publish"]
+def _process(settings: Settings, day: date) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command,
-        env=environment(settings, failpoint),
+        [sys.executable, "-m", "ccare.cli", *_words(day)],
+        env=environment(settings, ""),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ import pytest
 from ccare.runtime import deltalog, failpoint, ingest
 from ccare.runtime.lease import read_record
 from ccare.runtime.settings import Settings
+from tests.forks import Forks
 from tests.runtime.test_bill_payments import conf_of_bill_payments
-from tests.runtime.test_closing import DAYS, ROOT, environment, settings_in
+from tests.runtime.test_closing import DAYS, environment, settings_in
 from tests.runtime.test_deliveries import ingested
 from tests.small_landing import write_day
 from tests.sources import bill_writer as w
@@ -38,12 +37,6 @@ BREAKS = (
     *("core_bill_lines.committed", "core_rejected_events.recorded", "raw_files.recorded", "ingest.done"),
 )
 """Of a small day, where the same process goes on after an exception."""
-_LARGE = """
-from ccare.cli import main
-from ccare.runtime import ingest
-ingest.SMALL_LINES = 0
-main()
-"""
 
 
 def rows(settings: Settings) -> dict[str, list[str]]:
@@ -82,15 +75,14 @@ def whole(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-def test_killed_at_each_step_of_a_large_ingest_it_takes_the_same(whole: Settings, tmp_path: Path) -> None:
+def test_killed_at_each_step_of_a_large_ingest_it_takes_the_same(
+    whole: Settings, forks: Forks, tmp_path: Path
+) -> None:
     settings = settings_in(tmp_path).with_(conf=whole.conf)
     settings.landing.symlink_to(whole.landing)
-    large = tmp_path / "large.py"
-    large.write_text(_LARGE)
+    words, large = ["ingest", "--day", str(DAYS[0])], {"ccare.runtime.ingest:SMALL_LINES": 0}
     for place in KILLS:
-        command = [sys.executable, str(large), "ingest", "--day", str(DAYS[0])]
-        env = environment(settings, place) | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False)
+        done = forks.run(words, environment(settings, place), patched=large)
         assert done.returncode == -signal.SIGKILL, (place, done.stderr[-2000:])
         assert read_record(settings.lake) is not None, f"{place}: the run is open"
     with pytest.MonkeyPatch.context() as patched:
