@@ -84,14 +84,11 @@ def test_a_closed_day_posts_nothing_and_the_manifest_says_so(copy: Settings) -> 
     assert verify_lake(copy, lambda line: None).ok
 
 
-def test_what_is_used_again_after_the_late_window_is_found_by_verify(spark: Any, tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    write_day(settings.landing, DAYS[0], history=40)
-    close(settings, DAYS[0])
-    assert verify_lake(settings, lambda line: None).ok
-    write_day(settings.landing, DAYS[1])
+def test_what_is_used_again_after_the_late_window_is_found_by_verify(copy: Settings) -> None:
+    settings, day = copy, DAYS[-1] + timedelta(days=1)
+    write_day(settings.landing, day)
     old = f"{DAYS[0] - timedelta(days=40)}-0"
-    event = {"event_type": "paid", "occurred_at": f"{DAYS[1]}T10:00:00Z", "user_id": "u", "amount_fen": 7}
+    event = {"event_type": "paid", "occurred_at": f"{day}T10:00:00Z", "user_id": "u", "amount_fen": 7}
     first = (settings.landing / "payments" / str(DAYS[1]) / "payments.jsonl").read_text().splitlines()
     merchant = next(json.loads(line)["merchant_id"] for line in first if f'"t{old}"' in line)
     again = [
@@ -99,9 +96,9 @@ def test_what_is_used_again_after_the_late_window_is_found_by_verify(spark: Any,
         {**event, "event_id": "new", "trade_no": f"t{old}", "merchant_id": merchant},
     ]
     for number, row in enumerate(again):
-        path = settings.landing / "payments" / str(DAYS[2]) / f"again{number}.jsonl"
+        path = settings.landing / "payments" / str(day + timedelta(days=1)) / f"again{number}.jsonl"
         path.write_text(json.dumps(row) + "\n")
-    close(settings, DAYS[1])
+    close(settings, day)
     broken = {
         check.name: check.detail for check in verify_lake(settings, lambda line: None).checks if not check.ok
     }
@@ -116,14 +113,12 @@ def test_scores_told_again_are_the_same(closed: Settings, copy: Settings) -> Non
         assert lake_digest(copy)["tables"][name] == lake_digest(closed)["tables"][name], name
 
 
-def test_steps_one_by_one_and_a_range_equal_whole_days(closed: Settings, tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    shutil.copytree(closed.landing, settings.landing)
+def test_steps_one_by_one_equal_whole_days(closed: Settings, tmp_path: Path) -> None:
+    settings = as_after(closed, DAYS[1], tmp_path)
     with pytest.raises(UsageError, match="needs ingest"):
-        close_days(settings, DAYS[0], DAYS[0], said=print, from_step="state", to_step="state")
+        close_days(settings, DAYS[2], DAYS[2], said=print, from_step="state", to_step="state")
     for step in ("ingest", "state", "metrics", "score", "post", "publish"):
-        close_days(settings, DAYS[0], DAYS[0], said=lambda line: None, from_step=step, to_step=step)
-    close(settings, DAYS[1], DAYS[2])
+        close_days(settings, DAYS[2], DAYS[2], said=lambda line: None, from_step=step, to_step=step)
     assert lake_digest(settings)["digest"] == lake_digest(closed)["digest"]
 
 
