@@ -167,9 +167,9 @@ INTERPRETED_ROWS = 50_000
 ROWS_OF_A_PARTITION = 100_000
 """Of a few hundred bytes each: tens of megabytes, of which a stage of joins holds several."""
 _SHUFFLED_BY = "spark.sql.shuffle.partitions"
-_UNCOMPILED = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+_UNCOMPILED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+_INTERPRETED = {
+    **_UNCOMPILED,
     _SHUFFLED_BY: "1",
     "spark.sql.leafNodeDefaultParallelism": "1",
     # What is known of a checkpoint's size is nothing, and by this joins of single partitions would be shuffled again.
@@ -195,7 +195,7 @@ def interpreted(spark: SparkSession, wanted: bool = True) -> Iterator[None]:
     A day stands in every plan as a literal, so generated code is new every day, and compiling it took half of the
     processor's time. Over a few hundred thousand rows it pays back many times: aggregates without it crawl.
     """
-    with _set((spark, reader(spark)) if wanted else (), _UNCOMPILED):
+    with _set((spark, reader(spark)) if wanted else (), _INTERPRETED):
         yield
 
 
