@@ -12,7 +12,6 @@ from ccare.ledger.decisions import SAME
 from ccare.ledger.falls import Fallen
 from ccare.ledger.frames import beside
 from ccare.ledger.transfers import together
-from ccare.runtime.spark import whole
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -103,7 +102,7 @@ def fold_balances(balances: DataFrame, transfers: DataFrame, close: "Close") -> 
     day = F.col("booked_date").alias("folded_to")
     new = transfers.select("asset", one, day, sides)
     before = balances.select(*new.columns[:3], "account", "credits", "debits")
-    folded = whole(before.unionByName(new)).groupBy("account", "asset")
+    folded = before.unionByName(new).groupBy("account", "asset")
     after = folded.agg(
         (F.sum("credits") - F.sum("debits")).alias("balance"),
         F.sum("credits").alias("credits"),

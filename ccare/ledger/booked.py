@@ -17,7 +17,7 @@ from ccare.ledger.entitlements import Inputs
 from ccare.ledger.parties import with_party
 from ccare.ledger.redemptions import Row
 from ccare.ledger.transfers import MOVE
-from ccare.runtime.spark import frame, whole
+from ccare.runtime.spark import frame
 from ccare.tables import table
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Booked:
         """``lots`` with this step's new ones and changes."""
         if self.new_lots:
             new = with_party(frame(lots.sparkSession, table("ledger_lots"), self.new_lots))
-            lots = whole(lots.unionByName(new.select(*lots.columns)))
+            lots = lots.unionByName(new.select(*lots.columns))
         if not self.lots:
             return lots
         rows = [

@@ -31,7 +31,6 @@ from ccare.ledger.redemptions import Row
 from ccare.ledger.refused import refusals
 from ccare.ledger.reservations import due_requests, redeem, resolve
 from ccare.ledger.transfers import finish, together
-from ccare.runtime.spark import whole
 from ccare.tables import table
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def post(inputs: Inputs, close: "Close") -> dict[str, DataFrame]:
     return {
         "ledger_transfers": transfers,
         "ledger_lots": split_party(
-            whole(redeemed.on_lots(aged.lots).unionByName(new_lots(grants, close).select(*LOT)))
+            redeemed.on_lots(aged.lots).unionByName(new_lots(grants, close).select(*LOT))
         ),
         "ledger_positions": split_party(
             fold_positions(books.positions, decisions, fallen, aged.paid, grants, funded, close)

@@ -9,7 +9,6 @@ from ccare.ledger.entitlements import Inputs, multipliers, points, targets
 from ccare.ledger.frames import beside, by_party, product, quotient
 from ccare.ledger.parties import merchant_party
 from ccare.ledger.transfers import digest
-from ccare.runtime.spark import whole
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -95,7 +94,7 @@ def _and_ended(rated: DataFrame, inputs: Inputs, positions: DataFrame, close: "C
         | {"unit": F.lit(1), "plain": F.col("programme").isin(plain), "on_fall": on_fall[F.col("programme")]}
     )
     kinds = dict(rated.dtypes)
-    return whole(rated.unionByName(ended.select(*(F.col(name).cast(kinds[name]) for name in rated.columns))))
+    return rated.unionByName(ended.select(*(F.col(name).cast(kinds[name]) for name in rated.columns)))
 
 
 def touched_dates(inputs: Inputs) -> DataFrame:

@@ -10,7 +10,6 @@ from ccare.ledger.accounts import party_column, pool_column
 from ccare.ledger.decisions import FALL
 from ccare.ledger.frames import beside, overlap, shared
 from ccare.ledger.transfers import move
-from ccare.runtime.spark import whole
 
 PURSE = ("party", "asset")
 """One party's units of one asset pay for one another, whatever granted them."""
@@ -124,7 +123,7 @@ def _moves(own: DataFrame, others: DataFrame, debts: DataFrame) -> DataFrame:
         .union(owing.select(*columns, "debt", F.lit(_DEBT)))
     )
     leg = F.row_number().over(Window.partitionBy(*_BY_KEY).orderBy("step", *DEBIT_ORDER))
-    rows = whole(rows).withColumn("leg", leg)
+    rows = rows.withColumn("leg", leg)
     return _as_moves(rows)
 
 

@@ -13,7 +13,6 @@ from ccare.ledger.falls import BY_LOT, DEBIT_ORDER, OLDEST_FIRST, PURSE, Fallen,
 from ccare.ledger.frames import beside, overlap, shared
 from ccare.ledger.parties import IDS
 from ccare.ledger.transfers import move
-from ccare.runtime.spark import whole
 from ccare.tables import table
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def _debts(positions: DataFrame, new: DataFrame) -> DataFrame:
     old = positions.filter(F.col("debt") > 0).select(*_OWING, "revision", "debt", "repayments")
     before = positions.select("party", "business_key", "repayments")
     since = new.join(beside(before), ["party", "business_key"], "left")
-    both = whole(old.unionByName(since.select(*old.columns)))
+    both = old.unionByName(since.select(*old.columns))
     return both.groupBy(*_OWING).agg(
         F.sum("debt").alias("need"), F.max("revision").alias("revision"), F.max("repayments").alias("legs")
     )

@@ -11,7 +11,6 @@ from ccare.ledger.accounts import FUNDING, party_column, pool_account, pool_colu
 from ccare.ledger.decisions import RISE
 from ccare.ledger.frames import product, quotient
 from ccare.ledger.transfers import earning_id, move
-from ccare.runtime.spark import whole
 
 if TYPE_CHECKING:
     from ccare.ledger.policy import LedgerPolicy
@@ -72,7 +71,7 @@ def available(balances: DataFrame, moves: DataFrame, policy: "LedgerPolicy") -> 
     received = moves.select(F.col("credit_account").alias("account"), "asset", F.col("amount").alias("held"))
     # An adjustment takes out of a pool, and what it takes cannot be granted in the same close.
     given = moves.select(F.col("debit_account").alias("account"), "asset", (-F.col("amount")).alias("held"))
-    held = whole(before.union(received).union(given)).filter(F.col("account").isin(*names))
+    held = before.union(received).union(given).filter(F.col("account").isin(*names))
     pool = F.substring_index(F.substring_index("account", ":available", 1), "pool:", -1)
     return held.groupBy(pool.alias("pool"), "asset").agg(F.sum("held").alias("held"))
 

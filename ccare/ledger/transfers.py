@@ -20,7 +20,6 @@ from pyspark.sql import functions as F
 
 from ccare.ledger import codes
 from ccare.ledger.parties import split_party
-from ccare.runtime.spark import whole
 
 if TYPE_CHECKING:
     from ccare.runtime.close import Close
@@ -59,10 +58,10 @@ def move(frame: DataFrame, code: Column, **values: Column) -> DataFrame:
 
 def together(frames: Sequence[DataFrame]) -> DataFrame:
     """Rows of several kinds as one frame; a column that a kind lacks is null in its rows."""
-    rows = frames[0]
+    whole = frames[0]
     for other in frames[1:]:
-        rows = rows.unionByName(other, allowMissingColumns=True)
-    return whole(rows)
+        whole = whole.unionByName(other, allowMissingColumns=True)
+    return whole
 
 
 def digest(fields: Sequence[Column]) -> Column:

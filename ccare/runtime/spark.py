@@ -248,7 +248,7 @@ def held(spark: SparkSession, table: Table, rows: pa.Table) -> DataFrame:
 
 
 def in_one_task(spark: SparkSession) -> bool:
-    """Whether what is planned now runs without generated code.
+    """Whether each plan made now is one task, as ``interpreted`` asks for and ``spread`` over many rows takes back.
 
     Java reads a task's plan anew for every task, which takes longer than a few thousand rows do. Rows in one
     partition are never moved either: joins, windows and sums become one task.

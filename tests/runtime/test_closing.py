@@ -86,6 +86,7 @@ def test_a_closed_day_posts_nothing_and_the_manifest_says_so(copy: Settings) -> 
 
 def test_what_is_used_again_after_the_late_window_is_found_by_verify(copy: Settings) -> None:
     settings, day = copy, DAYS[-1] + timedelta(days=1)
+    assert verify_lake(settings, lambda line: None).ok
     write_day(settings.landing, day)
     old = f"{DAYS[0] - timedelta(days=40)}-0"
     event = {"event_type": "paid", "occurred_at": f"{day}T10:00:00Z", "user_id": "u", "amount_fen": 7}
